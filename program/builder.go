@@ -1,0 +1,113 @@
+package program
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Builder appends steps to a Program and hands out slots.
+type Builder struct {
+	steps Program
+	slots Slot
+	from  string
+}
+
+// Added is the step that was just appended, to be completed: b.Call(...).Why("...").
+type Added struct {
+	b *Builder
+	i int
+}
+
+// Call appends a system call. Arguments become registers by their Go type: integers as they are, string,
+// []string and []byte by address, nil as NULL, Slot by an earlier step's result, Host by the
+// number of an inherited descriptor, Out by the address of zero bytes, Filter as struct sock_fprog.
+func (b *Builder) Call(nr uintptr, args ...any) Added {
+	s := Step{Call: nr, From: b.from}
+	for _, a := range args {
+		s.Args = append(s.Args, argument(a))
+	}
+	b.steps = append(b.steps, s)
+	return Added{b, len(b.steps) - 1}
+}
+
+// From names the config field for all steps appended from now on until it is called again.
+func (b *Builder) From(field string, a ...any) { b.from = fmt.Sprintf(field, a...) }
+
+// Gate appends the two steps of a gate: tell the host its name's first letter, wait for its answer. The host
+// closing its end, because it died or gave up, ends the child.
+func (b *Builder) Gate(name, why string) {
+	b.From("")
+	b.Call(unix.SYS_WRITE, Sync, []byte(name[:1]), 1).Why("tell the host that the gate %q is reached", name)
+	b.Call(unix.SYS_READ, Sync, Out(1), 1).Why("%s", why)
+	b.steps[len(b.steps)-1].Gate = name
+}
+
+// Program returns what was built.
+func (b *Builder) Program() Program { return b.steps }
+
+// Why gives the step its sentence.
+func (a Added) Why(format string, args ...any) Added {
+	a.step().Why = fmt.Sprintf(format, args...)
+	return a
+}
+
+// From names the config field of this step alone.
+func (a Added) From(format string, args ...any) Added {
+	a.step().From = fmt.Sprintf(format, args...)
+	return a
+}
+
+// Tolerate lists failures that do not stop the program.
+func (a Added) Tolerate(errnos ...unix.Errno) Added {
+	a.step().Tolerate = errnos
+	return a
+}
+
+// Keep reserves a slot for the step's result and returns it.
+func (a Added) Keep() Slot {
+	a.b.slots++
+	if a.b.slots > MaxSlots {
+		panic("program: more than MaxSlots results kept")
+	}
+	a.step().Result = a.b.slots
+	return a.b.slots
+}
+
+func (a Added) step() *Step { return &a.b.steps[a.i] }
+
+func argument(a any) Arg {
+	switch v := a.(type) {
+	case nil:
+		return Arg{}
+	case int:
+		return Arg{Int: uint64(v)}
+	case uint:
+		return Arg{Int: uint64(v)}
+	case uint32:
+		return Arg{Int: uint64(v)}
+	case int64:
+		return Arg{Int: uint64(v)}
+	case uint64:
+		return Arg{Int: v}
+	case uintptr:
+		return Arg{Int: uint64(v)}
+	case unix.Signal:
+		return Arg{Int: uint64(v)}
+	case string:
+		return Arg{Kind: KindStr, Str: v}
+	case []string:
+		return Arg{Kind: KindStrs, Strs: v}
+	case []byte:
+		return Arg{Kind: KindBytes, Bytes: v}
+	case Out:
+		return Arg{Kind: KindOut, Int: uint64(v)}
+	case Slot:
+		return Arg{Kind: KindSlot, Int: uint64(v)}
+	case Host:
+		return Arg{Kind: KindHost, Str: string(v)}
+	case Filter:
+		return Arg{Kind: KindProg, Bytes: v}
+	}
+	panic(fmt.Sprintf("program: no register can hold a %T", a))
+}
