@@ -1,0 +1,75 @@
+// Package store keeps JSON documents in directories: atomic replacement, flock, exclusive claims. It is the only
+// place that knows paths.
+//
+//	DATA/containers/<id>/   container.json state.json hostname hosts resolv.conf upper/ work/ <id>-json.log
+//	DATA/names/<name>       holds the id of the container that has claimed the name
+//	DATA/idranges/<block>   holds the id of the container that owns these 65536 host ids
+//	DATA/images DATA/layers the image store's
+//	RUN/containers/<id>/    the monitor's state directory, gone after a reboot
+//
+// Nothing is ever fsynced. A rename is atomic for every process of this boot, which is all that commands running side by
+// side need; after a power failure no container runs any more, and a document that then turns out to be cut in half
+// is set aside by Read. One fsync costs more than a whole container start.
+package store
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// Root names the two directories below which everything lives: Data survives a reboot, Run does not.
+type Root struct{ Data, Run string }
+
+// Open takes the directories from GLASSBOX_ROOT and GLASSBOX_RUN. It makes nothing: directories appear at first use.
+func Open() Root {
+	return Root{Data: variable("GLASSBOX_ROOT", "/var/lib/glassbox"), Run: variable("GLASSBOX_RUN", "/run/glassbox")}
+}
+
+func variable(name, otherwise string) string {
+	v := os.Getenv(name)
+	if v == "" {
+		return otherwise
+	}
+	// A monitor outlives the directory in which the command was given, so a relative path would come to mean another place.
+	if abs, err := filepath.Abs(v); err == nil {
+		return abs
+	}
+	return v
+}
+
+func (r Root) Images() string { return filepath.Join(r.Data, "images") }
+func (r Root) Layers() string { return filepath.Join(r.Data, "layers") }
+
+// Names are the claimed container names.
+func (r Root) Names() Claims { return Claims{filepath.Join(r.Data, "names")} }
+
+// Ranges are the claimed blocks of 65536 host ids, by block number.
+func (r Root) Ranges() Claims { return Claims{filepath.Join(r.Data, "idranges")} }
+
+func (r Root) containers() string { return filepath.Join(r.Data, "containers") }
+
+// Container names the places of one container.
+func (r Root) Container(id string) Place {
+	return Place{ID: id, Dir: filepath.Join(r.containers(), id), Run: filepath.Join(r.Run, "containers", id)}
+}
+
+// Place is where one container's files are: Dir below Data, Run below Run.
+type Place struct{ ID, Dir, Run string }
+
+func (p Place) Document() string   { return p.Dir + "/container.json" }
+func (p Place) State() string      { return p.Dir + "/state.json" }
+func (p Place) Hostname() string   { return p.Dir + "/hostname" }
+func (p Place) Hosts() string      { return p.Dir + "/hosts" }
+func (p Place) ResolvConf() string { return p.Dir + "/resolv.conf" }
+func (p Place) Upper() string      { return p.Dir + "/upper" }
+func (p Place) Work() string       { return p.Dir + "/work" }
+func (p Place) Log() string        { return p.Dir + "/" + p.ID + "-json.log" }
+
+func (p Place) Spec() string    { return p.Run + "/config.json" }
+func (p Place) Layers() string  { return p.Run + "/layers.json" }
+func (p Place) Monitor() string { return p.Run + "/monitor.json" }
+func (p Place) Account() string { return p.Run + "/account.json" }
+func (p Place) Mount() string   { return p.Run + "/rootfs" }
+
+// Alive is locked by the monitor for as long as it lives.
+func (p Place) Alive() string { return p.Run + "/lock" }
