@@ -1,0 +1,156 @@
+package linux
+
+import "golang.org/x/sys/unix"
+
+// CloneFlags are the flags of clone(2).
+var CloneFlags = Names{
+	{unix.CLONE_VM, "CLONE_VM"}, {unix.CLONE_FS, "CLONE_FS"}, {unix.CLONE_FILES, "CLONE_FILES"},
+	{unix.CLONE_SIGHAND, "CLONE_SIGHAND"}, {unix.CLONE_PIDFD, "CLONE_PIDFD"}, {unix.CLONE_PTRACE, "CLONE_PTRACE"},
+	{unix.CLONE_VFORK, "CLONE_VFORK"}, {unix.CLONE_PARENT, "CLONE_PARENT"}, {unix.CLONE_THREAD, "CLONE_THREAD"},
+	{unix.CLONE_NEWNS, "CLONE_NEWNS"}, {unix.CLONE_SYSVSEM, "CLONE_SYSVSEM"}, {unix.CLONE_SETTLS, "CLONE_SETTLS"},
+	{unix.CLONE_PARENT_SETTID, "CLONE_PARENT_SETTID"}, {unix.CLONE_CHILD_CLEARTID, "CLONE_CHILD_CLEARTID"}, {unix.CLONE_UNTRACED, "CLONE_UNTRACED"},
+	{unix.CLONE_CHILD_SETTID, "CLONE_CHILD_SETTID"}, {unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, {unix.CLONE_NEWUTS, "CLONE_NEWUTS"},
+	{unix.CLONE_NEWIPC, "CLONE_NEWIPC"}, {unix.CLONE_NEWUSER, "CLONE_NEWUSER"}, {unix.CLONE_NEWPID, "CLONE_NEWPID"},
+	{unix.CLONE_NEWNET, "CLONE_NEWNET"}, {unix.CLONE_IO, "CLONE_IO"},
+}
+
+// Clone3Flags are the flags that only clone3(2) knows.
+var Clone3Flags = Names{
+	{unix.CLONE_NEWTIME, "CLONE_NEWTIME"}, {unix.CLONE_CLEAR_SIGHAND, "CLONE_CLEAR_SIGHAND"}, {unix.CLONE_INTO_CGROUP, "CLONE_INTO_CGROUP"},
+}
+
+// UnshareFlags are the flags of unshare(2).
+var UnshareFlags = Names{
+	{unix.CLONE_NEWTIME, "CLONE_NEWTIME"}, {unix.CLONE_VM, "CLONE_VM"}, {unix.CLONE_FS, "CLONE_FS"}, {unix.CLONE_FILES, "CLONE_FILES"},
+	{unix.CLONE_SIGHAND, "CLONE_SIGHAND"}, {unix.CLONE_THREAD, "CLONE_THREAD"}, {unix.CLONE_NEWNS, "CLONE_NEWNS"}, {unix.CLONE_SYSVSEM, "CLONE_SYSVSEM"},
+	{unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, {unix.CLONE_NEWUTS, "CLONE_NEWUTS"}, {unix.CLONE_NEWIPC, "CLONE_NEWIPC"}, {unix.CLONE_NEWUSER, "CLONE_NEWUSER"},
+	{unix.CLONE_NEWPID, "CLONE_NEWPID"}, {unix.CLONE_NEWNET, "CLONE_NEWNET"},
+}
+
+// Namespaces are the kinds of namespace that setns(2) joins.
+var Namespaces = Names{
+	{unix.CLONE_NEWTIME, "CLONE_NEWTIME"}, {unix.CLONE_NEWNS, "CLONE_NEWNS"}, {unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, {unix.CLONE_NEWUTS, "CLONE_NEWUTS"},
+	{unix.CLONE_NEWIPC, "CLONE_NEWIPC"}, {unix.CLONE_NEWUSER, "CLONE_NEWUSER"}, {unix.CLONE_NEWPID, "CLONE_NEWPID"}, {unix.CLONE_NEWNET, "CLONE_NEWNET"},
+}
+
+// PrctlOptions are what prctl(2) can do.
+var PrctlOptions = Names{
+	{unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"}, {unix.PR_GET_PDEATHSIG, "PR_GET_PDEATHSIG"},
+	{unix.PR_GET_DUMPABLE, "PR_GET_DUMPABLE"}, {unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"},
+	{unix.PR_GET_UNALIGN, "PR_GET_UNALIGN"}, {unix.PR_SET_UNALIGN, "PR_SET_UNALIGN"},
+	{unix.PR_GET_KEEPCAPS, "PR_GET_KEEPCAPS"}, {unix.PR_SET_KEEPCAPS, "PR_SET_KEEPCAPS"},
+	{unix.PR_GET_FPEMU, "PR_GET_FPEMU"}, {unix.PR_SET_FPEMU, "PR_SET_FPEMU"},
+	{unix.PR_GET_FPEXC, "PR_GET_FPEXC"}, {unix.PR_SET_FPEXC, "PR_SET_FPEXC"},
+	{unix.PR_GET_TIMING, "PR_GET_TIMING"}, {unix.PR_SET_TIMING, "PR_SET_TIMING"},
+	{unix.PR_SET_NAME, "PR_SET_NAME"}, {unix.PR_GET_NAME, "PR_GET_NAME"},
+	{unix.PR_GET_ENDIAN, "PR_GET_ENDIAN"}, {unix.PR_SET_ENDIAN, "PR_SET_ENDIAN"},
+	{unix.PR_GET_SECCOMP, "PR_GET_SECCOMP"}, {unix.PR_SET_SECCOMP, "PR_SET_SECCOMP"},
+	{unix.PR_CAPBSET_READ, "PR_CAPBSET_READ"}, {unix.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"},
+	{unix.PR_GET_TSC, "PR_GET_TSC"}, {unix.PR_SET_TSC, "PR_SET_TSC"},
+	{unix.PR_GET_SECUREBITS, "PR_GET_SECUREBITS"}, {unix.PR_SET_SECUREBITS, "PR_SET_SECUREBITS"},
+	{unix.PR_SET_TIMERSLACK, "PR_SET_TIMERSLACK"}, {unix.PR_GET_TIMERSLACK, "PR_GET_TIMERSLACK"},
+	{unix.PR_TASK_PERF_EVENTS_DISABLE, "PR_TASK_PERF_EVENTS_DISABLE"}, {unix.PR_TASK_PERF_EVENTS_ENABLE, "PR_TASK_PERF_EVENTS_ENABLE"},
+	{unix.PR_MCE_KILL, "PR_MCE_KILL"}, {unix.PR_MCE_KILL_GET, "PR_MCE_KILL_GET"},
+	{unix.PR_SET_MM, "PR_SET_MM"}, {unix.PR_SET_CHILD_SUBREAPER, "PR_SET_CHILD_SUBREAPER"},
+	{unix.PR_GET_CHILD_SUBREAPER, "PR_GET_CHILD_SUBREAPER"}, {unix.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"},
+	{unix.PR_GET_NO_NEW_PRIVS, "PR_GET_NO_NEW_PRIVS"}, {unix.PR_GET_TID_ADDRESS, "PR_GET_TID_ADDRESS"},
+	{unix.PR_SET_THP_DISABLE, "PR_SET_THP_DISABLE"}, {unix.PR_GET_THP_DISABLE, "PR_GET_THP_DISABLE"},
+	{unix.PR_MPX_ENABLE_MANAGEMENT, "PR_MPX_ENABLE_MANAGEMENT"}, {unix.PR_MPX_DISABLE_MANAGEMENT, "PR_MPX_DISABLE_MANAGEMENT"},
+	{unix.PR_SET_FP_MODE, "PR_SET_FP_MODE"}, {unix.PR_GET_FP_MODE, "PR_GET_FP_MODE"},
+	{unix.PR_CAP_AMBIENT, "PR_CAP_AMBIENT"}, {unix.PR_SVE_SET_VL, "PR_SVE_SET_VL"},
+	{unix.PR_SVE_GET_VL, "PR_SVE_GET_VL"}, {unix.PR_GET_SPECULATION_CTRL, "PR_GET_SPECULATION_CTRL"},
+	{unix.PR_SET_SPECULATION_CTRL, "PR_SET_SPECULATION_CTRL"}, {unix.PR_PAC_RESET_KEYS, "PR_PAC_RESET_KEYS"},
+	{unix.PR_SET_TAGGED_ADDR_CTRL, "PR_SET_TAGGED_ADDR_CTRL"}, {unix.PR_GET_TAGGED_ADDR_CTRL, "PR_GET_TAGGED_ADDR_CTRL"},
+	{unix.PR_SET_IO_FLUSHER, "PR_SET_IO_FLUSHER"}, {unix.PR_GET_IO_FLUSHER, "PR_GET_IO_FLUSHER"},
+	{unix.PR_SET_SYSCALL_USER_DISPATCH, "PR_SET_SYSCALL_USER_DISPATCH"}, {unix.PR_PAC_SET_ENABLED_KEYS, "PR_PAC_SET_ENABLED_KEYS"},
+	{unix.PR_PAC_GET_ENABLED_KEYS, "PR_PAC_GET_ENABLED_KEYS"}, {unix.PR_SCHED_CORE, "PR_SCHED_CORE"},
+	{unix.PR_SME_SET_VL, "PR_SME_SET_VL"}, {unix.PR_SME_GET_VL, "PR_SME_GET_VL"},
+	{unix.PR_SET_VMA, "PR_SET_VMA"}, {unix.PR_SET_PTRACER, "PR_SET_PTRACER"},
+}
+
+// Securebits are the bits of PR_SET_SECUREBITS.
+var Securebits = Names{
+	{1 << 0, "SECBIT_NOROOT"}, {1 << 1, "SECBIT_NOROOT_LOCKED"},
+	{1 << 2, "SECBIT_NO_SETUID_FIXUP"}, {1 << 3, "SECBIT_NO_SETUID_FIXUP_LOCKED"},
+	{1 << 4, "SECBIT_KEEP_CAPS"}, {1 << 5, "SECBIT_KEEP_CAPS_LOCKED"},
+	{1 << 6, "SECBIT_NO_CAP_AMBIENT_RAISE"}, {1 << 7, "SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED"},
+}
+
+// Dumpable are the values of PR_SET_DUMPABLE.
+var Dumpable = Names{
+	{0, "SUID_DUMP_DISABLE"}, {1, "SUID_DUMP_USER"}, {2, "SUID_DUMP_ROOT"},
+}
+
+// AmbientActions are what PR_CAP_AMBIENT can do.
+var AmbientActions = Names{
+	{unix.PR_CAP_AMBIENT_IS_SET, "PR_CAP_AMBIENT_IS_SET"}, {unix.PR_CAP_AMBIENT_RAISE, "PR_CAP_AMBIENT_RAISE"},
+	{unix.PR_CAP_AMBIENT_LOWER, "PR_CAP_AMBIENT_LOWER"}, {unix.PR_CAP_AMBIENT_CLEAR_ALL, "PR_CAP_AMBIENT_CLEAR_ALL"},
+}
+
+// Resources are what setrlimit(2) limits.
+var Resources = Names{
+	{unix.RLIMIT_CPU, "RLIMIT_CPU"}, {unix.RLIMIT_FSIZE, "RLIMIT_FSIZE"}, {unix.RLIMIT_DATA, "RLIMIT_DATA"}, {unix.RLIMIT_STACK, "RLIMIT_STACK"},
+	{unix.RLIMIT_CORE, "RLIMIT_CORE"}, {unix.RLIMIT_RSS, "RLIMIT_RSS"}, {unix.RLIMIT_NOFILE, "RLIMIT_NOFILE"}, {unix.RLIMIT_AS, "RLIMIT_AS"},
+	{unix.RLIMIT_NPROC, "RLIMIT_NPROC"}, {unix.RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK"}, {unix.RLIMIT_LOCKS, "RLIMIT_LOCKS"}, {unix.RLIMIT_SIGPENDING, "RLIMIT_SIGPENDING"},
+	{unix.RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE"}, {unix.RLIMIT_NICE, "RLIMIT_NICE"}, {unix.RLIMIT_RTPRIO, "RLIMIT_RTPRIO"}, {unix.RLIMIT_RTTIME, "RLIMIT_RTTIME"},
+}
+
+// Schedulers are scheduling policies.
+var Schedulers = Names{
+	{0, "SCHED_OTHER"}, {unix.SCHED_FIFO, "SCHED_FIFO"}, {unix.SCHED_RR, "SCHED_RR"}, {unix.SCHED_BATCH, "SCHED_BATCH"},
+	{4, "SCHED_ISO"}, {unix.SCHED_IDLE, "SCHED_IDLE"}, {unix.SCHED_DEADLINE, "SCHED_DEADLINE"},
+}
+
+// SchedFlags are sched_attr.sched_flags.
+var SchedFlags = Names{
+	{0x01, "SCHED_FLAG_RESET_ON_FORK"}, {0x02, "SCHED_FLAG_RECLAIM"},
+	{0x04, "SCHED_FLAG_DL_OVERRUN"}, {0x08, "SCHED_FLAG_KEEP_POLICY"},
+	{0x10, "SCHED_FLAG_KEEP_PARAMS"}, {0x20, "SCHED_FLAG_UTIL_CLAMP_MIN"},
+	{0x40, "SCHED_FLAG_UTIL_CLAMP_MAX"},
+}
+
+// Priorities say whose priority setpriority(2) sets.
+var Priorities = Names{
+	{unix.PRIO_PROCESS, "PRIO_PROCESS"}, {unix.PRIO_PGRP, "PRIO_PGRP"}, {unix.PRIO_USER, "PRIO_USER"},
+}
+
+// IoPriorityOwners say whose priority ioprio_set(2) sets.
+var IoPriorityOwners = Names{
+	{1, "IOPRIO_WHO_PROCESS"}, {2, "IOPRIO_WHO_PGRP"}, {3, "IOPRIO_WHO_USER"},
+}
+
+// IoPriorityClasses are the classes of ioprio_set(2).
+var IoPriorityClasses = Names{
+	{0, "IOPRIO_CLASS_NONE"}, {1, "IOPRIO_CLASS_RT"},
+	{2, "IOPRIO_CLASS_BE"}, {3, "IOPRIO_CLASS_IDLE"},
+}
+
+// PidfdFlags are the flags of pidfd_open(2).
+var PidfdFlags = Names{
+	{unix.PIDFD_NONBLOCK, "PIDFD_NONBLOCK"},
+}
+
+// MemoryPolicies are the modes of set_mempolicy(2).
+var MemoryPolicies = Names{
+	{0, "MPOL_DEFAULT"}, {1, "MPOL_PREFERRED"}, {2, "MPOL_BIND"},
+	{3, "MPOL_INTERLEAVE"}, {4, "MPOL_LOCAL"}, {5, "MPOL_PREFERRED_MANY"},
+}
+
+// MemoryPolicyFlags are or-ed to the mode of set_mempolicy(2).
+var MemoryPolicyFlags = Names{
+	{unix.MPOL_F_STATIC_NODES, "MPOL_F_STATIC_NODES"}, {unix.MPOL_F_RELATIVE_NODES, "MPOL_F_RELATIVE_NODES"},
+	{unix.MPOL_F_NUMA_BALANCING, "MPOL_F_NUMA_BALANCING"},
+}
+
+// PersonalityFlags are the bits of personality(2) above the type.
+var PersonalityFlags = Names{
+	{0x0020000, "UNAME26"}, {0x0040000, "ADDR_NO_RANDOMIZE"}, {0x0080000, "FDPIC_FUNCPTRS"},
+	{0x0100000, "MMAP_PAGE_ZERO"}, {0x0200000, "ADDR_COMPAT_LAYOUT"}, {0x0400000, "READ_IMPLIES_EXEC"},
+	{0x0800000, "ADDR_LIMIT_32BIT"}, {0x1000000, "SHORT_INODE"}, {0x2000000, "WHOLE_SECONDS"},
+	{0x4000000, "STICKY_TIMEOUTS"}, {0x8000000, "ADDR_LIMIT_3GB"},
+}
+
+// Personalities are the low byte of personality(2).
+var Personalities = Names{
+	{0, "PER_LINUX"}, {6, "PER_BSD"}, {8, "PER_LINUX32"}, {0xc, "PER_RISCOS"}, {0xf, "PER_OSF4"}, {0x10, "PER_HPUX"}, {0xff, "PER_MASK"},
+}
