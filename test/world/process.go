@@ -1,0 +1,97 @@
+package world
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Process is a daemon of the world with its log.
+type Process struct {
+	name string
+	cmd  *exec.Cmd
+	log  string
+	done chan struct{}
+}
+
+// Start runs a daemon in a session of its own and returns when ready says so, within a minute.
+func Start(ready func() error, name string, args ...string) (*Process, error) {
+	p := &Process{name: name, cmd: exec.Command(name, args...), done: make(chan struct{})}
+	p.log = filepath.Join(Dir(), filepath.Base(name)+".log")
+	log, err := os.Create(p.log)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		p.cmd.Wait()
+		close(p.done)
+	}()
+	return p, p.await(ready)
+}
+
+func (p *Process) await(ready func() error) error {
+	deadline := time.After(time.Minute)
+	for {
+		err := ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("%s ended:\n%s", p.name, p.Tail())
+		case <-deadline:
+			p.Stop()
+			return fmt.Errorf("%s was not ready within a minute: %w\n%s", p.name, err, p.Tail())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// Stop asks the daemon to end, and kills it after ten seconds.
+func (p *Process) Stop() {
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(10 * time.Second):
+		p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+// Pid is the daemon's process id.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Tail is the end of the daemon's log.
+func (p *Process) Tail() string {
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return strings.Join(lines[max(0, len(lines)-20):], "\n")
+}
+
+// Output runs a command to its end, within two minutes, and returns its standard output; the error holds what it said.
+func Output(name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, name, args...)
+	var errs strings.Builder
+	c.Stderr = &errs
+	out, err := c.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w: %s%s", name, strings.Join(args, " "), err, out, errs.String())
+	}
+	return string(out), nil
+}
