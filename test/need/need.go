@@ -1,0 +1,91 @@
+// Package need lets a test say what it needs of the machine. What is missing is found by trying, and named in the skip; in the
+// VM ring (GLASSBOX_RING=vm), which exists to have it all, a missing thing is a failure.
+//
+// `go run ./test/vm test` runs the tests that call CgroupV2 or SecondKernel.
+package need
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// VM says whether the test runs in the VM ring.
+func VM() bool { return os.Getenv("GLASSBOX_RING") == "vm" }
+
+// Root needs to be root.
+func Root(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "needs root, and runs as user %d", os.Geteuid())
+	}
+}
+
+// Program needs a program in $PATH and returns its path.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		missing(t, "needs the program %s: %v", name, err)
+	}
+	return path
+}
+
+// Hierarchy needs a cgroup2 file system in which groups can be made, with or without controllers; it returns where that is.
+func Hierarchy(t testing.TB) string {
+	t.Helper()
+	mount := cgroup2()
+	if mount == "" {
+		missing(t, "needs cgroup v2: no cgroup2 file system is mounted")
+	}
+	dir, err := os.MkdirTemp(mount, "glassbox-test-need-")
+	if err != nil {
+		missing(t, "needs cgroup v2: %v", err)
+	}
+	os.Remove(dir)
+	return mount
+}
+
+// CgroupV2 needs controllers that cgroup v2 can give to new groups; it returns the mount.
+func CgroupV2(t testing.TB, controllers ...string) string {
+	t.Helper()
+	mount := Hierarchy(t)
+	have, err := os.ReadFile(filepath.Join(mount, "cgroup.controllers"))
+	if err != nil {
+		missing(t, "needs cgroup v2: %v", err)
+	}
+	for _, c := range controllers {
+		if !slices.Contains(strings.Fields(string(have)), c) {
+			missing(t, "needs the cgroup v2 controller %s; %s has [%s] (runs in the VM: go run ./test/vm test)", c, mount, strings.TrimSpace(string(have)))
+		}
+	}
+	return mount
+}
+
+// SecondKernel marks a test that shall be run on the VM's kernel too.
+func SecondKernel(t testing.TB) { t.Helper() }
+
+func missing(t testing.TB, format string, a ...any) {
+	t.Helper()
+	if VM() {
+		t.Fatalf(format, a...)
+	}
+	t.Skipf(format, a...)
+}
+
+// cgroup2 finds the mount in proc_pid_mountinfo(5); /sys/fs/cgroup itself is the best place.
+func cgroup2() string {
+	info, _ := os.ReadFile("/proc/self/mountinfo")
+	found := ""
+	for line := range strings.Lines(string(info)) {
+		left, right, _ := strings.Cut(line, " - ")
+		w := strings.Fields(left)
+		if len(w) > 4 && strings.HasPrefix(right, "cgroup2 ") && (found == "" || w[4] == "/sys/fs/cgroup") {
+			found = w[4]
+		}
+	}
+	return found
+}
