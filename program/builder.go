@@ -1,6 +1,7 @@
 package program
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,14 @@ func (b *Builder) Call(nr uintptr, args ...any) Added {
 // From names the config field for all steps appended from now on until it is called again.
 func (b *Builder) From(field string, a ...any) { b.from = fmt.Sprintf(field, a...) }
 
+// Begin appends what every program does first: it was made with all signals blocked, and with a copy of the host's end of
+// the gates, which must go so that the host's death is seen as end of file.
+func (b *Builder) Begin() {
+	b.From("")
+	b.Call(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, make([]byte, 8), nil, 8).Why("unblock all signals: they were blocked while the process was made")
+	b.Call(unix.SYS_CLOSE, HostSync).Why("close the host's end of the gates: should the host die, a gate reads end of file")
+}
+
 // Gate appends the two steps of a gate: tell the host its name's first letter, wait for its answer. The host
 // closing its end, because it died or gave up, ends the child.
 func (b *Builder) Gate(name, why string) {
@@ -41,6 +50,14 @@ func (b *Builder) Gate(name, why string) {
 	b.Call(unix.SYS_WRITE, Sync, []byte(name[:1]), 1).Why("tell the host that the gate %q is reached", name)
 	b.Call(unix.SYS_READ, Sync, Out(1), 1).Why("%s", why)
 	b.steps[len(b.steps)-1].Gate = name
+}
+
+// Fork appends a second clone: the process that made it exits, its child goes on with the next step as the host's own
+// child (CLONE_PARENT). It enters a PID namespace that was joined, or a time namespace whose offsets were written.
+func (b *Builder) Fork(why string) {
+	args := make([]byte, sizeofCloneArgs)
+	binary.NativeEndian.PutUint64(args, unix.CLONE_PARENT) // exit_signal must be 0: it is the parent's
+	b.Call(unix.SYS_CLONE3, args, sizeofCloneArgs).Why("%s", why)
 }
 
 // Program returns what was built.

@@ -14,8 +14,8 @@ type Request struct {
 
 // Done is a request or step after it ran.
 type Done struct {
-	Call   string        // with real descriptor numbers, as strace prints it, without the result
-	Result string        // as strace prints it: "0", "3", "-1 ENOENT (No such file or directory)"
+	Call   string // with real descriptor numbers, as strace prints it, without the result
+	Result string // as strace prints it: "0", "3", "-1 ENOENT (No such file or directory)"
 	From   string
 	Why    string
 	At     time.Duration // since the start; 0 where no clock can be read without a system call

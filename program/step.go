@@ -65,6 +65,9 @@ type Host string
 // Sync is the descriptor over which a child reports that it reached a gate and waits for the answer.
 const Sync Host = "sync"
 
+// HostSync is the host's end of Sync, which a child inherits too and closes first.
+const HostSync Host = "host's end of sync"
+
 // Out asks for that many zero bytes which the kernel fills.
 type Out int
 

@@ -1,0 +1,175 @@
+package program
+
+import (
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// frozen is a program whose addresses no longer change: instructions, strings and structs in one
+// mapping that the child shares with the host. The child reads its instructions there and writes its
+// results there, so a failure travels back without a message.
+type frozen struct {
+	memory []byte
+	state  *state
+	code   []instruction
+	ran    []ran
+	outs   []out
+}
+
+// state is what the child writes as it goes.
+type state struct {
+	reached uint32 // index of the step being executed
+	failed  uint32 // index+1 of the step that failed; 0: none
+	errno   uint32
+	forked  uint32 // what the second clone returned: the process that goes on
+	slots   [MaxSlots + 1]uintptr
+}
+
+// instruction is a step as the interpreter sees it: numbers only.
+type instruction struct {
+	call     uintptr
+	args     [6]uintptr
+	inSlots  uint8 // bit i: args[i] is the number of a slot
+	result   uint8
+	forks    bool
+	whole    bool // args[2] bytes must be transferred: a shorter read or write is a failure
+	tolerate [4]uint16
+}
+
+// ran is what the interpreter notes of one step.
+type ran struct {
+	result int64
+	at     int64 // monotonic nanoseconds after the call; 0 without a clock
+}
+
+// out is a buffer that the kernel filled for one argument of one step.
+type out struct{ step, from, to int }
+
+// freeze lays the program out in a shared anonymous mapping. hosts gives the numbers of inherited descriptors.
+func freeze(p Program, hosts Numbers) (*frozen, error) {
+	size := int(unsafe.Sizeof(state{})) + len(p)*int(unsafe.Sizeof(instruction{})+unsafe.Sizeof(ran{})) + 64
+	for _, s := range p {
+		if len(s.Args) > 6 || len(s.Tolerate) > 4 {
+			return nil, fmt.Errorf("step %q: more than six arguments or four tolerated errnos", s.Why)
+		}
+		for _, a := range s.Args {
+			size += a.room()
+		}
+	}
+	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, fmt.Errorf("mapping %d bytes for the program: %w", size, err)
+	}
+	f := &frozen{memory: memory}
+	a := arena{memory: memory}
+	f.state = (*state)(a.take(int(unsafe.Sizeof(state{}))))
+	if len(p) > 0 {
+		f.code = unsafe.Slice((*instruction)(a.take(len(p)*int(unsafe.Sizeof(instruction{})))), len(p))
+		f.ran = unsafe.Slice((*ran)(a.take(len(p)*int(unsafe.Sizeof(ran{})))), len(p))
+	}
+	for i, s := range p {
+		in := &f.code[i]
+		in.call, in.result = s.Call, uint8(s.Result)
+		in.forks = s.Call == unix.SYS_CLONE3
+		in.whole = s.Call == unix.SYS_READ || s.Call == unix.SYS_WRITE
+		for j, e := range s.Tolerate {
+			in.tolerate[j] = uint16(e)
+		}
+		for j, arg := range s.Args {
+			switch arg.Kind {
+			case KindSlot:
+				in.args[j], in.inSlots = uintptr(arg.Int), in.inSlots|1<<j
+			case KindHost:
+				n, ok := hosts[Host(arg.Str)]
+				if !ok {
+					f.release()
+					return nil, fmt.Errorf("step %q: the host has no descriptor %q", s.Why, arg.Str)
+				}
+				in.args[j] = uintptr(n)
+			case KindOut:
+				at := a.used
+				in.args[j] = uintptr(a.take(int(arg.Int)))
+				f.outs = append(f.outs, out{i, at, at + int(arg.Int)})
+			default:
+				in.args[j] = a.place(arg)
+			}
+		}
+	}
+	return f, nil
+}
+
+func (f *frozen) release() {
+	if f.memory != nil {
+		unix.Munmap(f.memory) //nolint:errcheck // our own mapping
+		f.memory, f.state, f.code, f.ran = nil, nil, nil, nil
+	}
+}
+
+// room is how many bytes the argument takes in the mapping, alignment included.
+func (a Arg) room() int {
+	const align = 8
+	switch a.Kind {
+	case KindStr:
+		return len(a.Str) + 1 + align
+	case KindStrs:
+		n := 8*(len(a.Strs)+1) + align
+		for _, s := range a.Strs {
+			n += len(s) + 1 + align
+		}
+		return n
+	case KindBytes:
+		return len(a.Bytes) + align
+	case KindProg:
+		return len(a.Bytes) + 16 + 2*align
+	case KindOut:
+		return int(a.Int) + align
+	}
+	return 0
+}
+
+// arena hands out aligned pieces of a mapping; freeze has computed that they fit.
+type arena struct {
+	memory []byte
+	used   int
+}
+
+func (a *arena) take(n int) unsafe.Pointer {
+	p := unsafe.Pointer(&a.memory[a.used])
+	a.used = (a.used + n + 7) &^ 7
+	return p
+}
+
+func (a *arena) bytes(b []byte) uintptr {
+	p := a.take(len(b))
+	copy(unsafe.Slice((*byte)(p), len(b)), b)
+	return uintptr(p)
+}
+
+func (a *arena) str(s string) uintptr {
+	p := a.take(len(s) + 1) // the mapping is zeroed: the NUL is there
+	copy(unsafe.Slice((*byte)(p), len(s)), s)
+	return uintptr(p)
+}
+
+// place copies what the argument points to and returns the register's value.
+func (a *arena) place(arg Arg) uintptr {
+	switch arg.Kind {
+	case KindStr:
+		return a.str(arg.Str)
+	case KindStrs:
+		table := unsafe.Slice((*uintptr)(a.take(8*(len(arg.Strs)+1))), len(arg.Strs)+1)
+		for i, s := range arg.Strs {
+			table[i] = a.str(s)
+		}
+		return uintptr(unsafe.Pointer(&table[0]))
+	case KindBytes:
+		return a.bytes(arg.Bytes)
+	case KindProg: // struct sock_fprog { unsigned short len; struct sock_filter *filter; }
+		prog := unsafe.Slice((*uintptr)(a.take(16)), 2)
+		prog[0], prog[1] = uintptr(len(arg.Bytes)/8), a.bytes(arg.Bytes)
+		return uintptr(unsafe.Pointer(&prog[0]))
+	}
+	return uintptr(arg.Int)
+}

@@ -1,0 +1,1 @@
+// Empty: its presence lets interpret.go declare nanotime without a body.

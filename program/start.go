@@ -1,0 +1,293 @@
+package program
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Clone is how the child is made.
+type Clone struct {
+	Flags  uint64   // CLONE_NEW*
+	Cgroup *os.File // the child is born in this group (CLONE_INTO_CGROUP); nil: where the parent is
+}
+
+// Process is a started child: first it interprets its program, then it is what execve made of it.
+type Process struct {
+	Pid   int      // in the host's PID namespace
+	Pidfd *os.File // refers to the process however often its number is reused
+
+	program Program
+	frozen  *frozen
+	hosts   Numbers
+	sync    int // our end; -1 when closed
+	began   int64
+	ended   bool // execve happened or a step failed: nothing more comes over sync
+	ran     []Ran
+}
+
+// Start freezes the program and makes the child, which begins to interpret it. The descriptors in hosts are inherited
+// under their own numbers; the program says where they go. clock makes the child note the time of each step,
+// where that needs no system call.
+func Start(p Program, c Clone, hosts map[Host]*os.File, clock bool) (*Process, error) {
+	var pair [2]int
+	if err := socketpair(&pair); err != nil {
+		return nil, fmt.Errorf("making the socket pair for the gates: %w", err)
+	}
+	defer unix.Close(pair[1])
+	numbers := Numbers{Sync: pair[1], HostSync: pair[0]}
+	for name, f := range hosts {
+		numbers[name] = int(f.Fd())
+	}
+	f, err := freeze(p, numbers)
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, err
+	}
+	proc := &Process{program: p, frozen: f, hosts: numbers, sync: pair[0], began: nanotime()}
+	err = proc.clone(c, clock && clockIsFree())
+	runtime.KeepAlive(hosts)
+	if err != nil {
+		unix.Close(pair[0])
+		f.release()
+		return nil, err
+	}
+	return proc, nil
+}
+
+// clone makes the child with every signal blocked: a handler of the Go runtime must not run in it. CLONE_CLEAR_SIGHAND
+// removes the handlers; the program's first step unblocks. ForkLock keeps descriptors that another goroutine
+// is just opening out of the child.
+func (p *Process) clone(c Clone, clock bool) error {
+	pidfd := int32(-1)
+	args := cloneArgs{
+		flags:      c.Flags | unix.CLONE_PIDFD | unix.CLONE_CLEAR_SIGHAND,
+		pidfd:      uint64(uintptr(unsafe.Pointer(&pidfd))),
+		exitSignal: uint64(unix.SIGCHLD),
+	}
+	if c.Cgroup != nil {
+		args.flags |= unix.CLONE_INTO_CGROUP
+		args.cgroup = uint64(c.Cgroup.Fd())
+	}
+	syscall.ForkLock.Lock()
+	runtime.LockOSThread()
+	all, before := ^uint64(0), uint64(0)
+	sigmask(&all, &before)
+	pid, errno := launch(&args, p.frozen.state, p.frozen.code, p.frozen.ran, clock)
+	sigmask(&before, nil)
+	runtime.UnlockOSThread()
+	syscall.ForkLock.Unlock()
+	runtime.KeepAlive(&pidfd)
+	if errno != 0 {
+		return &CloneError{Flags: c.Flags, Cgroup: c.Cgroup, Errno: errno}
+	}
+	p.Pid = int(pid)
+	p.Pidfd = os.NewFile(uintptr(pidfd), "pidfd")
+	return nil
+}
+
+// CloneError is a clone3 that the kernel refused.
+type CloneError struct {
+	Flags  uint64
+	Cgroup *os.File
+	Errno  unix.Errno
+}
+
+func (e *CloneError) Error() string {
+	where := ""
+	if e.Cgroup != nil {
+		where = " into cgroup " + e.Cgroup.Name()
+	}
+	return fmt.Sprintf("making the container's process%s: clone3: %v", where, e.Errno)
+}
+
+func (e *CloneError) Unwrap() error { return e.Errno }
+
+// Reach waits until the child is at the gate of this name. If a step failed before, the error is a *Failure.
+func (p *Process) Reach(gate string) error {
+	b, err := p.receive()
+	if err != nil {
+		return err
+	}
+	if b == 0 {
+		return p.end(gate)
+	}
+	if b != gate[0] {
+		return fmt.Errorf("the container's process is at gate %q, not at %q", string(b), gate)
+	}
+	return p.settle()
+}
+
+// Pass lets the child through the gate at which it waits.
+func (p *Process) Pass() error {
+	if _, err := unix.Write(p.sync, []byte{1}); err != nil {
+		if errors.Is(err, unix.EPIPE) {
+			return p.end("the gate's other side")
+		}
+		return fmt.Errorf("opening the gate: %w", err)
+	}
+	return nil
+}
+
+// Finish waits for execve: nil when it happened, else the *Failure of the step that failed.
+func (p *Process) Finish() error {
+	b, err := p.receive()
+	if err != nil {
+		return err
+	}
+	if b != 0 {
+		return fmt.Errorf("the container's process waits at gate %q, not in execve", string(b))
+	}
+	return p.end("execve")
+}
+
+// Abandon closes the gates: a child that waits, or comes to wait, at one ends itself.
+func (p *Process) Abandon() {
+	if p.sync >= 0 {
+		unix.Close(p.sync)
+		p.sync = -1
+	}
+}
+
+// receive reads one gate's letter; 0 is the end of file that execve or the child's death made.
+func (p *Process) receive() (byte, error) {
+	var b [1]byte
+	for {
+		n, err := unix.Read(p.sync, b[:])
+		switch {
+		case err == unix.EINTR:
+		case err == unix.ECONNRESET, err == nil && n == 0: // reset: it died with our answer unread
+			return 0, nil
+		case err != nil:
+			return 0, fmt.Errorf("waiting for the container's process: %w", err)
+		default:
+			return b[0], nil
+		}
+	}
+}
+
+// end is called once the child's end of the socket is closed: by execve, by a failure or by death.
+func (p *Process) end(waitedFor string) error {
+	if p.ended {
+		return fmt.Errorf("the container's process is past %s", waitedFor)
+	}
+	p.ended = true
+	err := p.settle()
+	p.keep()
+	s := p.frozen.state
+	failed, errno, reached := s.failed, unix.Errno(s.errno), int(s.reached)
+	p.frozen.release()
+	p.Abandon()
+	if failed != 0 {
+		i := int(failed) - 1
+		return &Failure{Index: i, Step: p.program[i], Errno: errno, Call: p.call(i)}
+	}
+	if last := len(p.program) - 1; reached < last {
+		return fmt.Errorf("the container's process was killed in step %d (%s) while the host waited for %s", reached+1, p.program[reached].Why, waitedFor)
+	}
+	return err
+}
+
+// settle follows a second clone: the first child has handed over to another one, which is our child too (CLONE_PARENT).
+func (p *Process) settle() error {
+	pid := int(p.frozen.state.forked)
+	if pid == 0 || pid == p.Pid {
+		return nil
+	}
+	reap(p.Pid)
+	p.Pidfd.Close()
+	fd, err := unix.PidfdOpen(pid, 0)
+	p.Pid = pid
+	if err != nil {
+		return fmt.Errorf("opening a pidfd of process %d: %w", pid, err)
+	}
+	p.Pidfd = os.NewFile(uintptr(fd), "pidfd")
+	return nil
+}
+
+// keep copies what the child noted, up to the step that it reached, before the mapping goes.
+func (p *Process) keep() {
+	p.ran = make([]Ran, p.frozen.state.reached+1)
+	for i := range p.ran {
+		r := p.frozen.ran[i]
+		p.ran[i].Result = r.result
+		if r.at != 0 {
+			p.ran[i].At = time.Duration(r.at - p.began)
+		}
+	}
+	for _, o := range p.frozen.outs {
+		if o.step < len(p.ran) {
+			p.ran[o.step].Out = append(p.ran[o.step].Out, append([]byte(nil), p.frozen.memory[o.from:o.to]...))
+		}
+	}
+}
+
+// Ran is what the kernel answered, step by step, up to the last one reached; nil before Finish or a failure.
+func (p *Process) Ran() []Ran { return p.ran }
+
+// Numbers are the descriptors that the child inherited.
+func (p *Process) Numbers() Numbers { return p.hosts }
+
+// Began is the monotonic time just before the child was made, the zero of all times in its account.
+func (p *Process) Began() int64 { return p.began }
+
+// call is step i with its arguments, for an error.
+func (p *Process) call(i int) string { return p.program[i].Why }
+
+// Failure is a step that the kernel refused.
+type Failure struct {
+	Index int // in the program, from 0
+	Step  Step
+	Errno unix.Errno
+	Call  string // with its arguments, as strace prints it
+}
+
+func (f *Failure) Error() string {
+	from := ""
+	if f.Step.From != "" {
+		from = " (asked for by " + f.Step.From + ")"
+	}
+	return fmt.Sprintf("step %d, %s%s: %s: %v", f.Index+1, f.Step.Why, from, f.Call, f.Errno)
+}
+
+func (f *Failure) Unwrap() error { return f.Errno }
+
+func reap(pid int) {
+	for {
+		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
+			return
+		}
+	}
+}
+
+func socketpair(pair *[2]int) error {
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	*pair = p
+	return err
+}
+
+// sigmask is rt_sigprocmask(2) for this thread alone, past the Go runtime.
+func sigmask(set, old *uint64) {
+	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), 8, 0, 0)
+}
+
+// clockIsFree reports whether the vDSO can read the clock in user space. With other clock sources it makes the
+// system call itself, which the account would not show.
+func clockIsFree() bool {
+	b, err := os.ReadFile("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+	if err != nil {
+		return false
+	}
+	switch strings.TrimSpace(string(b)) {
+	case "tsc", "kvm-clock", "hyperv_clocksource_tsc_page", "arch_sys_counter":
+		return true
+	}
+	return false
+}
