@@ -91,7 +91,6 @@ const (
 	SignalActionOut
 	SignalInfo
 	Timespec
-	TimespecOut
 	FilterProgram
 	LandlockRuleset
 	LandlockPath

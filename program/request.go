@@ -14,13 +14,13 @@ type Request struct {
 
 // Done is a request or step after it ran.
 type Done struct {
-	Call   string // with real descriptor numbers, as strace prints it, without the result
-	Result string // as strace prints it: "0", "3", "-1 ENOENT (No such file or directory)"
-	From   string
-	Why    string
-	At     time.Duration // since the start; 0 where no clock can be read without a system call
-	Gate   string        // the gate that this read waited at
-	Failed bool
+	Call   string        `json:"call"`             // with real descriptor numbers, as strace prints it, without the result
+	Result string        `json:"result,omitempty"` // as strace prints it: "0", "3", "-1 ENOENT (No such file or directory)"; empty in a plan
+	From   string        `json:"from,omitempty"`
+	Why    string        `json:"why"`
+	At     time.Duration `json:"at_ns,omitempty"` // since the start; 0 where no clock can be read without a system call
+	Gate   string        `json:"gate,omitempty"`  // the gate that this read waited at
+	Failed bool          `json:"failed,omitempty"`
 }
 
 // Phase is what happens between two gates: first the host's requests, then the child's steps.
@@ -33,8 +33,9 @@ type Phase struct {
 
 // Account is what was asked of the kernel in one phase, in order, host first.
 type Account struct {
-	Phase string
-	Why   string
-	Host  []Done
-	Child []Done
+	Phase string `json:"phase"`
+	Why   string `json:"why"`
+	Plan  bool   `json:"plan,omitempty"` // nobody carried it out
+	Host  []Done `json:"host,omitempty"`
+	Child []Done `json:"child,omitempty"`
 }
