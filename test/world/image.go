@@ -93,6 +93,11 @@ func Image(files []File, config v1.Config) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Configure(image, config)
+}
+
+// Configure gives an image a configuration.
+func Configure(image v1.Image, config v1.Config) (v1.Image, error) {
 	file, err := image.ConfigFile()
 	if err != nil {
 		return nil, err

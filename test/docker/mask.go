@@ -1,0 +1,55 @@
+package docker
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Mask replaces what differs between two runs of the same session: ids by their order of appearance, times, durations,
+// addresses. Digests and image ids are the same on both sides and stay.
+type Mask struct {
+	known []string // digests that both sides share
+	ids   []string
+}
+
+var (
+	hexadecimal = regexp.MustCompile(`\b(?:[0-9a-f]{64}|[0-9a-f]{12})\b`)
+	moment      = regexp.MustCompile(`\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| ?[+-]\d\d:?\d\d(?: UTC)?)`)
+	duration    = regexp.MustCompile(`Less than a second|About (?:a minute|an hour)|\b\d+ (?:second|minute|hour)s?\b`)
+	address     = regexp.MustCompile(`\b172\.17\.0\.\d+\b`)
+	invented    = regexp.MustCompile(`\b[a-z]+_[a-z]+\d?\b`)
+	padding     = regexp.MustCompile(` {3,}`)
+)
+
+// Apply masks one output. A table with durations in it has columns as wide as they happen to be, so there only the order
+// of columns is compared.
+func (m *Mask) Apply(text string) string {
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	text = hexadecimal.ReplaceAllStringFunc(text, m.id)
+	text = moment.ReplaceAllString(text, "<time>")
+	text = address.ReplaceAllString(text, "<address>")
+	if duration.MatchString(text) {
+		text = duration.ReplaceAllString(text, "<duration>")
+		text = padding.ReplaceAllString(text, "   ")
+	}
+	return text
+}
+
+func (m *Mask) id(s string) string {
+	for _, known := range m.known {
+		if strings.HasPrefix(known, s) {
+			return s
+		}
+	}
+	for i, id := range m.ids {
+		if strings.HasPrefix(id, s) || strings.HasPrefix(s, id) {
+			return fmt.Sprintf("<id %d of %d digits>", i+1, len(s))
+		}
+	}
+	m.ids = append(m.ids, s)
+	return fmt.Sprintf("<id %d of %d digits>", len(m.ids), len(s))
+}
+
+// Names masks invented container names (quirky_lovelace) too.
+func Names(text string) string { return invented.ReplaceAllString(text, "<name>") }

@@ -1,0 +1,190 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// Side is one of the two: a directory in which `docker` is the real one or a link to glassbox.
+type Side struct {
+	Name string
+	Bin  string   // first in PATH
+	Work string   // the working directory, made anew for each session
+	Env  []string // beside what both have
+}
+
+// Outcome is what one command did.
+type Outcome struct {
+	Stdout, Stderr string
+	Code           int
+	Took           time.Duration
+}
+
+const commandLimit = 90 * time.Second
+
+// Play runs a session and returns its masked outcomes, then removes every container that it left.
+func (s *Side) Play(session *Session, known []string) ([]Outcome, error) {
+	if err := os.RemoveAll(s.Work); err != nil {
+		return nil, err
+	}
+	for _, f := range session.Files {
+		path := filepath.Join(s.Work, f.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(path, f.Data, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.MkdirAll(s.Work, 0o755); err != nil {
+		return nil, err
+	}
+	mask := &Mask{known: known}
+	var outcomes []Outcome
+	for _, step := range session.Steps {
+		start := time.Now()
+		o, err := s.run(step)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s:%d: %s: %w", s.Name, session.Name, step.Line, step.Command, err)
+		}
+		o.Took = time.Since(start)
+		o.Stdout, o.Stderr = mask.Apply(o.Stdout), mask.Apply(o.Stderr)
+		outcomes = append(outcomes, o)
+	}
+	_, err := s.run(Step{Command: `for c in $(docker ps -aq --no-trunc); do docker unpause $c; docker rm -f -v $c; done`})
+	return outcomes, err
+}
+
+func (s *Side) command(ctx context.Context, text string) *exec.Cmd {
+	c := exec.CommandContext(ctx, "sh", "-c", text)
+	c.Dir = s.Work
+	c.Env = append([]string{
+		"PATH=" + s.Bin + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + filepath.Dir(s.Work), "LANG=C.UTF-8", "TERM=xterm",
+		"FROM_HOST=a value",
+	}, s.Env...)
+	c.WaitDelay = time.Second
+	return c
+}
+
+func (s *Side) run(step Step) (Outcome, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
+	defer cancel()
+	c := s.command(ctx, step.Command)
+	if step.TTY {
+		return terminal(ctx, c, step.Keys)
+	}
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	var input strings.Builder
+	for _, k := range step.Keys {
+		input.WriteString(k.Type)
+	}
+	if len(step.Keys) > 0 {
+		c.Stdin = strings.NewReader(input.String())
+	}
+	// A group of its own, so that a command that hangs can be ended with all that it started.
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
+	return outcome(ctx, c.Run(), stdout.String(), stderr.String())
+}
+
+func outcome(ctx context.Context, err error, stdout, stderr string) (Outcome, error) {
+	o := Outcome{Stdout: stdout, Stderr: stderr}
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		o.Stderr += fmt.Sprintf("\n(killed by the test after %v)\n", commandLimit)
+		o.Code = -1
+	case errors.As(err, &exit):
+		o.Code = exit.ExitCode()
+	case errors.Is(err, exec.ErrWaitDelay): // something it started keeps the pipe open: its own code was 0
+	case err != nil:
+		return o, err
+	}
+	return o, nil
+}
+
+// terminal runs a command as the session leader of a new terminal and types.
+func terminal(ctx context.Context, c *exec.Cmd, keys []Key) (Outcome, error) {
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	master, err := pty.StartWithAttrs(c, &pty.Winsize{Rows: 24, Cols: 80}, c.SysProcAttr)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer master.Close()
+	screen := &screen{}
+	drained := make(chan struct{})
+	go func() {
+		io.Copy(screen, master)
+		close(drained)
+	}()
+	for _, k := range keys {
+		if k.Await != "" {
+			if err := screen.await(k.Await); err != nil {
+				c.Process.Kill()
+				c.Wait()
+				return outcome(ctx, nil, screen.text(), err.Error())
+			}
+			continue
+		}
+		screen.mark()
+		if _, err := io.WriteString(master, strings.ReplaceAll(k.Type, "\n", "\r")); err != nil {
+			return Outcome{}, err
+		}
+	}
+	err = c.Wait()
+	select {
+	case <-drained:
+	case <-time.After(time.Second):
+	}
+	return outcome(ctx, err, screen.text(), "")
+}
+
+// screen is what the terminal has shown; seen is where the last key was typed.
+type screen struct {
+	mu   sync.Mutex
+	all  bytes.Buffer
+	seen int
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all.Write(p)
+}
+
+func (s *screen) mark() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = s.all.Len()
+}
+
+func (s *screen) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all.String()
+}
+
+func (s *screen) await(text string) error {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		s.mu.Lock()
+		found := strings.Contains(s.all.String()[s.seen:], text)
+		s.mu.Unlock()
+		if found {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q did not appear within 30 s", text)
+}
