@@ -1,0 +1,185 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// runTests builds the packages' tests here, and runs those in the machine that say they need it.
+func runTests(args []string) (int, error) {
+	m := machine{CPUs: 2, Memory: 3072, Timeout: 9 * time.Minute}
+	set := flag.NewFlagSet("vm test", flag.ContinueOnError)
+	machineFlags(set, &m)
+	set.BoolVar(&m.Plan.Verbose, "v", false, "show all output")
+	all := set.Bool("all", false, "run every test, not only those that need cgroup v2 or a second kernel")
+	only := set.String("run", "", "of those, run tests matching this regular expression")
+	if err := set.Parse(args); err != nil {
+		return 2, err
+	}
+	packages, err := findPackages(set.Args())
+	if err != nil {
+		return 1, err
+	}
+	if err := m.open(); err != nil {
+		return 1, err
+	}
+	defer m.close()
+	env, err := buildPrograms(filepath.Join(m.run, "bin"))
+	if err != nil {
+		return 1, err
+	}
+	for i, p := range packages {
+		names, err := p.needing(*all)
+		if err != nil {
+			return 1, err
+		}
+		if names, err = matching(names, *only); err != nil {
+			return 2, err
+		}
+		if len(names) == 0 {
+			fmt.Printf("?   \t%s\t[no test needs the machine]\n", p.path)
+			continue
+		}
+		name := fmt.Sprintf("%d.test", i)
+		if err := p.build(filepath.Join(m.run, name)); err != nil {
+			return 1, err
+		}
+		args := []string{"/mnt/vm/" + name, "-test.run=^(" + strings.Join(names, "|") + ")$", "-test.timeout=" + m.Timeout.String()}
+		if m.Plan.Verbose {
+			args = append(args, "-test.v")
+		}
+		m.Plan.Commands = append(m.Plan.Commands, command{Dir: p.dir, Args: args, Test: p.path, Env: env})
+	}
+	if len(m.Plan.Commands) == 0 {
+		return 0, nil
+	}
+	return m.boot()
+}
+
+// buildPrograms builds glassbox and glassrun: tests in the machine find them first in $PATH and by GLASSBOX_BIN.
+func buildPrograms(dir string) (env []string, err error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return nil, err
+	}
+	mains, _ := filepath.Glob(filepath.Join(root, "cmd", "*", "*.go"))
+	if len(mains) == 0 {
+		return nil, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := goTool(root, "build", "-o", dir+"/", "./cmd/..."); err != nil {
+		return nil, err
+	}
+	return []string{"GLASSBOX_BIN=/mnt/vm/bin", "PATH=/mnt/vm/bin:" + os.Getenv("PATH")}, nil
+}
+
+func goTool(dir string, args ...string) error {
+	c := exec.Command("go", args...)
+	c.Dir, c.Stdout, c.Stderr = dir, os.Stderr, os.Stderr
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("running go %s: %w", strings.Join(args, " "), err)
+	}
+	return nil
+}
+
+type testPackage struct{ path, dir string }
+
+func findPackages(patterns []string) ([]testPackage, error) {
+	if len(patterns) == 0 {
+		return nil, errors.New("vm test: no packages given")
+	}
+	text, err := output("", "go", append([]string{"list", "-f", "{{.ImportPath}}\t{{.Dir}}\t{{len .TestGoFiles}}{{len .XTestGoFiles}}"}, patterns...)...)
+	if err != nil {
+		return nil, err
+	}
+	var found []testPackage
+	for line := range strings.Lines(text) {
+		w := strings.Split(strings.TrimSpace(line), "\t")
+		if len(w) == 3 && w[2] != "00" {
+			found = append(found, testPackage{path: w[0], dir: w[1]})
+		}
+	}
+	return found, nil
+}
+
+func (p testPackage) build(to string) error {
+	return goTool(p.dir, "test", "-c", "-vet=off", "-o", to, ".")
+}
+
+// needing lists the tests that call need.CgroupV2 or need.SecondKernel, themselves or through functions of their test files.
+func (p testPackage) needing(all bool) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(p.dir, "*_test.go"))
+	if err != nil {
+		return nil, err
+	}
+	calls, needs := map[string][]string{}, map[string]bool{}
+	for _, file := range files {
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range tree.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Body != nil {
+				calls[f.Name.Name], needs[f.Name.Name] = called(f.Body)
+			}
+		}
+	}
+	for changed := true; changed; {
+		changed = false
+		for f, to := range calls {
+			if !needs[f] && slices.ContainsFunc(to, func(g string) bool { return needs[g] }) {
+				needs[f], changed = true, true
+			}
+		}
+	}
+	var tests []string
+	for f := range calls {
+		if isTest(f) && (all || needs[f]) {
+			tests = append(tests, f)
+		}
+	}
+	slices.Sort(tests)
+	return tests, nil
+}
+
+// called lists the functions that a body mentions, and whether it declares a need for the machine.
+func called(body *ast.BlockStmt) (names []string, needs bool) {
+	ast.Inspect(body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.Ident:
+			names = append(names, n.Name)
+		case *ast.SelectorExpr:
+			if x, ok := n.X.(*ast.Ident); ok && x.Name == "need" && (n.Sel.Name == "CgroupV2" || n.Sel.Name == "SecondKernel") {
+				needs = true
+			}
+		}
+		return true
+	})
+	return names, needs
+}
+
+func isTest(name string) bool {
+	return strings.HasPrefix(name, "Test") && name != "TestMain"
+}
+
+func matching(names []string, expression string) ([]string, error) {
+	re, err := regexp.Compile(expression)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(names, func(n string) bool { return !re.MatchString(n) }), nil
+}
