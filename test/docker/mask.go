@@ -19,6 +19,7 @@ var (
 	duration    = regexp.MustCompile(`Less than a second|About (?:a minute|an hour)|\b\d+ (?:second|minute|hour)s?\b`)
 	address     = regexp.MustCompile(`\b172\.17\.0\.\d+\b`)
 	invented    = regexp.MustCompile(`\b[a-z]+_[a-z]+\d?\b`)
+	escape      = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 	padding     = regexp.MustCompile(` {3,}`)
 )
 
@@ -26,6 +27,7 @@ var (
 // of columns is compared.
 func (m *Mask) Apply(text string) string {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
+	text = escape.ReplaceAllString(text, "")
 	text = hexadecimal.ReplaceAllStringFunc(text, m.id)
 	text = moment.ReplaceAllString(text, "<time>")
 	text = address.ReplaceAllString(text, "<address>")

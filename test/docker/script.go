@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
@@ -16,6 +17,7 @@ import (
 //	$tty cmd    the same on a terminal of 24 rows and 80 columns
 //	@ text      terminal: wait until the output since the last key shows this text
 //	< text      a line of standard input; on a terminal, typed and followed by Enter
+//	; 500       terminal: wait so many milliseconds, where there is nothing to wait for
 //	^ P Q       terminal: control characters typed
 //	! reason    a wanted difference: what glassbox says instead, and why, stands in the lines that follow
 //	1> text     a line of glassbox's standard output ("..." stands for any number of lines); "1-" for none at all
@@ -36,8 +38,11 @@ type Step struct {
 	Wanted  *Wanted
 }
 
-// Key is one thing typed, or waited for when Await is set.
-type Key struct{ Await, Type string }
+// Key is one thing typed, or waited for when Await or Pause is set.
+type Key struct {
+	Await, Type string
+	Pause       time.Duration
+}
 
 // Wanted is how glassbox is meant to differ from Docker; nil fields are as Docker's.
 type Wanted struct {
@@ -73,7 +78,11 @@ func (s *Session) add(number int, line string) error {
 	step := &s.Steps[len(s.Steps)-1]
 	switch word {
 	case "@":
-		step.Keys = append(step.Keys, Key{Await: rest})
+		step.Keys = append(step.Keys, Key{Await: strings.ReplaceAll(rest, `\r\n`, "\r\n")})
+	case ";":
+		pause, err := time.ParseDuration(rest + "ms")
+		step.Keys = append(step.Keys, Key{Pause: pause})
+		return err
 	case "<":
 		step.Keys = append(step.Keys, Key{Type: rest + "\n"})
 	case "^":

@@ -131,6 +131,7 @@ func terminal(ctx context.Context, c *exec.Cmd, keys []Key) (Outcome, error) {
 		close(drained)
 	}()
 	for _, k := range keys {
+		time.Sleep(k.Pause)
 		if k.Await != "" {
 			if err := screen.await(k.Await); err != nil {
 				c.Process.Kill()

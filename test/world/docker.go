@@ -17,7 +17,7 @@ type Docker struct {
 // StartDocker runs it on its default socket (the world's /run is its own) with its data in the world's directory.
 // bin holds docker and dockerd.
 func StartDocker(bin string) (*Docker, error) {
-	for _, need := range []string{bin + "/docker", bin + "/dockerd", "containerd", "runc", "iptables"} {
+	for _, need := range []string{bin + "/docker", bin + "/dockerd", "containerd", "runc", "iptables", "/usr/bin/tini-static"} {
 		if _, err := exec.LookPath(need); err != nil {
 			return nil, fmt.Errorf("%w (make test installs it)", err)
 		}
@@ -49,7 +49,7 @@ address = "/run/containerd/containerd.sock"
 		_, err := Output(d.CLI, "version")
 		return err
 	}, bin+"/dockerd", "--containerd", "/run/containerd/containerd.sock", "--data-root", Dir()+"/docker",
-		"--config-file", Dir()+"/daemon.json", "--storage-driver", "overlay2", "--userland-proxy=false")
+		"--config-file", Dir()+"/daemon.json", "--storage-driver", "overlay2", "--userland-proxy=false", "--init-path", "/usr/bin/tini-static")
 	if err != nil {
 		d.containerd.Stop()
 		return nil, err
