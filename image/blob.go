@@ -1,0 +1,79 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// configOf reads which image a manifest is of.
+func (s *Store) configOf(manifest digest.Digest) (digest.Digest, error) {
+	m, err := s.manifest(manifest)
+	return m.Config.Digest, err
+}
+
+func (s *Store) manifest(d digest.Digest) (m ocispec.Manifest, err error) {
+	raw, err := s.document(d)
+	if err == nil {
+		err = json.Unmarshal(raw, &m)
+	}
+	return m, err
+}
+
+func (s *Store) hasBlob(d digest.Digest) bool {
+	_, err := os.Stat(s.blob(d))
+	return err == nil
+}
+
+// putBlob stores a small blob of known digest.
+func (s *Store) putBlob(ctx context.Context, d digest.Digest, raw []byte) error {
+	if s.hasBlob(d) {
+		return nil
+	}
+	c, _, err := claimFile(ctx, s.dir+"/temp/"+d.Encoded())
+	if err != nil {
+		return err
+	}
+	if s.hasBlob(d) {
+		return c.discard()
+	}
+	err = c.file.Truncate(0)
+	if err == nil {
+		_, err = c.file.Write(raw)
+	}
+	return s.keepBlob(c, d, err)
+}
+
+// keepBlob ends the writing of a blob: without an error it gets its name, with one nothing of it stays.
+func (s *Store) keepBlob(c *claim, d digest.Digest, err error) error {
+	if err == nil {
+		err = c.file.Chmod(0o644)
+	}
+	if err == nil {
+		err = os.Rename(c.path, s.blob(d))
+	}
+	if err != nil {
+		return errors.Join(err, c.discard())
+	}
+	return c.moved()
+}
+
+// drain reads what follows an archive's end, which the layer's digests cover too. More than a generous padding is an
+// attack: a few bytes of zstd can stand for terabytes.
+func drain(r io.Reader) error {
+	n, err := io.CopyN(io.Discard, r, maxPadding+1)
+	if err == io.EOF {
+		return nil
+	}
+	if err == nil && n > maxPadding {
+		err = errors.New("the layer goes on long after its archive has ended")
+	}
+	return err
+}
+
+const maxPadding = 64 << 20

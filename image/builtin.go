@@ -1,0 +1,137 @@
+package image
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/distribution/reference"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// self is the program that runs, whatever has happened to its name since.
+const self = "/proc/self/exe"
+
+// madeFrom notes beside a built-in image's name which program made it. It stands in the index only, so that equal programs make
+// images of equal digests.
+const madeFrom = "glassbox.program"
+
+// builtins are the images that this program can make without a network. They bear the date of their contents' last change.
+var born = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
+
+// Builtin makes the built-in image of that name (hello-world, tiny), tagged as name:latest. ok is false when there is none.
+func (s *Store) Builtin(name string) (img *Image, ok bool, err error) {
+	write, config := s.builtin(name)
+	if write == nil {
+		return nil, false, nil
+	}
+	stamp, err := programStamp()
+	if err != nil {
+		return nil, true, err
+	}
+	tag := familiar(name)
+	old, entry, err := s.resolve(tag)
+	if err == nil && entry.Annotations[madeFrom] == stamp {
+		return old, true, nil
+	}
+	r, w := io.Pipe()
+	go func() {
+		b := bufio.NewWriterSize(w, ringSize)
+		archive := &archive{tar: tar.NewWriter(b)}
+		write(archive)
+		w.CloseWithError(errors.Join(archive.close(), b.Flush()))
+	}()
+	img, err = s.importTar(context.Background(), r, tag, config, map[string]string{madeFrom: stamp})
+	r.CloseWithError(io.ErrClosedPipe) // lets the writer go when the reading has failed
+	if err != nil {
+		return nil, true, fmt.Errorf("making the built-in image %s: %w", tag, err)
+	}
+	return img, true, s.retire(old, img)
+}
+
+// builtin tells how the image of that name is made; nil when there is none.
+func (s *Store) builtin(name string) (func(*archive), ocispec.Image) {
+	switch familiar(name) {
+	case "hello-world:latest":
+		return writeHello, helloConfig()
+	case "tiny:latest":
+		if s.Applets != nil {
+			return func(a *archive) { writeTiny(a, s.Applets()) }, tinyConfig()
+		}
+	}
+	return nil, ocispec.Image{}
+}
+
+func familiar(name string) string {
+	ref, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return name
+	}
+	return reference.FamiliarString(reference.TagNameOnly(ref))
+}
+
+// outdated tells an entry made by another version of this program.
+func (s *Store) outdated(entry ocispec.Descriptor) bool {
+	was := entry.Annotations[madeFrom]
+	if was == "" {
+		return false
+	}
+	now, err := programStamp()
+	return err == nil && now != was
+}
+
+// retire deletes what a remade built-in replaced, when nothing names it any longer and no container needs it.
+func (s *Store) retire(old, img *Image) error {
+	if old == nil || old.ID == img.ID || s.InUse == nil {
+		return nil
+	}
+	now, err := s.Resolve(old.ID.String())
+	if err != nil || len(now.Tags)+len(now.Digests) > 0 {
+		return nil
+	}
+	var conflict *Conflict
+	if _, _, err = s.Remove(old.ID.String(), false, s.InUse); errors.As(err, &conflict) {
+		return nil
+	}
+	return err
+}
+
+// programStamp tells this program from another, without reading it.
+func programStamp() (string, error) {
+	info, err := os.Stat(self)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d-%d", info.Size(), info.ModTime().UnixNano()), nil
+}
+
+// archive writes a layer; after the first error it does nothing.
+type archive struct {
+	tar *tar.Writer
+	err error
+}
+
+func (a *archive) add(h tar.Header, content io.Reader) {
+	if a.err != nil {
+		return
+	}
+	h.ModTime, h.Format = born, tar.FormatPAX
+	if a.err = a.tar.WriteHeader(&h); a.err == nil && content != nil {
+		_, a.err = io.Copy(a.tar, content)
+	}
+}
+
+func (a *archive) dir(name string, mode int64, owner int) {
+	a.add(tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: mode, Uid: owner, Gid: owner}, nil)
+}
+
+func (a *archive) link(name, target string) {
+	a.add(tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target, Mode: 0o777}, nil)
+}
+
+func (a *archive) close() error { return errors.Join(a.err, a.tar.Close()) }

@@ -1,0 +1,99 @@
+package image
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/docker/docker/pkg/jsonmessage"
+)
+
+// progress prints what a pull does. The drawing is Docker's own, so that the lines are the same to the byte.
+type progress struct {
+	out   io.Writer
+	quiet bool
+	mu    sync.Mutex
+	enc   *json.Encoder
+	pipe  *io.PipeWriter
+	drawn chan struct{}
+}
+
+func newProgress(o PullOptions) *progress {
+	p := &progress{out: o.Out, quiet: o.Quiet}
+	if o.Out == nil || o.Quiet {
+		return p
+	}
+	r, w := io.Pipe()
+	p.enc, p.pipe, p.drawn = json.NewEncoder(w), w, make(chan struct{})
+	var fd uintptr
+	if f, ok := o.Out.(*os.File); ok {
+		fd = f.Fd()
+	}
+	go func() {
+		defer close(p.drawn)
+		r.CloseWithError(jsonmessage.DisplayJSONMessagesStream(r, o.Out, fd, o.Terminal, nil))
+	}()
+	return p
+}
+
+func (p *progress) send(m jsonmessage.JSONMessage) {
+	if p.enc == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.enc.Encode(m) // fails only after the drawing has ended, and nobody waits for it then
+}
+
+// message prints a line of its own; id may be empty.
+func (p *progress) message(id, text string) { p.send(jsonmessage.JSONMessage{ID: id, Status: text}) }
+
+// status changes what a layer's line says.
+func (p *progress) status(id, text string) {
+	p.send(jsonmessage.JSONMessage{ID: id, Status: text, Progress: &jsonmessage.JSONProgress{}})
+}
+
+// close waits until everything is drawn; further messages are dropped.
+func (p *progress) close() {
+	p.mu.Lock()
+	pipe := p.pipe
+	p.enc, p.pipe = nil, nil
+	p.mu.Unlock()
+	if pipe != nil {
+		pipe.Close()
+		<-p.drawn
+	}
+}
+
+// println prints a plain line after the drawing has ended.
+func (p *progress) println(text string) error {
+	p.close()
+	if p.out == nil {
+		return nil
+	}
+	_, err := fmt.Fprintln(p.out, text)
+	return err
+}
+
+// bar counts the bytes of one layer. It draws at most ten times a second.
+type bar struct {
+	p     *progress
+	id    string
+	total int64
+	last  time.Time
+}
+
+func (b *bar) status(text string) { b.p.status(b.id, text) }
+
+func (b *bar) downloading(n int64) {
+	now := time.Now()
+	if b.p.quiet || now.Sub(b.last) < 100*time.Millisecond && n < b.total {
+		return
+	}
+	b.last = now
+	b.p.send(jsonmessage.JSONMessage{ID: b.id, Status: "Downloading",
+		Progress: &jsonmessage.JSONProgress{Current: n, Total: b.total}})
+}

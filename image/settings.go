@@ -1,0 +1,69 @@
+package image
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// settings are the parts of the configuration file that speak of registries, under the names of Docker's daemon.json.
+type settings struct {
+	Mirrors  []string `json:"registry-mirrors"`
+	Insecure []string `json:"insecure-registries"`
+}
+
+const settingsFile = "/etc/glassbox/config.json"
+
+// readSettings reads /etc/glassbox/config.json, or the file named by GLASSBOX_CONFIG.
+func readSettings() (settings, error) {
+	var s settings
+	file := os.Getenv("GLASSBOX_CONFIG")
+	if file == "" {
+		file = settingsFile
+	}
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &s)
+	}
+	if err != nil {
+		return s, fmt.Errorf("reading %s: %w", file, err)
+	}
+	for _, m := range s.Mirrors {
+		u, err := url.Parse(m)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return s, fmt.Errorf("reading %s: invalid mirror: %q is not an http or https URL", file, m)
+		}
+	}
+	return s, nil
+}
+
+// insecure tells whether a registry may be spoken to without TLS or with a certificate that nobody vouches for: on
+// loopback, or where the settings say so by name, by address or by network (10.0.0.0/8).
+func (s settings) insecure(host string) bool {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = strings.Trim(host, "[]")
+	}
+	addr, addrErr := netip.ParseAddr(name)
+	if name == "localhost" || addrErr == nil && addr.Unmap().IsLoopback() {
+		return true
+	}
+	for _, i := range s.Insecure {
+		if i == host || i == name {
+			return true
+		}
+		if p, err := netip.ParsePrefix(i); err == nil && addrErr == nil && p.Contains(addr.Unmap()) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,42 @@
+package image
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/distribution/reference"
+)
+
+// Tag makes target name what source names.
+func (s *Store) Tag(source, target string) error {
+	img, err := s.Resolve(source)
+	if err != nil {
+		return err
+	}
+	ref, err := tagRef(target)
+	if err != nil {
+		return err
+	}
+	return s.changeIndex(context.Background(), func(x *index) error {
+		if !x.holds(img.Manifest.Digest) {
+			return &NotFound{source}
+		}
+		// As another name of it, without what the first name's entry may note of its origin.
+		if d, ok := x.find(ref); !ok || d.Digest != img.Manifest.Digest {
+			x.set(ref, img.Manifest)
+		}
+		return nil
+	})
+}
+
+// tagRef reads a name that may be given to an image, as Docker checks it.
+func tagRef(name string) (reference.Named, error) {
+	ref, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return nil, fmt.Errorf("Error parsing reference: %q is not a valid repository/tag: %w", name, err)
+	}
+	if _, ok := ref.(reference.Canonical); ok {
+		return nil, fmt.Errorf("refusing to create a tag with a digest reference")
+	}
+	return reference.TagNameOnly(ref), nil
+}
