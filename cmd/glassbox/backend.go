@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"glassbox/engine"
+	"glassbox/image"
+	"glassbox/program"
+
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	dockerimage "github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/system"
+)
+
+// containers is what the commands ask of engine.Containers.
+type containers interface {
+	Create(ctx context.Context, o engine.Options) (engine.Created, error)
+	Plan(ctx context.Context, o engine.Options) ([]program.Account, error)
+	Start(ctx context.Context, id string) error
+	StartAttached(ctx context.Context, id string, s engine.Streams) (engine.Attachment, error)
+	Attach(ctx context.Context, id string, s engine.Streams) (engine.Attachment, error)
+	Account(id string) ([]program.Account, error)
+	Exec(ctx context.Context, id string, o engine.ExecOptions, s engine.Streams) (engine.Attachment, []program.Account, error)
+	List(all bool, limit int, size bool, f filters.Args) ([]container.Summary, error)
+	Inspect(id string, size bool) (container.InspectResponse, error)
+	Stop(ctx context.Context, id string, o engine.StopOptions) error
+	Restart(ctx context.Context, id string, o engine.StopOptions) error
+	Kill(id, signal string) error
+	Pause(id string) error
+	Unpause(id string) error
+	Rename(id, name string) error
+	Remove(ctx context.Context, id string, force, volumes bool) error
+	Wait(ctx context.Context, id string) (int, error)
+	Update(id string, u container.UpdateConfig) ([]string, error)
+	Top(id string, psArgs []string) (container.TopResponse, error)
+	Logs(ctx context.Context, id string, o engine.LogOptions, stdout, stderr io.Writer) error
+	Prune(f filters.Args) (container.PruneReport, error)
+	Cleanup(id string) error
+}
+
+// images is what the commands ask of the image store and of the engine's view of it.
+type images interface {
+	Pull(ctx context.Context, ref reference.Named, o image.PullOptions) (*image.Image, error)
+	Resolve(ref string) (*image.Image, error)
+	Tag(source, target string) error
+	Summaries(all bool, f filters.Args) ([]dockerimage.Summary, error)
+	Inspect(ref string) (dockerimage.InspectResponse, error)
+	Remove(ref string, force bool) ([]dockerimage.DeleteResponse, error)
+}
+
+// backend is the engine as the commands see it; tests put another in its place.
+type backend struct {
+	containers containers
+	images     images
+	info       func() (system.Info, error)
+}
+
+func openEngine() (*backend, error) {
+	e, err := engine.Open()
+	if err != nil {
+		return nil, err
+	}
+	return &backend{containers: e.Containers, images: engineImages{e}, info: e.System.Info}, nil
+}
+
+// engineImages joins the store's verbs with those that need to know about containers too.
+type engineImages struct{ *engine.Engine }
+
+func (i engineImages) Pull(ctx context.Context, ref reference.Named, o image.PullOptions) (*image.Image, error) {
+	return i.Images.Pull(ctx, ref, o)
+}
+func (i engineImages) Resolve(ref string) (*image.Image, error) { return i.Images.Resolve(ref) }
+func (i engineImages) Tag(source, target string) error          { return i.Images.Tag(source, target) }
+func (i engineImages) Summaries(all bool, f filters.Args) ([]dockerimage.Summary, error) {
+	return i.ImageSummaries(all, f)
+}
+func (i engineImages) Inspect(ref string) (dockerimage.InspectResponse, error) {
+	return i.ImageInspect(ref)
+}
+func (i engineImages) Remove(ref string, force bool) ([]dockerimage.DeleteResponse, error) {
+	return i.ImageRemove(ref, force)
+}

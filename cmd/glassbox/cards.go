@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"glassbox/engine"
+	"glassbox/program"
+
+	"golang.org/x/sys/unix"
+)
+
+// card is what is known of a cause: the kernel's rule, a command that proves it, and one that cures it.
+type card struct {
+	call  uintptr    // the failing step's system call; 0: any
+	errno unix.Errno // its answer; 0: any
+	text  string     // a part of the error's text; "": any
+	more  string     // another part; "": any
+	why   string
+	check string
+	fix   string
+}
+
+// cards are tried in this order; the first whose conditions all hold is printed.
+var cards = []card{
+	{
+		call: unix.SYS_PIVOT_ROOT, errno: unix.EINVAL,
+		why:   "pivot_root(2) refuses when the new or the old root is no mount point, is shared with other namespaces, or is the initial ramfs",
+		check: "findmnt -o TARGET,PROPAGATION,FSTYPE /",
+		fix:   "on a ramfs root (initramfs, some live systems) move to a tmpfs root first: mount -t tmpfs, copy, switch_root",
+	},
+	{
+		call: unix.SYS_MOUNT, errno: unix.EINVAL, text: "overlay", // older kernels' way
+		why:   "an overlay's upper directory must lie on a file system with RENAME_WHITEOUT and xattrs: not on another overlay, nor on most network file systems",
+		check: "stat -f -c %T /var/lib/glassbox",
+		fix:   "put the data on another file system: GLASSBOX_ROOT=/a/dir/on/ext4 (inside a container: a volume or a tmpfs)",
+	},
+	{
+		errno: unix.EINVAL, text: "overlay",
+		why:   "an overlay's upper directory must lie on a file system with RENAME_WHITEOUT and xattrs: not on another overlay, nor on most network file systems",
+		check: "stat -f -c %T /var/lib/glassbox",
+		fix:   "put the data on another file system: GLASSBOX_ROOT=/a/dir/on/ext4 (inside a container: a volume or a tmpfs)",
+	},
+	{
+		errno: unix.EBUSY, text: "subtree_control",
+		why:   "a cgroup that holds processes cannot hand controllers to its children (the no-internal-process rule, cgroups(7))",
+		check: "cat /proc/self/cgroup /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup | tail -1)/cgroup.procs",
+		fix:   "run it in a scope of its own: systemd-run --scope -p Delegate=yes glassbox ...",
+	},
+	{
+		text: "cgroup", more: "v1",
+		why:   "a controller can belong to cgroup v1 or v2, never to both; here v1 holds it",
+		check: "stat -f -c %T /sys/fs/cgroup; cat /sys/fs/cgroup/cgroup.controllers /sys/fs/cgroup/unified/cgroup.controllers",
+		fix:   "boot with systemd.unified_cgroup_hierarchy=1 (and cgroup_no_v1=all)",
+	},
+	{
+		text:  "exec format error",
+		why:   "execve(2) found neither an ELF file for this machine's architecture nor a #! line",
+		check: "head -c 20 FILE | od -c; uname -m",
+		fix:   "start the script with #!/bin/sh, or take the image for this machine: --platform linux/amd64",
+	},
+	{
+		text:  "executable file not found",
+		why:   "no directory in the container's PATH holds a file of that name",
+		check: "glassbox run --rm --entrypoint ls IMAGE /bin /usr/bin",
+		fix:   "give the whole path, or another command",
+	},
+	{
+		call: unix.SYS_EXECVE, errno: unix.ENOENT,
+		why:   "execve(2) says so too when the file is there and its interpreter is not: the #! line's program (perhaps with a CR at its end), or the ELF file's loader",
+		check: "head -1 FILE | od -c; readelf -l FILE | grep interpreter",
+		fix:   "remove CRs (sed -i 's/\\r$//' FILE), or use a static program or an image with that libc",
+	},
+	{
+		errno: unix.EPERM, text: "clone3",
+		why:   "this process may not make namespaces: CAP_SYS_ADMIN is missing, or a seccomp filter or AppArmor forbids it",
+		check: "grep -E 'Cap(Eff|Bnd)|Seccomp' /proc/self/status; cat /proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+		fix:   "sudo glassbox ...; inside another container: run that one with --privileged",
+	},
+	{
+		errno: unix.EACCES,
+		text:  "/var/lib/glassbox",
+		why:   "this build needs root: its data and its mounts belong to root",
+		check: "id -u",
+		fix:   "sudo glassbox ...",
+	},
+	{
+		text:  "is already in use by container",
+		why:   "a name belongs to one container until that is removed, running or not",
+		check: "glassbox ps -a",
+		fix:   "glassbox rm -f NAME, or run with --rm",
+	},
+	{
+		text:  "the input device is not a TTY",
+		why:   "-t makes a terminal inside, but the keys would come from a pipe or a file",
+		check: "test -t 0; echo $?",
+		fix:   "leave out -t: run -i",
+	},
+	{
+		text: "stop the container before removing or force remove",
+		fix:  "glassbox rm -f NAME",
+	},
+	{
+		text:  "No such container",
+		check: "glassbox ps -a",
+	},
+	{
+		text:  "No such image",
+		check: "glassbox images",
+		fix:   "glassbox pull NAME",
+	},
+}
+
+// cardFor: what the engine found out itself comes first, then a card, then the failure's own next command.
+func cardFor(f *failure) card {
+	var known *engine.Error
+	if errors.As(f, &known) && known.Hint != nil {
+		return card{why: known.Hint.Why, check: known.Hint.Check, fix: known.Hint.Fix}
+	}
+	for _, c := range cards {
+		if c.matches(f) {
+			return c
+		}
+	}
+	return card{fix: f.fix}
+}
+
+func (c card) matches(f *failure) bool {
+	var step *program.Failure
+	if c.call != 0 && !(errors.As(f, &step) && step.Step.Call == c.call) {
+		return false
+	}
+	if c.errno != 0 && !errors.Is(f, c.errno) {
+		return false
+	}
+	return strings.Contains(f.line, c.text) && strings.Contains(f.line, c.more)
+}

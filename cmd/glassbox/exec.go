@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"glassbox/engine"
+
+	"github.com/docker/cli/opts"
+)
+
+// execFlags are exec's.
+type execFlags struct {
+	engine.ExecOptions
+	env, envFile   opts.ListOpts
+	explain, stdin bool
+	keys, format   string
+}
+
+func execVerb() verb {
+	return verb{
+		use: "exec [OPTIONS] CONTAINER COMMAND [ARG...]", same: "container exec, exec",
+		short: "Execute a command in a running container", min: 2, max: -1, bare: true, group: common, offers: offerContainers,
+		prepare: func(c *call) action {
+			f := execFlags{env: opts.NewListOpts(opts.ValidateEnv), envFile: opts.NewListOpts(nil)}
+			c.flags.StringVar(&f.keys, "detach-keys", "", "Override the key sequence for detaching a container")
+			c.flags.BoolVarP(&f.stdin, "interactive", "i", false, "Keep STDIN open even if not attached")
+			c.flags.BoolVarP(&f.Tty, "tty", "t", false, "Allocate a pseudo-TTY")
+			c.flags.BoolVarP(&f.Detach, "detach", "d", false, "Detached mode: run command in the background")
+			c.flags.StringVarP(&f.User, "user", "u", "", `Username or UID (format: "<name|uid>[:<group|gid>]")`)
+			c.flags.BoolVar(&f.Privileged, "privileged", false, "Give extended privileges to the command")
+			c.flags.VarP(&f.env, "env", "e", "Set environment variables")
+			c.flags.Var(&f.envFile, "env-file", "Read in a file of environment variables")
+			c.flags.StringVarP(&f.WorkingDir, "workdir", "w", "", "Working directory inside the container")
+			c.flags.BoolVar(&f.explain, "explain", false, "Print every request made of the kernel to start the command")
+			c.flags.StringVar(&f.format, "format", "", "Format of --explain: text or json")
+			return func(ctx context.Context, args []string) error { return c.exec(ctx, &f, args[0], args[1:]) }
+		},
+	}
+}
+
+func (c *call) exec(ctx context.Context, f *execFlags, name string, command []string) error {
+	if err := checkExplain(f.explain, f.format); err != nil {
+		return badRequest("exec", err)
+	}
+	env, err := opts.ReadKVEnvStrings(f.envFile.GetSlice(), f.env.GetSlice())
+	if err != nil {
+		return plainFailure("%w", err)
+	}
+	f.Cmd, f.Env, f.Explain = command, env, f.explain
+	f.AttachStdout, f.AttachStderr, f.AttachStdin = !f.Detach, !f.Detach, !f.Detach && f.stdin
+	b, err := c.backend()
+	if err != nil {
+		return err
+	}
+	if _, err := b.containers.Inspect(name, false); err != nil { // a missing container is the more useful error
+		return engineFailure(err)
+	}
+	if err := c.checkTTY(f.AttachStdin, f.Tty); err != nil {
+		return err
+	}
+	if size, ok := windowSize(c.stdout); ok && f.Tty {
+		f.ConsoleSize = &[2]uint{uint(size.Rows), uint(size.Cols)}
+	}
+	w := wiring{stdin: f.AttachStdin, stdout: f.AttachStdout, stderr: f.AttachStderr, tty: f.Tty, keys: f.keys}
+	streams, done, err := c.connect(w)
+	if err != nil {
+		return err
+	}
+	defer done()
+	a, account, err := b.containers.Exec(ctx, name, f.ExecOptions, streams)
+	if err != nil {
+		return execFailure(err)
+	}
+	if f.explain {
+		if err := writeAccount(c.stderr, account, f.format); err != nil {
+			return err
+		}
+	}
+	if a == nil {
+		return nil
+	}
+	code, err := c.follow(ctx, a, w)
+	if errors.Is(err, engine.ErrDetached) {
+		return plainFailure("%w", engine.ErrDetached)
+	}
+	if err != nil {
+		return err
+	}
+	return exited(code)
+}

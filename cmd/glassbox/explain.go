@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+func explainVerb() verb {
+	return verb{
+		use:   "explain [OPTIONS] IMAGE [COMMAND] [ARG...]",
+		short: "Print what `run` would ask of the kernel, and ask nothing", min: 1, max: -1, bare: true, group: seeThrough, offers: offerImages,
+		prepare: func(c *call) action {
+			var f runFlags
+			f.define(c.flags, `Pull image before explaining ("always", "missing", "never")`)
+			c.flags.BoolVarP(&f.detach, "detach", "d", false, "Explain a container in the background")
+			c.flags.StringVar(&f.format, "format", "", "Format of the plan: text or json")
+			return func(ctx context.Context, args []string) error { return c.explainContainer(ctx, &f, args) }
+		},
+	}
+}
+
+func (c *call) explainContainer(ctx context.Context, f *runFlags, args []string) error {
+	o, err := c.request("explain", &f.containerFlags, args)
+	if err != nil {
+		return err
+	}
+	if err := checkExplain(true, f.format); err != nil {
+		return badRequest("explain", err)
+	}
+	b, err := c.backend()
+	if err != nil {
+		return err
+	}
+	plan, err := b.containers.Plan(ctx, o)
+	if err != nil {
+		return runFailure(err)
+	}
+	return writeAccount(c.stdout, plan, f.format)
+}
+
+func checkExplain(explain bool, format string) error {
+	switch {
+	case format == "" || explain && (format == "text" || format == "json"):
+		return nil
+	case !explain:
+		return fmt.Errorf("--format needs --explain")
+	}
+	return fmt.Errorf("invalid format %q: text or json", format)
+}

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"glassbox/engine"
+	"glassbox/image"
+	"glassbox/program"
+
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	dockerimage "github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/system"
+)
+
+// fake is an engine with one running container, web, and one that ended, old. Create prints what it was asked for to the
+// file named by REQUEST. Attached, a container runs the words exit N, echo WORDS, cat and signals.
+type fake struct{ request engine.Options }
+
+const (
+	webID = "1111111111111111111111111111111111111111111111111111111111111111"
+	oldID = "2222222222222222222222222222222222222222222222222222222222222222"
+	newID = "3333333333333333333333333333333333333333333333333333333333333333"
+)
+
+func openFake() (*backend, error) {
+	f := &fake{}
+	return &backend{containers: f, images: fakeImages{}, info: f.info}, nil
+}
+
+func (f *fake) info() (system.Info, error) {
+	return system.Info{ServerVersion: release, KernelVersion: "6.1.0", OSType: "linux", NCPU: 2, CgroupVersion: "2", Driver: "overlay2"}, nil
+}
+
+func noSuch(id string) error {
+	return &engine.Error{Class: engine.NotFound, Text: "No such container: " + id}
+}
+
+func known(id string) error {
+	if id == "web" || id == "old" || id == webID || id == oldID || id == newID {
+		return nil
+	}
+	return noSuch(id)
+}
+
+func (f *fake) Create(ctx context.Context, o engine.Options) (engine.Created, error) {
+	f.request = o
+	if path := os.Getenv("REQUEST"); path != "" {
+		text, err := json.MarshalIndent(o, "", " ")
+		if err != nil {
+			return engine.Created{}, err
+		}
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			return engine.Created{}, err
+		}
+	}
+	switch {
+	case o.Name == "web":
+		return engine.Created{}, &engine.Error{Class: engine.Conflict, Text: `Conflict. The container name "/web" is already in use by container "` + webID + `". You have to remove (or rename) that container to be able to reuse that name.`}
+	case o.Config.Image == "nowhere":
+		return engine.Created{}, &image.NotFound{Ref: "nowhere:latest"}
+	}
+	return engine.Created{ID: newID}, nil
+}
+
+func (f *fake) Plan(ctx context.Context, o engine.Options) ([]program.Account, error) {
+	return []program.Account{{Phase: "mounted", Why: "its own tree", Plan: true,
+		Host:  []program.Done{{Call: `mkdir("/sys/fs/cgroup/x", 0755)`, Why: "its group", From: "linux.cgroupsPath"}},
+		Child: []program.Done{{Call: `sethostname("x", 1)`, Why: "its name", From: "hostname"}},
+	}}, nil
+}
+
+func (f *fake) Account(id string) ([]program.Account, error) {
+	return []program.Account{{Phase: "start", Why: "the last", Child: []program.Done{{Call: `execve("/bin/sh")`, Result: "0", At: 1500 * time.Microsecond, Why: "run it"}}}}, nil
+}
+
+func (f *fake) Start(ctx context.Context, id string) error {
+	if f.request.Config != nil && len(f.request.Config.Cmd) > 0 {
+		return startErrors[f.request.Config.Cmd[0]]
+	}
+	return known(id)
+}
+
+var startErrors = map[string]error{
+	"nosuchcmd": &engine.Error{Text: `failed to create task for container: exec: "nosuchcmd": executable file not found in $PATH: unknown`, Exit: 127},
+	"/etc":      &engine.Error{Text: `failed to create task for container: exec: "/etc": permission denied: unknown`, Exit: 126},
+	"broken":    &engine.Error{Text: "no space left on device"},
+}
+
+func (f *fake) StartAttached(ctx context.Context, id string, s engine.Streams) (engine.Attachment, error) {
+	var cmd []string
+	if f.request.Config != nil {
+		cmd = f.request.Config.Cmd
+	}
+	if len(cmd) > 0 {
+		if err := startErrors[cmd[0]]; err != nil {
+			return nil, err
+		}
+	}
+	return &fakeProcess{cmd, s}, nil
+}
+
+func (f *fake) Attach(ctx context.Context, id string, s engine.Streams) (engine.Attachment, error) {
+	return &fakeProcess{[]string{"detach"}, s}, nil
+}
+
+func (f *fake) Exec(ctx context.Context, id string, o engine.ExecOptions, s engine.Streams) (engine.Attachment, []program.Account, error) {
+	if o.Cmd[0] == "nosuch" {
+		return nil, nil, &engine.Error{Text: `OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH: unknown`, Exit: 127}
+	}
+	if o.Detach {
+		return nil, nil, nil
+	}
+	return &fakeProcess{o.Cmd, s}, nil, nil
+}
+
+// fakeProcess is what runs.
+type fakeProcess struct {
+	cmd []string
+	s   engine.Streams
+}
+
+func (p *fakeProcess) Close() error { return nil }
+
+func (p *fakeProcess) Run(ctx context.Context) (int, error) {
+	if len(p.cmd) == 0 {
+		return 0, nil
+	}
+	switch p.cmd[0] {
+	case "exit":
+		return strconv.Atoi(p.cmd[1])
+	case "echo":
+		fmt.Fprintln(p.s.Out, strings.Join(p.cmd[1:], " "))
+	case "cat":
+		_, err := io.Copy(p.s.Out, p.s.In)
+		return 0, err
+	case "detach":
+		return 0, engine.ErrDetached
+	case "signals":
+		fmt.Fprintln(p.s.Out, "ready")
+		fmt.Fprintln(p.s.Out, "got", <-p.s.Signals)
+	case "keys":
+		fmt.Fprintln(p.s.Out, p.s.DetachKeys)
+	}
+	return 0, nil
+}
+
+func (f *fake) List(all bool, limit int, size bool, args filters.Args) ([]container.Summary, error) {
+	now := time.Now()
+	list := []container.Summary{
+		{ID: webID, Names: []string{"/web"}, Image: "alpine", ImageID: "sha256:" + webID, Command: "sleep 1000", Created: now.Add(-3 * time.Minute).Unix(), State: "running", Status: "Up 3 minutes", SizeRw: 2, SizeRootFs: 21_500_000},
+		{ID: oldID, Names: []string{"/old"}, Image: "alpine", ImageID: "sha256:" + webID, Command: "sh", Created: now.Add(-2 * time.Hour).Unix(), State: "exited", Status: "Exited (3) 2 hours ago"},
+	}
+	if !all && limit <= 0 {
+		list = list[:1]
+	}
+	if limit > 0 {
+		list = list[:min(limit, len(list))]
+	}
+	return slices.DeleteFunc(list, func(s container.Summary) bool { return args.Contains("status") && !args.ExactMatch("status", s.State) }), nil
+}
+
+func (f *fake) Inspect(id string, size bool) (container.InspectResponse, error) {
+	if err := known(id); err != nil {
+		return container.InspectResponse{}, err
+	}
+	running := id == "web" || id == webID
+	return container.InspectResponse{
+		ContainerJSONBase: &container.ContainerJSONBase{
+			ID: webID, Name: "/web", Path: "sleep", Args: []string{"1000"},
+			State: &container.State{Status: "running", Running: running}, HostConfig: &container.HostConfig{},
+		},
+		Config: &container.Config{Image: "alpine", OpenStdin: true, Env: []string{"A=<b>&c"}},
+	}, nil
+}
+
+func (f *fake) Stop(ctx context.Context, id string, o engine.StopOptions) error    { return known(id) }
+func (f *fake) Restart(ctx context.Context, id string, o engine.StopOptions) error { return known(id) }
+func (f *fake) Kill(id, signal string) error {
+	if signal == "BOGUS" {
+		return &engine.Error{Class: engine.InvalidParameter, Text: "invalid signal: BOGUS"}
+	}
+	return known(id)
+}
+func (f *fake) Pause(id string) error        { return known(id) }
+func (f *fake) Unpause(id string) error      { return known(id) }
+func (f *fake) Rename(id, name string) error { return known(id) }
+func (f *fake) Remove(ctx context.Context, id string, force, volumes bool) error {
+	if id == "web" && !force {
+		return &engine.Error{Class: engine.Conflict, Text: "cannot remove container \"web\": container is running"}
+	}
+	return known(id)
+}
+func (f *fake) Wait(ctx context.Context, id string) (int, error) { return 3, known(id) }
+func (f *fake) Update(id string, u container.UpdateConfig) ([]string, error) {
+	return nil, known(id)
+}
+func (f *fake) Top(id string, psArgs []string) (container.TopResponse, error) {
+	return container.TopResponse{Titles: []string{"PID", "CMD"}, Processes: [][]string{{"1", "sleep 1000"}}}, known(id)
+}
+func (f *fake) Logs(ctx context.Context, id string, o engine.LogOptions, stdout, stderr io.Writer) error {
+	fmt.Fprintf(stdout, "tail %d\n", o.Tail)
+	return known(id)
+}
+func (f *fake) Prune(filters.Args) (container.PruneReport, error) {
+	return container.PruneReport{ContainersDeleted: []string{oldID}, SpaceReclaimed: 2000}, nil
+}
+func (f *fake) Cleanup(id string) error { return known(id) }
+
+type fakeImages struct{}
+
+func (fakeImages) Pull(ctx context.Context, ref reference.Named, o image.PullOptions) (*image.Image, error) {
+	if strings.Contains(ref.String(), "nowhere") {
+		return nil, fmt.Errorf("pull access denied for nowhere, repository does not exist or may require 'docker login'")
+	}
+	return &image.Image{}, nil
+}
+func (fakeImages) Resolve(ref string) (*image.Image, error) { return nil, &image.NotFound{Ref: ref} }
+func (fakeImages) Tag(source, target string) error {
+	if source != "alpine" {
+		return &image.NotFound{Ref: source + ":latest"}
+	}
+	return nil
+}
+func (fakeImages) Summaries(all bool, f filters.Args) ([]dockerimage.Summary, error) {
+	if f.Contains("reference") && !f.ExactMatch("reference", "alpine") {
+		return nil, nil
+	}
+	return []dockerimage.Summary{{ID: "sha256:" + webID, RepoTags: []string{"alpine:latest"}, RepoDigests: []string{}, Created: time.Now().Add(-72 * time.Hour).Unix(), Size: 7_800_000}}, nil
+}
+func (fakeImages) Inspect(ref string) (dockerimage.InspectResponse, error) {
+	if ref != "alpine" {
+		return dockerimage.InspectResponse{}, &image.NotFound{Ref: ref + ":latest"}
+	}
+	return dockerimage.InspectResponse{ID: "sha256:" + webID, RepoTags: []string{"alpine:latest"}}, nil
+}
+func (fakeImages) Remove(ref string, force bool) ([]dockerimage.DeleteResponse, error) {
+	if ref != "alpine" {
+		return nil, &image.NotFound{Ref: ref + ":latest"}
+	}
+	return []dockerimage.DeleteResponse{{Untagged: "alpine:latest"}, {Deleted: "sha256:" + webID}}, nil
+}

@@ -1,0 +1,25 @@
+// Command glassbox is Docker's command line on an engine without a daemon, and a view into it.
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	os.Exit(run(os.Stdin, os.Stdout, os.Stderr, os.Args))
+}
+
+// run is the whole program: args[0] says whether it was called as glassbox or as docker.
+func run(stdin io.Reader, stdout, stderr io.Writer, args []string) int {
+	name := filepath.Base(args[0])
+	if len(args) > 2 && args[1] == guardCommand {
+		return guardTerminal(args[2])
+	}
+	if name != "docker" {
+		name = "glassbox"
+	}
+	s := newSession(name, stdin, stdout, stderr)
+	return s.run(args[1:])
+}

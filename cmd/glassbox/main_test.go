@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets scripts call this test binary as glassbox and as docker; with FAKE set they get the fake engine.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"glassbox": func() { os.Exit(runFaked("glassbox")) },
+		"docker":   func() { os.Exit(runFaked("docker")) },
+	})
+}
+
+func runFaked(name string) int {
+	if len(os.Args) > 2 && os.Args[1] == guardCommand {
+		return guardTerminal(os.Args[2])
+	}
+	if os.Getenv("FAKE") == "" {
+		return run(os.Stdin, os.Stdout, os.Stderr, append([]string{name}, os.Args[1:]...))
+	}
+	s := newSession(name, os.Stdin, os.Stdout, os.Stderr)
+	s.open = openFake
+	return s.run(os.Args[1:])
+}
+
+// TestSessions runs the scripts of testdata/fake: flags, errors, help, tables, exit codes. No root, no kernel.
+func TestSessions(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/fake",
+		RequireExplicitExec: true,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": wantCode},
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("FAKE", "1")
+			e.Setenv("DOCKER_CONFIG", e.WorkDir+"/docker")
+			return nil
+		},
+	})
+}
+
+// wantCode is `code N command args...`: the command must end with exit code N.
+func wantCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N command args...")
+	}
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if args[0] != strconv.Itoa(got) {
+		ts.Fatalf("exit code %d, not %s", got, args[0])
+	}
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"glassbox/engine"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// runFlags are run's own: what happens around the container.
+type runFlags struct {
+	containerFlags
+	detach, proxy, explain bool
+	keys, format           string
+}
+
+func runVerb() verb {
+	return verb{
+		use: "run [OPTIONS] IMAGE [COMMAND] [ARG...]", same: "container run, run",
+		short: "Create and run a new container from an image", min: 1, max: -1, bare: true, group: common, offers: offerImages,
+		prepare: func(c *call) action {
+			var f runFlags
+			f.define(c.flags, `Pull image before running ("always", "missing", "never")`)
+			c.flags.BoolVarP(&f.detach, "detach", "d", false, "Run container in background and print container ID")
+			c.flags.BoolVar(&f.proxy, "sig-proxy", true, "Proxy received signals to the process")
+			c.flags.StringVar(&f.keys, "detach-keys", "", "Override the key sequence for detaching a container")
+			c.flags.BoolVar(&f.explain, "explain", false, "Print every request made of the kernel to start the container")
+			c.flags.StringVar(&f.format, "format", "", "Format of --explain: text or json")
+			return func(ctx context.Context, args []string) error { return c.runContainer(ctx, &f, args) }
+		},
+	}
+}
+
+func (c *call) runContainer(ctx context.Context, f *runFlags, args []string) error {
+	o, err := c.request("run", &f.containerFlags, args)
+	if err != nil {
+		return err
+	}
+	if err := checkExplain(f.explain, f.format); err != nil {
+		return badRequest("run", err)
+	}
+	o.Explain = f.explain
+	if f.detach {
+		if f.process.attach.Len() > 0 {
+			return plainFailure("conflicting options: cannot specify both --attach and --detach")
+		}
+		k := o.Config
+		k.AttachStdin, k.AttachStdout, k.AttachStderr, k.StdinOnce = false, false, false, false
+	} else if err := c.checkTTY(o.Config.AttachStdin, o.Config.Tty); err != nil {
+		return err
+	}
+	w := wiringOf(o.Config, f)
+	streams, done, err := c.connect(w)
+	if err != nil {
+		return err
+	}
+	defer done()
+	id, err := c.createContainer(ctx, &f.containerFlags, o)
+	if err != nil {
+		return runFailure(err)
+	}
+	if f.saysNoNetwork() && c.explains() {
+		fmt.Fprintln(c.stderr, "glassbox: no network yet in this build: the container has only lo")
+	}
+	if !w.stdin && !w.stdout && !w.stderr {
+		return c.runDetached(ctx, id, f)
+	}
+	return c.runAttached(ctx, id, streams, w, f)
+}
+
+func wiringOf(k *container.Config, f *runFlags) wiring {
+	return wiring{
+		stdin: k.AttachStdin, stdout: k.AttachStdout, stderr: k.AttachStderr,
+		tty: k.Tty, signals: f.proxy, keys: f.keys,
+	}
+}
+
+// runDetached prints the id before the start, as Docker does: whoever reads it can find a container that failed to.
+func (c *call) runDetached(ctx context.Context, id string, f *runFlags) error {
+	fmt.Fprintln(c.stdout, id)
+	b, err := c.backend()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := b.containers.Start(context.WithoutCancel(ctx), id); err != nil {
+		return c.failedStart(ctx, id, f, err)
+	}
+	if err := c.account(id, f); err != nil {
+		return err
+	}
+	if c.explains() && !f.remove {
+		c.noteEarlyEnd(id, began)
+	}
+	return nil
+}
+
+func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w wiring, f *runFlags) error {
+	b, err := c.backend()
+	if err != nil {
+		return err
+	}
+	if w.signals {
+		ctx = context.WithoutCancel(ctx) // signals are the container's
+	}
+	a, err := b.containers.StartAttached(ctx, id, s)
+	if err != nil {
+		return c.failedStart(ctx, id, f, err)
+	}
+	if err := c.account(id, f); err != nil {
+		a.Close()
+		return err
+	}
+	code, err := c.follow(ctx, a, w)
+	if errors.Is(err, engine.ErrDetached) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if f.remove {
+		if err := b.containers.Cleanup(id); err != nil && !isNotFound(err) {
+			return engineFailure(err)
+		}
+	}
+	return exited(code)
+}
+
+// failedStart: a container that could not start stays as Created, unless --rm.
+func (c *call) failedStart(ctx context.Context, id string, f *runFlags, err error) error {
+	if f.remove {
+		if b, e := c.backend(); e == nil {
+			if e := b.containers.Remove(context.WithoutCancel(ctx), id, true, true); e != nil && !isNotFound(e) {
+				err = fmt.Errorf("%w (and removing it: %v)", err, e)
+			}
+		}
+	}
+	return runFailure(err)
+}
+
+// account prints what was asked of the kernel, before the container's output.
+func (c *call) account(id string, f *runFlags) error {
+	if !f.explain {
+		return nil
+	}
+	b, err := c.backend()
+	if err != nil {
+		return err
+	}
+	a, err := b.containers.Account(id)
+	if err != nil {
+		return engineFailure(err)
+	}
+	return writeAccount(c.stderr, a, f.format)
+}
+
+// noteEarlyEnd tells a person at the terminal what `run -d` hides: a container that was over at once.
+func (c *call) noteEarlyEnd(id string, began time.Time) {
+	b, err := c.backend()
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	code, err := b.containers.Wait(ctx, id)
+	if err != nil {
+		return
+	}
+	n := earlyEnd{code: code, after: time.Since(began).Round(time.Millisecond)}
+	if i, err := b.containers.Inspect(id, false); err == nil {
+		n.program, n.stdin, n.name = i.Path, i.Config.OpenStdin, i.Name
+	}
+	n.print(c.stderr)
+}

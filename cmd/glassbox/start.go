@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"glassbox/engine"
+)
+
+func startVerb() verb {
+	return verb{
+		use: "start [OPTIONS] CONTAINER [CONTAINER...]", same: "container start, start",
+		short: "Start one or more stopped containers", min: 1, max: -1, group: commands, offers: offerContainers,
+		prepare: func(c *call) action {
+			attach := c.flags.BoolP("attach", "a", false, "Attach STDOUT/STDERR and forward signals")
+			stdin := c.flags.BoolP("interactive", "i", false, "Attach container's STDIN")
+			keys := c.flags.String("detach-keys", "", "Override the key sequence for detaching a container")
+			return func(ctx context.Context, args []string) error {
+				if !*attach && !*stdin {
+					return c.startAll(ctx, args)
+				}
+				if len(args) > 1 {
+					return plainFailure("you cannot start and attach multiple containers at once")
+				}
+				return c.startAttached(ctx, args[0], *stdin, *keys)
+			}
+		},
+	}
+}
+
+func (c *call) startAll(ctx context.Context, names []string) error {
+	b, err := c.backend()
+	if err != nil {
+		return err
+	}
+	var failed []string
+	for _, name := range names {
+		if err := b.containers.Start(ctx, name); err != nil {
+			c.report(engineFailure(err))
+			failed = append(failed, name)
+			continue
+		}
+		fmt.Fprintln(c.stdout, name)
+	}
+	if len(failed) > 0 {
+		return plainFailure("Error: failed to start containers: %s", strings.Join(failed, ", "))
+	}
+	return nil
+}
+
+func (c *call) startAttached(ctx context.Context, name string, stdin bool, keys string) error {
+	b, err := c.backend()
+	if err != nil {
+		return err
+	}
+	i, err := b.containers.Inspect(name, false)
+	if err != nil {
+		return engineFailure(err)
+	}
+	w := wiring{
+		stdin: stdin && i.Config.OpenStdin, stdout: true, stderr: true,
+		tty: i.Config.Tty, signals: !i.Config.Tty, keys: keys,
+	}
+	if err := c.checkTTY(w.stdin, w.tty); err != nil {
+		return err
+	}
+	streams, done, err := c.connect(w)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if w.signals {
+		ctx = context.WithoutCancel(ctx)
+	}
+	a, err := b.containers.StartAttached(ctx, i.ID, streams)
+	if err != nil {
+		return engineFailure(err)
+	}
+	code, err := c.follow(ctx, a, w)
+	switch {
+	case errors.Is(err, engine.ErrDetached):
+		return nil
+	case err != nil:
+		return err
+	}
+	if i.HostConfig != nil && i.HostConfig.AutoRemove {
+		if err := b.containers.Cleanup(i.ID); err != nil && !isNotFound(err) {
+			return engineFailure(err)
+		}
+	}
+	return exited(code)
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/urfave/cli/v2"
+)
+
+// Headings of the root's help, in its order.
+const (
+	common     = "Common Commands"
+	management = "Management Commands"
+	commands   = "Commands"
+	seeThrough = "See-through Commands"
+)
+
+var groups = []string{common, seeThrough, management, commands}
+
+// rootVerbs are the commands without a noun before them, in the order of Docker's help.
+func rootVerbs() []verb {
+	return []verb{
+		runVerb(), execVerb(), psVerb(), pullVerb(), imagesVerb(), versionVerb(), infoVerb(),
+		explainVerb(),
+		attachVerb(), completionVerb(), createVerb(), helpVerb(), inspectVerb(), killVerb(), logsVerb(), pauseVerb(), portVerb(),
+		renameVerb(), restartVerb(), rmVerb(), rmiVerb(), startVerb(), stopVerb(), tagVerb(), topVerb(), unpauseVerb(), updateVerb(),
+		waitVerb(), completeVerb(),
+	}
+}
+
+func containerVerbs() []verb {
+	return []verb{
+		attachVerb(), cleanupVerb(), createVerb(), execVerb(), containerInspectVerb(), killVerb(), logsVerb(),
+		psVerb().renamed("ls [OPTIONS]", "ps", "list"), pauseVerb(), portVerb(), containerPruneVerb(), renameVerb(), restartVerb(),
+		rmVerb().renamed("rm [OPTIONS] CONTAINER [CONTAINER...]", "remove"), runVerb(), startVerb(), stopVerb(), topVerb(),
+		unpauseVerb(), updateVerb(), waitVerb(),
+	}
+}
+
+func imageVerbs() []verb {
+	return []verb{
+		imageInspectVerb(), imagesVerb().renamed("ls [OPTIONS] [REPOSITORY[:TAG]]", "list"), imagePruneVerb(), pullVerb(),
+		rmiVerb().renamed("rm [OPTIONS] IMAGE [IMAGE...]", "rmi", "remove"), tagVerb(),
+	}
+}
+
+func systemVerbs() []verb { return []verb{infoVerb()} }
+
+// tree is the command tree.
+func (s *session) tree() *cli.App {
+	app := &cli.App{
+		Name: s.name, Usage: "Containers that you can see through",
+		Reader: s.stdin, Writer: s.stdout, ErrWriter: s.stderr,
+		SkipFlagParsing: true, HideHelp: true, HideHelpCommand: true, HideVersion: true,
+		Compiled:       time.Unix(1, 0), // else a stat(2) of the binary
+		ExitErrHandler: func(*cli.Context, error) {},
+		Action:         func(c *cli.Context) error { return s.unknownWord(s.name, "", c) },
+	}
+	for _, v := range rootVerbs() {
+		app.Commands = append(app.Commands, s.command(s.name, v))
+	}
+	app.Commands = append(app.Commands,
+		s.noun("container", "Manage containers", containerVerbs()),
+		s.noun("image", "Manage images", imageVerbs()),
+		s.noun("system", "Manage glassbox", systemVerbs()),
+	)
+	return app
+}
+
+// noun is a management command: alone it shows its help, on stderr as Docker does.
+func (s *session) noun(name, short string, verbs []verb) *cli.Command {
+	path := s.name + " " + name
+	n := &cli.Command{
+		Name: name, Usage: short, Category: management,
+		SkipFlagParsing: true, HideHelp: true, HideHelpCommand: true,
+	}
+	for _, v := range verbs {
+		n.Subcommands = append(n.Subcommands, s.command(path, v.under()))
+	}
+	n.Action = func(c *cli.Context) error {
+		switch word := c.Args().First(); word {
+		case "", "--help", "-h":
+			out := s.stdout
+			if word == "" {
+				out = s.stderr
+			}
+			s.nounHelp(out, n)
+			return nil
+		}
+		return s.unknownWord(path, path+" COMMAND", c)
+	}
+	return n
+}
+
+// unknownWord is a command that does not exist, or a flag where a command is due.
+func (s *session) unknownWord(path, usage string, c *cli.Context) error {
+	word := c.Args().First()
+	if len(word) > 1 && word[0] == '-' {
+		return flagFailure(path, path+" COMMAND", badFlag(word))
+	}
+	known := c.App.Commands
+	if c.Command != nil && len(c.Command.Subcommands) > 0 {
+		known = c.Command.Subcommands
+	}
+	if path == s.name && slices.Contains(dockersOnly, word) {
+		return plainFailure("unknown command: %s %s: this build does not have Docker's command %q yet", path, word, word)
+	}
+	return unknownCommand(path, usage, word, cli.SuggestCommand(known, word))
+}
+
+func badFlag(word string) error {
+	if word[1] == '-' {
+		return fmt.Errorf("unknown flag: %s", word)
+	}
+	return fmt.Errorf("unknown shorthand flag: %q in %s", word[1], word)
+}
+
+// dockersOnly are commands of Docker's that later builds will have.
+var dockersOnly = []string{
+	"build", "builder", "buildx", "commit", "compose", "cp", "diff", "events", "export", "history", "import", "load", "login", "logout",
+	"network", "push", "save", "search", "stats", "volume",
+}
+
+func put(w io.Writer, format string, a ...any) { fmt.Fprintf(w, format, a...) }
