@@ -1,0 +1,93 @@
+#!/bin/bash
+# make test: every ring of tests, one stage after the other; a stage that fails does not keep the others from running. At the end:
+# the time of each, the tests that were skipped and why, and what failed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+if [ "$(id -u)" != 0 ]; then
+	exec sudo -H env PATH="$PATH" CI="${CI:-}" test/run.sh "$@"
+fi
+. test/go.sh
+export GOFLAGS=-buildvcs=false
+mkdir -p test/.cache
+log=$(mktemp -d)
+trap 'rm -rf "$log"' EXIT
+summary=()
+failed=()
+began=$SECONDS
+
+stage() { # stage NAME COMMAND...
+	local name=$1 start=$SECONDS
+	shift
+	echo
+	echo "=== $name"
+	if "$@"; then
+		summary+=("$(printf '%4d s  ok    %s' $((SECONDS - start)) "$name")")
+	else
+		summary+=("$(printf '%4d s  FAIL  %s' $((SECONDS - start)) "$name")")
+		failed+=("$name")
+	fi
+}
+
+# report prints what matters of `go test -json` and keeps the skips and failures for the end.
+tests() { go test -json -count=1 "$@" 2>&1 | "$log/report" -skips "$log/skips" -failures "$log/failures"; }
+
+packages() {
+	test/packages.sh bubblewrap busybox-static ca-certificates containerd cpio debootstrap docker-registry e2fsprogs iproute2 iptables \
+		jq kmod nftables procps qemu-system-x86 runc skopeo strace tini tmux util-linux xz-utils
+	go mod download && go build -o "$log/report" ./test/report
+}
+
+style() {
+	local unformatted
+	unformatted=$(git ls-files '*.go' 2>/dev/null | xargs -r gofmt -l)
+	if [ -n "$unformatted" ]; then
+		echo "gofmt would change: $unformatted"
+		return 1
+	fi
+	go vet ./... && GOARCH=arm64 go vet ./...
+}
+
+build() { CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/glassbox ./cmd/glassrun; }
+kernel() { tests -timeout 15m $(go list ./... | grep -v -e /test/docker -e /test/soak); }
+races() {
+	if ! command -v gcc >/dev/null; then
+		echo "no C compiler, which the race detector needs" | tee -a "$log/skips"
+		return 0
+	fi
+	CGO_ENABLED=1 tests -race -short -timeout 10m ./linux ./store ./namespaces ./cgroups ./confine ./network ./image
+}
+sideBySide() { test/tools/docker/build.sh test/.cache/docker && tests -timeout 15m ./test/docker; }
+
+usable_cgroup2() { # the controllers that tests need can be given away here
+	local have=" $(cat /sys/fs/cgroup/cgroup.controllers 2>/dev/null) "
+	for c in cpu cpuset io memory pids; do [[ $have == *" $c "* ]] || return 1; done
+}
+
+stage "packages" packages
+stage "style: gofmt, go vet (amd64 and arm64)" style
+stage "build" build
+stage "golden, kernel and strace tests" kernel
+stage "race detector" races
+if usable_cgroup2; then
+	summary+=("         --   virtual machine: not needed, this host has cgroup v2 with all controllers")
+else
+	stage "cgroup v2 and a second kernel, in a virtual machine" go run ./test/vm test ./...
+fi
+stage "side by side with Docker 28.5.2" sideBySide
+
+echo
+if [ -s "$log/skips" ]; then
+	echo "skipped:"
+	sort -u "$log/skips" | sed 's/^/  /'
+fi
+if [ -s "$log/failures" ]; then
+	echo "failed tests:"
+	sort -u "$log/failures" | sed 's/^/  /'
+fi
+printf '%s\n' "${summary[@]}"
+printf '%4d s  total\n' $((SECONDS - began))
+if [ ${#failed[@]} != 0 ]; then
+	printf 'FAIL: %s\n' "${failed[@]}"
+	exit 1
+fi
+echo PASS
