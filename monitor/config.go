@@ -1,13 +1,12 @@
 package monitor
 
-import "time"
-
 // The container's state directory (below /run/glassbox, gone after a reboot) holds what the monitor is given and what
 // it offers:
 //
 //	config.json   the OCI spec                            written by the engine
-//	layers.json   rootfs.Layers                            written by the engine
-//	monitor.json  Config                                    written by the engine
+//	layers.json   rootfs.Layers, if the root is an overlay  written by the engine
+//	monitor.json  Config                                  written by the engine
+//	monitor.log   what the monitor itself had to complain about
 //	sock          the monitor's socket
 //	lock          flock held by the living monitor; whoever can take it knows that the monitor is dead
 //	stdin stdout stderr   FIFOs, owned by the container's user
@@ -23,21 +22,7 @@ type Config struct {
 	Tty       bool     // the process has a terminal
 	OpenStdin bool     // keep stdin open for attach; otherwise the process reads end-of-file
 	StdinOnce bool     // close stdin when the first attached client goes
-	Cleanup   []string // command line run as the monitor's last act, unless an attached client took it over
+	Cleanup   []string // command line run as the monitor's last act, unless an attached client took it over; [0] is an absolute path
 	Explain   bool     // keep times and write account.json
 	StopOnOOM bool     `json:",omitempty"`
-}
-
-// State is what is known of the container's process. It is the monitor's word, checked by readers against the lock.
-type State struct {
-	Status     string // created, running, exited (paused is read from the cgroup)
-	Pid        int
-	PidStart   uint64 // starttime of Pid, proc_pid_stat(5) field 22: tells a reused number
-	BootID     string // /proc/sys/kernel/random/boot_id: tells a state from before a reboot
-	MonitorPid int
-	StartedAt  time.Time
-	FinishedAt time.Time
-	ExitCode   int
-	OOMKilled  bool
-	Error      string
 }

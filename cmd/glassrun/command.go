@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"glassbox/monitor"
+)
+
+// command is one word after glassrun.
+type command struct {
+	name, usage, help string
+	entersContainers  bool // so it must run from a sealed file
+	run               func(args []string) error
+}
+
+// commands is the whole command line, in the order of the help.
+func commands() []command {
+	return []command{
+		{"monitor", "monitor [--adopt] DIR", "Stay with the container whose state directory is DIR (started by glassbox)", true, runMonitor},
+	}
+}
+
+// exit is a command that has said everything and ends with this code.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// report prints the error, unless the command has said everything, and returns the exit code.
+func report(err error) int {
+	var e exit
+	if errors.As(err, &e) {
+		return int(e)
+	}
+	fmt.Fprintf(os.Stderr, "glassrun: %v\n", err)
+	return 1
+}
+
+func run(args []string) error {
+	if len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
+		return help(os.Stdout)
+	}
+	for _, c := range commands() {
+		if c.name != args[0] {
+			continue
+		}
+		if c.entersContainers {
+			if err := monitor.SealSelf(); err != nil {
+				return err
+			}
+		}
+		return c.run(args[1:])
+	}
+	return fmt.Errorf("unknown command %q: see glassrun help", args[0])
+}
+
+func help(w io.Writer) error {
+	fmt.Fprint(w, "Usage: glassrun COMMAND [ARGUMENT...]\n\n")
+	t := tabwriter.NewWriter(w, 0, 1, 3, ' ', 0)
+	for _, c := range commands() {
+		fmt.Fprintf(t, "  %s\t%s\n", c.usage, c.help)
+	}
+	return t.Flush()
+}

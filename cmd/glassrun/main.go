@@ -1,0 +1,15 @@
+// Command glassrun is the OCI runtime and the monitor that stays with one container.
+//
+// A monitor needs one processor, whatever its cgroup says, so Go is told not to keep two descriptors open to follow that.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+package main
+
+import "os"
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		os.Exit(report(err))
+	}
+}

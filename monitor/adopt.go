@@ -1,0 +1,138 @@
+package monitor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"glassbox/runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// adopt takes over a container whose monitor was killed. A container that is gone, too, is recorded as ended, and the
+// end as not observed.
+func (m *monitor) adopt() error {
+	if err := m.open(); err != nil {
+		return err
+	}
+	s, err := ReadState(m.config.StateFile)
+	if err != nil {
+		return err
+	}
+	if s.Status != Running && s.Status != Created {
+		return fmt.Errorf("container %s is %s: there is nothing to adopt", m.config.ID, s.Status)
+	}
+	m.state = s
+	if !s.Alive() {
+		return m.recordUnseen()
+	}
+	if s.Status == Created {
+		return m.killUnstarted()
+	}
+	return m.takeOver()
+}
+
+var errGone = errors.New("the container ended while no monitor was with it")
+
+// recordUnseen is for a container that nobody saw ending.
+func (m *monitor) recordUnseen() error {
+	m.state.Pid, m.state.PidStart = 0, 0
+	if m.state.Status == Running {
+		m.state.Status, m.state.ExitCode, m.state.Error = Exited, Unobserved, unobserved
+		m.state.FinishedAt = time.Now().UTC()
+	}
+	if err := m.writeState(); err != nil {
+		return err
+	}
+	m.cleanup()
+	return errGone
+}
+
+// killUnstarted: the gate of a container whose creator died can be opened by nobody, and its process ends by itself
+// when it sees that. Here it is made sure.
+func (m *monitor) killUnstarted() error {
+	fd, err := unix.PidfdOpen(m.state.Pid, 0)
+	if err == nil {
+		unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		unix.Close(fd)
+	}
+	return m.recordUnseen()
+}
+
+func (m *monitor) takeOver() error {
+	layers, err := m.layers()
+	if err != nil {
+		return err
+	}
+	if m.c, err = m.starter.adopt(m.spec, m.state.Pid, runtime.Options{Dir: m.dir, Layers: layers}); err != nil {
+		return err
+	}
+	_, pidfd := m.c.pids()
+	p := &process{m: m, pid: m.state.Pid, pidfd: int(pidfd.Fd()), console: -1}
+	m.processes = []*process{p}
+	m.started = true
+	m.group = groupOf(p.pid)
+	if err := m.reopen(p); err != nil {
+		return err
+	}
+	if err := m.listen(); err != nil {
+		return err
+	}
+	m.state.MonitorPid = os.Getpid()
+	return m.writeState()
+}
+
+// reopen opens our ends of the FIFOs. A container that has closed its own has no reader for its input (ENXIO); a terminal
+// is lost.
+func (m *monitor) reopen(p *process) error {
+	if m.spec.Process.Terminal {
+		return nil
+	}
+	if m.config.OpenStdin {
+		if err := m.openInput(p); err != nil && !errors.Is(err, unix.ENXIO) && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	if err := m.openOutput(p, Stdout, "stdout"); err != nil {
+		return err
+	}
+	return m.openOutput(p, Stderr, "stderr")
+}
+
+// pidfdInfo is struct pidfd_info of <linux/pidfd.h>.
+type pidfdInfo struct {
+	mask     uint64
+	cgroupid uint64
+	ids      [11]uint32
+	exitCode int32
+}
+
+const (
+	pidfdGetInfo  = 0xc040ff0b // _IOWR(0xFF, 11, 64 bytes)
+	pidfdInfoExit = 1 << 3
+	reapedWithin  = 500 * time.Millisecond
+)
+
+// adoptedExit asks the kernel how a process that is not our child has ended. Since Linux 6.15 a pidfd knows that, once the process's
+// parent, init now, has reaped it. Before, and when nobody reaps it, the end was not observed.
+func (m *monitor) adoptedExit(p *process) (code int, known bool) {
+	info := pidfdInfo{mask: pidfdInfoExit}
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(p.pidfd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
+	if errno == 0 && info.mask&pidfdInfoExit != 0 {
+		return exitCode(syscall.WaitStatus(info.exitCode)), true
+	}
+	now := time.Now()
+	if p.firstTry.IsZero() {
+		p.firstTry = now
+	}
+	if errno == unix.ENOTTY || errno == unix.EINVAL || now.Sub(p.firstTry) > reapedWithin {
+		m.state.Error = unobserved
+		return Unobserved, true
+	}
+	p.retryAt = now.Add(5 * time.Millisecond)
+	return 0, false
+}

@@ -1,0 +1,251 @@
+package monitor
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"glassbox/program"
+	"glassbox/store"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrDead says that no monitor is with the container, or that it went away before it answered: what there is to know
+// is in the state file, and a container that is still alive can be adopted.
+var ErrDead = errors.New("the container has no monitor")
+
+// Client is a connection to a monitor. Its methods can be called from several goroutines; what lasts (Attach, Exec, Wait)
+// has a connection of its own.
+type Client struct {
+	dir  string
+	mu   sync.Mutex
+	conn *conn
+}
+
+// Dial connects to the monitor of the container whose state directory is dir. ErrDead: there is none.
+func Dial(dir string) (*Client, error) {
+	c, err := dial(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{dir: dir, conn: c}, nil
+}
+
+// Close ends the connection. Before Start, on a client of Launch, it undoes the launch.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// Create waits until the container's process is at its gate `created` and returns its pid. On a client of Adopt it waits
+// until the container is taken over. It must be the first call after Launch or Adopt.
+func (c *Client) Create() (pid int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, err := c.conn.hear()
+	if errors.Is(err, ErrDead) {
+		err = fmt.Errorf("starting the container's monitor: %w%s", err, lastWords(c.dir))
+	}
+	return r.Pid, err
+}
+
+// lastWords is the end of the log of a monitor that died without an answer.
+func lastWords(dir string) string {
+	b, err := os.ReadFile(filepath.Join(dir, "monitor.log"))
+	if err != nil || len(b) == 0 {
+		return ""
+	}
+	return "; it said: " + string(b[max(0, len(b)-2000):])
+}
+
+// Start opens the gate and returns when execve has happened. The error of a failed step is a *program.Failure.
+func (c *Client) Start() error {
+	_, err := c.call(request{Do: "start"})
+	return err
+}
+
+// Resize sets the size of the terminal of the container's first process, or of an exec. It can be called before Start.
+func (c *Client) Resize(exec string, s Size) error {
+	_, err := c.call(request{Do: "resize", Exec: exec, Size: &s})
+	return err
+}
+
+// Signal sends a signal to the container's first process, or to an exec.
+func (c *Client) Signal(exec string, sig unix.Signal) error {
+	_, err := c.call(request{Do: "signal", Exec: exec, Signal: int(sig)})
+	return err
+}
+
+// State is what the monitor knows.
+func (c *Client) State() (State, error) {
+	r, err := c.call(request{Do: "state"})
+	if err != nil {
+		return State{}, err
+	}
+	return *r.State, nil
+}
+
+// TakeCleanup promises that this client does what Config.Cleanup would, when the container has ended. If its
+// connection drops before it said Cleaned, the monitor runs the command after all.
+func (c *Client) TakeCleanup() error {
+	_, err := c.call(request{Do: "cleanup"})
+	return err
+}
+
+// Cleaned says that the promise is kept.
+func (c *Client) Cleaned() error {
+	_, err := c.call(request{Do: "cleaned"})
+	return err
+}
+
+// Wait returns the exit code of the container's first process, or of an exec, when it has ended and its output is drained. By then the
+// state file tells the same and the monitor's lock is free. ErrDead: the monitor was gone already, or died.
+func (c *Client) Wait(ctx context.Context, exec string) (int, error) {
+	conn, err := dial(c.dir)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	r, err := conn.call(request{Do: "wait", Exec: exec})
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	if err != nil {
+		return 0, err
+	}
+	return *r.Exit, nil
+}
+
+// Attach joins the streams of the container's first process, before Start or later.
+func (c *Client) Attach(spec AttachSpec) (*Stream, error) {
+	return open(c.dir, request{Do: "attach", Attach: &spec})
+}
+
+// Exec starts a further process and returns when execve has happened. The stream has no frames when spec.Detach is set; close it
+// all the same.
+func (c *Client) Exec(spec ExecSpec) (*Stream, error) {
+	return open(c.dir, request{Do: "exec", Run: &spec})
+}
+
+func (c *Client) call(r request) (reply, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn.call(r)
+}
+
+func open(dir string, r request) (*Stream, error) {
+	conn, err := dial(dir)
+	if err != nil {
+		return nil, err
+	}
+	a, err := conn.call(r)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return &Stream{ID: a.ID, Pid: a.Pid, Account: a.Account, conn: conn}, nil
+}
+
+// AccountOf is what had been asked of the kernel before an error that came over the connection.
+func AccountOf(err error) []program.Account {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Account
+	}
+	return nil
+}
+
+// conn is one connection; requests on it are answered in order.
+type conn struct {
+	*os.File
+	r *bufio.Reader
+}
+
+// newConn makes reads and writes wait in the Go runtime, so that Close ends them.
+func newConn(fd int) (*conn, error) {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	f := os.NewFile(uintptr(fd), "monitor")
+	return &conn{f, bufio.NewReaderSize(f, 32<<10)}, nil
+}
+
+// dial connects. The lock decides whether there is a monitor; it is held a moment before the socket exists and
+// a moment after it is gone.
+func dial(dir string) (*conn, error) {
+	deadline := time.Now().Add(5 * time.Second)
+	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		fd, err := connect(dir)
+		if err == nil {
+			return newConn(fd)
+		}
+		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ECONNREFUSED) {
+			return nil, err
+		}
+		held, lockErr := store.Held(filepath.Join(dir, "lock"))
+		if lockErr != nil {
+			return nil, lockErr
+		}
+		if !held {
+			return nil, ErrDead
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("the monitor holds its lock but does not listen: %w", err)
+		}
+		time.Sleep(pause)
+	}
+}
+
+func connect(dir string) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	err = atAddress(dir, func(a *unix.SockaddrUnix) error { return unix.Connect(fd, a) })
+	if err != nil {
+		unix.Close(fd)
+		return -1, &os.PathError{Op: "connect", Path: filepath.Join(dir, "sock"), Err: err}
+	}
+	return fd, nil
+}
+
+func (c *conn) call(r request) (reply, error) {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return reply{}, err
+	}
+	if _, err := c.Write(append(b, '\n')); err != nil {
+		return reply{}, gone(err)
+	}
+	return c.hear()
+}
+
+func (c *conn) hear() (reply, error) {
+	var r reply
+	line, err := c.r.ReadBytes('\n')
+	if err != nil {
+		return r, gone(err)
+	}
+	if err := json.Unmarshal(line, &r); err != nil {
+		return r, fmt.Errorf("reading the monitor's reply: %w", err)
+	}
+	if r.Error != nil {
+		return r, r.Error
+	}
+	return r, nil
+}
+
+// gone makes ErrDead of what a socket says when the other end is closed.
+func gone(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+		return ErrDead
+	}
+	return err
+}

@@ -1,0 +1,101 @@
+package monitor
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"os"
+
+	"glassbox/program"
+	"glassbox/runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// exec starts a further process. It is ours to reap and to read, so whoever asked for it can go away.
+func (m *monitor) exec(spec *ExecSpec) (*process, []program.Account, error) {
+	if !m.started || m.over || m.main().ended {
+		return nil, nil, errNotRunning
+	}
+	p := &process{m: m, id: spec.ID, pidfd: -1, console: -1}
+	if p.id == "" {
+		p.id = newID()
+	}
+	o := runtime.Options{Dir: m.dir, Explain: spec.Explain}
+	if err := m.pipes(p, spec, &o); err != nil {
+		closeAll(o.Stdin, o.Stdout, o.Stderr)
+		p.close()
+		return nil, nil, err
+	}
+	c, err := m.c.exec(&spec.Process, o)
+	closeAll(o.Stdin, o.Stdout, o.Stderr)
+	if err != nil {
+		p.close()
+		return nil, nil, err
+	}
+	m.processes = append(m.processes, p)
+	if err := m.hold(p, c); err != nil {
+		return nil, nil, err
+	}
+	return p, accountOf(c), nil
+}
+
+// pipes makes an exec's standard streams, unless it has a terminal. They are owned by its user, for /dev/stdout.
+func (m *monitor) pipes(p *process, spec *ExecSpec, o *runtime.Options) (err error) {
+	if spec.Process.Terminal {
+		return nil
+	}
+	owner := *m.spec
+	owner.Process = &spec.Process
+	uid, gid := hostOwner(&owner)
+	if o.Stdin, err = execInput(p, spec, uid, gid); err != nil {
+		return err
+	}
+	if o.Stdout, err = execOutput(p, spec, Stdout, uid, gid); err != nil {
+		return err
+	}
+	o.Stderr, err = execOutput(p, spec, Stderr, uid, gid)
+	return err
+}
+
+func execInput(p *process, spec *ExecSpec, uid, gid int) (*os.File, error) {
+	if !spec.Stdin || spec.Detach {
+		return os.Open(os.DevNull)
+	}
+	r, w, err := pipe(uid, gid)
+	if err != nil {
+		return nil, err
+	}
+	p.in = &input{fd: w}
+	return os.NewFile(uintptr(r), "stdin"), unix.SetNonblock(w, true)
+}
+
+func execOutput(p *process, spec *ExecSpec, kind byte, uid, gid int) (*os.File, error) {
+	if spec.Detach {
+		return os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	}
+	r, w, err := pipe(uid, gid)
+	if err != nil {
+		return nil, err
+	}
+	p.outputs = append(p.outputs, &output{p: p, kind: kind, fd: r})
+	return os.NewFile(uintptr(w), "output"), unix.SetNonblock(r, true)
+}
+
+func pipe(uid, gid int) (r, w int, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return -1, -1, os.NewSyscallError("pipe2", err)
+	}
+	if err := unix.Fchown(fds[0], uid, gid); err != nil {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+		return -1, -1, os.NewSyscallError("fchown", err)
+	}
+	return fds[0], fds[1], nil
+}
+
+func newID() string {
+	var b [32]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}

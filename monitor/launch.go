@@ -1,0 +1,80 @@
+package monitor
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Launch starts a monitor for the container whose state directory is dir, from the program glassrun, and is its first client.
+// The monitor begins to create the container at once; Create waits for that.
+func Launch(glassrun, dir string) (*Client, error) {
+	return launch(glassrun, dir, "glassrun", "monitor", dir)
+}
+
+// Adopt starts a monitor for a container whose monitor was killed. Create waits until it has taken over.
+func Adopt(glassrun, dir string) (*Client, error) {
+	return launch(glassrun, dir, "glassrun", "monitor", "--adopt", dir)
+}
+
+func launch(glassrun, dir string, argv ...string) (*Client, error) {
+	exe, err := Seal(glassrun)
+	if err != nil {
+		return nil, err
+	}
+	defer exe.Close()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socketpair", err)
+	}
+	err = spawn(exe, dir, pair[1], argv)
+	unix.Close(pair[1])
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, err
+	}
+	c, err := newConn(pair[0])
+	if err != nil {
+		return nil, err
+	}
+	return &Client{dir: dir, conn: c}, nil
+}
+
+// spawn execs the sealed program in a session of its own. What it inherits is only what stands here, the environment included
+// (for the cleanup command).
+func spawn(exe *os.File, dir string, socket int, argv []string) error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	log, err := os.OpenFile(filepath.Join(dir, "monitor.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	path := "/proc/self/fd/" + strconv.Itoa(int(exe.Fd()))
+	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
+		Dir:   "/",
+		Env:   os.Environ(),
+		Files: []uintptr{null.Fd(), null.Fd(), log.Fd(), uintptr(socket)},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return &os.PathError{Op: "exec", Path: exe.Name(), Err: err}
+	}
+	go reapMonitor(pid)
+	return nil
+}
+
+// reapMonitor keeps a monitor that ends before us from staying a zombie. One that outlives us is init's.
+func reapMonitor(pid int) {
+	for {
+		if _, err := syscall.Wait4(pid, nil, 0, nil); err != syscall.EINTR {
+			return
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package monitor
+
+import (
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The monitor is one goroutine around poll(2): nothing in it needs a lock, and it costs no thread or stack for each thing
+// that it waits for. The runtime's calls are made from the same goroutine, so nobody reaps a child that it waits for.
+
+// source is something that the loop waits for.
+type source interface {
+	interest() (fd int, events int16) // fd -1: nothing at the moment
+	ready(revents int16)
+}
+
+// tidyAfter is how long the monitor must be idle before it gives memory back, tidyEvery how seldom it does.
+const (
+	tidyAfter = 100 * time.Millisecond
+	tidyEvery = 10 * time.Second
+)
+
+// loop waits and acts until everything is told and nobody is left to tell it to.
+func (m *monitor) loop() error {
+	for !m.done {
+		if err := m.step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *monitor) step() error {
+	m.gather()
+	n, err := unix.Poll(m.polls, m.timeout(time.Now()))
+	if err != nil && err != unix.EINTR {
+		return os.NewSyscallError("poll", err)
+	}
+	if n > 0 {
+		m.busyAt = time.Now()
+		for i, s := range m.sources {
+			if r := m.polls[i].Revents; r != 0 {
+				s.ready(r)
+			}
+		}
+	}
+	m.settle(time.Now())
+	return nil
+}
+
+// gather lists what to wait for. It is made anew each time: sources come and go while others are served.
+func (m *monitor) gather() {
+	m.sources, m.polls = m.sources[:0], m.polls[:0]
+	m.wait(m.children)
+	if m.listener != nil {
+		m.wait(m.listener)
+	}
+	for _, p := range m.processes {
+		m.wait(p)
+		if p.in != nil {
+			m.wait(p.in)
+		}
+		for _, o := range p.outputs {
+			m.wait(o)
+		}
+	}
+	for _, p := range m.peers {
+		m.wait(p)
+	}
+}
+
+func (m *monitor) wait(s source) {
+	if fd, events := s.interest(); fd >= 0 {
+		m.sources = append(m.sources, s)
+		m.polls = append(m.polls, unix.PollFd{Fd: int32(fd), Events: events})
+	}
+}
+
+// timeout is the time until something must happen by itself, for poll(2): in milliseconds, -1 for ever.
+func (m *monitor) timeout(now time.Time) int {
+	var next time.Time
+	by := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	for _, p := range m.processes {
+		if p.ended && !p.over {
+			by(p.drainBy)
+		}
+		by(p.retryAt)
+	}
+	for _, p := range m.peers {
+		by(p.giveUpAt())
+	}
+	if !m.busyAt.IsZero() {
+		by(m.tidyAt())
+	}
+	if next.IsZero() {
+		return -1
+	}
+	return max(0, int((next.Sub(now)+time.Millisecond-1)/time.Millisecond))
+}
+
+// settle does what is due.
+func (m *monitor) settle(now time.Time) {
+	for _, p := range m.processes {
+		if !p.retryAt.IsZero() && !now.Before(p.retryAt) {
+			m.reap(p)
+		}
+		p.settle(now)
+	}
+	m.forget()
+	for _, p := range m.peers {
+		p.settle(now)
+	}
+	m.sweep()
+	if !m.busyAt.IsZero() && !now.Before(m.tidyAt()) {
+		m.tidy(now)
+	}
+	m.mayLeave()
+}
+
+// tidyAt is when to give memory back, if nothing happens until then.
+func (m *monitor) tidyAt() time.Time {
+	idle, last := m.busyAt.Add(tidyAfter), m.tidiedAt.Add(tidyEvery)
+	if last.After(idle) {
+		return last
+	}
+	return idle
+}
+
+// tidy gives buffers and freed memory back to the kernel: most monitors are idle, and there may be many.
+func (m *monitor) tidy(now time.Time) {
+	m.busyAt, m.tidiedAt = time.Time{}, now
+	m.scratch = nil
+	if m.log != nil {
+		m.log.buf = nil
+	}
+	debug.FreeOSMemory()
+}
+
+// buffer is what output is read into.
+func (m *monitor) buffer() []byte {
+	if m.scratch == nil {
+		m.scratch = make([]byte, largest)
+	}
+	return m.scratch
+}
+
+// children is told of dead children by SIGCHLD, through an eventfd: of those that were reparented to us, the
+// subreaper, because their own parent died first. The ones that the runtime started are also seen by their pidfd.
+type children struct {
+	m  *monitor
+	fd int
+}
+
+// watchChildren also catches the signals that would end us; they are sent to everything at a shutdown or logout, and it is
+// for the container, not for us, to end then. They are caught, not ignored: an ignored signal would be inherited.
+func watchChildren(m *monitor) (*children, error) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	dead, ending := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(dead, unix.SIGCHLD)
+	signal.Notify(ending, unix.SIGHUP, unix.SIGINT, unix.SIGTERM)
+	go func() {
+		one := []byte{1, 0, 0, 0, 0, 0, 0, 0}
+		for range dead {
+			unix.Write(fd, one)
+		}
+	}()
+	return &children{m: m, fd: fd}, nil
+}
+
+func (c *children) interest() (int, int16) { return c.fd, unix.POLLIN }
+
+func (c *children) ready(int16) {
+	var count [8]byte
+	unix.Read(c.fd, count[:])
+	c.m.reapAll()
+}

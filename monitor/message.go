@@ -1,0 +1,139 @@
+package monitor
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+
+	"glassbox/program"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// A conversation with a monitor, over DIR/sock or over the descriptor 3 that it was started with. Requests and replies are
+// lines of JSON; each request gets one reply, in order.
+//
+//	client                                     monitor
+//	  |                                          |  (on descriptor 3 only, unasked, when the gate
+//	  |  <------------------- {"Pid":4711}       |  `created` is reached or an old container adopted)
+//	  |  {"Do":"cleanup"} ------------------->   |  I shall clean up; if I vanish, you do it
+//	  |  <------------------------------- {}     |
+//	  |  {"Do":"start"} --------------------->   |  open the gate
+//	  |  <------- {} or {"Error":{"Text":...}}   |  execve has happened, or not
+//	  |  {"Do":"wait"} ---------------------->   |
+//	  |  <------------- {"State":{...}}          |  when it has ended and its output is drained
+//	  |  {"Do":"cleaned"} ------------------->   |  nothing is left to do
+//
+// After "attach", and after "exec" without Detach, both directions become frames, as in Docker's stdcopy: eight bytes of
+// header and then the payload.
+//
+//	byte 0      1 2 3     4 5 6 7                 8 ...
+//	  stream    0 0 0     length, big endian      payload
+//
+//	0  standard input, to the monitor; of length 0: it has ended
+//	1  standard output, or what the terminal shows
+//	2  standard error
+//	3  control, JSON: {"Resize":{"Rows":24,"Cols":80}} to the monitor, {"Exit":0} to the client, which is the last frame
+//
+// A client detaches by closing the connection.
+
+type request struct {
+	Do     string // start attach exec resize signal wait state cleanup cleaned
+	Exec   string `json:",omitempty"` // which exec; empty: the container's first process
+	Signal int    `json:",omitempty"`
+	*Size  `json:",omitempty"`
+	Attach *AttachSpec `json:",omitempty"`
+	Run    *ExecSpec   `json:",omitempty"`
+}
+
+type reply struct {
+	Pid     int               `json:",omitempty"`
+	ID      string            `json:",omitempty"`
+	State   *State            `json:",omitempty"`
+	Exit    *int              `json:",omitempty"`
+	Account []program.Account `json:",omitempty"`
+	Error   *Error            `json:",omitempty"`
+}
+
+type control struct {
+	Resize *Size `json:",omitempty"`
+	Exit   *int  `json:",omitempty"`
+}
+
+// Size is a terminal's size in characters.
+type Size struct{ Rows, Cols uint16 }
+
+// AttachSpec says which streams of the container's first process a client wants. Earlier output is not repeated: it is in
+// the log.
+//
+// A client that does not read holds the container back, as a full pipe does. Patient ones, which are part of a pipeline
+// (`glassbox run IMAGE | less`), are waited for as long as they are connected; others are cut off when they have not read
+// anything for ten seconds while output was waiting.
+type AttachSpec struct {
+	Stdin, Stdout, Stderr bool
+	Patient               bool
+}
+
+// ExecSpec is a further process in the container.
+type ExecSpec struct {
+	ID      string // 64 hexadecimal digits; empty: the monitor makes one up
+	Process specs.Process
+	Stdin   bool // keep standard input open; otherwise the process reads end-of-file
+	Detach  bool // no stream: what it writes is thrown away
+	Explain bool // keep times and return the account
+}
+
+// Error is an error that crossed the connection. A failing step keeps its place: errors.As finds the
+// *program.Failure, errors.Is the errno.
+type Error struct {
+	Text    string
+	Failure *program.Failure  `json:",omitempty"`
+	Errno   unix.Errno        `json:",omitempty"`
+	Account []program.Account `json:",omitempty"` // what had been asked of the kernel, for Config.Explain
+}
+
+func (e *Error) Error() string { return e.Text }
+
+// Unwrap gives what errors.As and errors.Is look for.
+func (e *Error) Unwrap() []error {
+	var inner []error
+	if e.Failure != nil {
+		inner = append(inner, e.Failure)
+	}
+	if e.Errno != 0 {
+		inner = append(inner, e.Errno)
+	}
+	return inner
+}
+
+func wireError(err error) *Error {
+	e := &Error{Text: err.Error()}
+	errors.As(err, &e.Failure)
+	errors.As(err, &e.Errno)
+	return e
+}
+
+// The kinds of frames.
+const (
+	Stdin byte = iota
+	Stdout
+	Stderr
+	Control
+)
+
+const headerSize = 8
+
+// largest is the longest payload of one frame.
+const largest = 64 << 10
+
+func appendFrame(dst []byte, kind byte, payload []byte) []byte {
+	dst = append(dst, kind, 0, 0, 0)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(payload)))
+	return append(dst, payload...)
+}
+
+func controlFrame(dst []byte, c control) []byte {
+	b, _ := json.Marshal(c) // numbers only
+	return appendFrame(dst, Control, b)
+}

@@ -1,0 +1,135 @@
+package monitor
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// drainTime is how long, after a process has ended, its output is read on when somebody else still holds it open:
+// a background child in the host's PID namespace, for example. Docker waits as long.
+const drainTime = 2 * time.Second
+
+// process is the container's first process or an exec.
+type process struct {
+	m        *monitor
+	id       string // empty: the first process
+	pid      int
+	pidfd    int
+	child    child // nil: adopted, so not our child to wait for
+	in       *input
+	outputs  []*output
+	console  int  // our descriptor of the terminal's master, -1: none
+	ended    bool // reaped
+	code     int
+	drainBy  time.Time
+	over     bool      // ended, drained and told
+	retryAt  time.Time // adopted, and its exit status was not to be had yet
+	firstTry time.Time
+}
+
+func (p *process) interest() (int, int16) {
+	if p.ended || !p.retryAt.IsZero() {
+		return -1, 0
+	}
+	return p.pidfd, unix.POLLIN
+}
+
+func (p *process) ready(int16) { p.m.reap(p) }
+
+// end notes how the process ended.
+func (p *process) end(code int) {
+	p.ended, p.code = true, code
+	p.drainBy, p.retryAt = time.Now().Add(drainTime), time.Time{}
+	if p.in != nil && !p.in.tty {
+		p.in.close()
+	}
+}
+
+func (p *process) drained() bool {
+	for _, o := range p.outputs {
+		if o.fd >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// settle tells the end once the output is drained or the time for that has passed.
+func (p *process) settle(now time.Time) {
+	if !p.ended || p.over {
+		return
+	}
+	if !p.drained() {
+		if now.Before(p.drainBy) {
+			return
+		}
+		for _, o := range p.outputs {
+			o.last()
+		}
+	}
+	p.over = true
+	p.close()
+	p.m.finished(p)
+}
+
+func (p *process) close() {
+	if p.in != nil {
+		p.in.close()
+	}
+	for _, o := range p.outputs {
+		o.close()
+	}
+	if p.console >= 0 {
+		unix.Close(p.console)
+		p.console = -1
+	}
+}
+
+// terminal makes the terminal's master the process's input and output. It is a descriptor of our own, whatever the runtime
+// does with its.
+func (p *process) terminal(master int, log *lines) error {
+	fd, err := duplicate(master)
+	if err != nil {
+		return err
+	}
+	p.console = fd
+	in, err := duplicate(master)
+	if err != nil {
+		return err
+	}
+	out, err := duplicate(master)
+	if err != nil {
+		unix.Close(in)
+		return err
+	}
+	p.in = &input{fd: in, tty: true}
+	p.outputs = []*output{{p: p, kind: Stdout, fd: out, log: log}}
+	return unix.SetNonblock(fd, true)
+}
+
+func duplicate(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3) }
+
+// resize sets the terminal's size; the kernel sends SIGWINCH to its foreground processes.
+func (p *process) resize(s Size) error {
+	if p.console < 0 {
+		return errNoTerminal
+	}
+	return unix.IoctlSetWinsize(p.console, unix.TIOCSWINSZ, &unix.Winsize{Row: s.Rows, Col: s.Cols})
+}
+
+func (p *process) signal(sig unix.Signal) error {
+	if p.ended {
+		return unix.ESRCH
+	}
+	return unix.PidfdSendSignal(p.pidfd, sig, nil, 0)
+}
+
+// exitCode is the shell's and Docker's: 128 more than the signal's number for a death by signal.
+func exitCode(s syscall.WaitStatus) int {
+	if s.Signaled() {
+		return 128 + int(s.Signal())
+	}
+	return s.ExitStatus()
+}

@@ -1,0 +1,137 @@
+package monitor
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// reap takes the exit status of a process that has ended.
+func (m *monitor) reap(p *process) {
+	if p.ended {
+		return
+	}
+	code, known := 0, false
+	if p.child == nil {
+		if code, known = m.adoptedExit(p); !known {
+			return
+		}
+	} else {
+		status, err := p.child.Wait()
+		if err != nil {
+			complain(err)
+			code = Unobserved
+			m.state.Error = "exit status not observed: " + err.Error()
+		} else {
+			code = exitCode(status)
+		}
+	}
+	p.end(code)
+	if p == m.main() {
+		m.mainEnded()
+	}
+}
+
+// mainEnded: what else the container held goes before its end is told, so that it can be started again at once.
+func (m *monitor) mainEnded() {
+	m.state.FinishedAt = time.Now().UTC()
+	m.state.OOMKilled = oomKilled(m.group)
+	m.state.Pid, m.state.PidStart = 0, 0
+	if err := m.c.Destroy(); err != nil {
+		complain(err)
+	}
+}
+
+// reapAll looks at every dead child before it takes one (WNOWAIT): those that the runtime started are its to wait for, the others
+// are orphans that nobody else will. See waitid(2).
+func (m *monitor) reapAll() {
+	for {
+		pid := deadChild()
+		if pid == 0 {
+			return
+		}
+		if p := m.byPid(pid); p != nil {
+			m.reap(p)
+		} else {
+			unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		}
+	}
+}
+
+func (m *monitor) byPid(pid int) *process {
+	for _, p := range m.processes {
+		if p.pid == pid && p.child != nil && !p.ended {
+			return p
+		}
+	}
+	return nil
+}
+
+// deadChild returns the pid of a child that waits to be reaped, or 0.
+func deadChild() int {
+	// siginfo_t of a dead child: three ints, padding on 64 bits, then si_pid. x/sys keeps the field private.
+	var info struct {
+		signo, errno, code, _ int32
+		pid                   int32
+		_                     [108]byte
+	}
+	for {
+		err := unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if err == nil {
+			return int(info.pid)
+		}
+		if err != unix.EINTR {
+			return 0 // ECHILD
+		}
+	}
+}
+
+// groupOf returns the directory of a process's cgroup, as its memory.events will be needed when the process is gone; empty:
+// not in cgroup v2, or in the same group as the monitor.
+func groupOf(pid int) string {
+	theirs, ours := groupPath(strconv.Itoa(pid)), groupPath("self")
+	if theirs == "" || theirs == ours {
+		return ""
+	}
+	for _, mount := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		if _, err := os.Stat(mount + theirs + "/cgroup.procs"); err == nil {
+			return mount + theirs
+		}
+	}
+	return ""
+}
+
+// groupPath reads the line "0::/path" of cgroups(7)'s /proc/PID/cgroup.
+func groupPath(pid string) string {
+	b, err := os.ReadFile("/proc/" + pid + "/cgroup")
+	if err != nil {
+		return ""
+	}
+	for line := range bytes.Lines(b) {
+		if rest, ok := bytes.CutPrefix(line, []byte("0::")); ok {
+			return string(bytes.TrimSpace(rest))
+		}
+	}
+	return ""
+}
+
+// oomKilled reads memory.events: the group is new with each start, so any count is of this one.
+func oomKilled(group string) bool {
+	if group == "" {
+		return false
+	}
+	b, err := os.ReadFile(group + "/memory.events")
+	if err != nil {
+		return false
+	}
+	for line := range bytes.Lines(b) {
+		if n, ok := bytes.CutPrefix(line, []byte("oom_kill ")); ok {
+			return string(bytes.TrimSpace(n)) != "0"
+		}
+	}
+	return false
+}

@@ -1,0 +1,78 @@
+package monitor
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"glassbox/store"
+)
+
+// State is what is known of the container's process. It is the monitor's word, checked by readers against the lock.
+type State struct {
+	Status     string // created, running, exited (paused is read from the cgroup)
+	Pid        int
+	PidStart   uint64 // starttime of Pid, proc_pid_stat(5) field 22: tells a reused number
+	BootID     string // /proc/sys/kernel/random/boot_id: tells a state from before a reboot
+	MonitorPid int
+	StartedAt  time.Time
+	FinishedAt time.Time
+	ExitCode   int
+	OOMKilled  bool
+	Error      string
+}
+
+// The words of State.Status.
+const (
+	Created = "created"
+	Running = "running"
+	Exited  = "exited"
+)
+
+// Unobserved is the exit code of a process whose end nobody saw.
+const Unobserved = 255
+
+const unobserved = "exit status not observed: the monitor was killed"
+
+// ReadState reads a state file.
+func ReadState(path string) (State, error) {
+	var s State
+	err := store.Read(path, &s)
+	return s, err
+}
+
+// Alive says whether the state's process still exists: the same number, started at the same tick of the same boot.
+func (s State) Alive() bool {
+	if s.Pid == 0 || s.BootID != bootID() {
+		return false
+	}
+	start, state, err := processStart(s.Pid)
+	return err == nil && start == s.PidStart && state != 'Z' && state != 'X'
+}
+
+func bootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// processStart reads starttime (field 22) and state (field 3) of proc_pid_stat(5). The name in parentheses may hold
+// blanks and parentheses itself, so fields are counted from the last one.
+func processStart(pid int) (start uint64, state byte, err error) {
+	path := "/proc/" + strconv.Itoa(pid) + "/stat"
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(fields) < 20 {
+		return 0, 0, fmt.Errorf("reading %s: %d fields after the name, want 20", path, len(fields))
+	}
+	start, err = strconv.ParseUint(string(fields[19]), 10, 64)
+	return start, fields[0][0], err
+}
