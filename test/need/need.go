@@ -65,6 +65,22 @@ func CgroupV2(t testing.TB, controllers ...string) string {
 	return mount
 }
 
+// Programs needs glassbox and glassrun and returns the directory that holds both: GLASSBOX_BIN, or where it builds them, removed
+// after the test.
+func Programs(t testing.TB) string {
+	t.Helper()
+	if dir := os.Getenv("GLASSBOX_BIN"); dir != "" {
+		return dir
+	}
+	dir := t.TempDir()
+	c := exec.Command("go", "build", "-o", dir+"/", "glassbox/cmd/glassbox", "glassbox/cmd/glassrun")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("building the programs: %v\n%s", err, out)
+	}
+	return dir
+}
+
 // SecondKernel marks a test that shall be run on the VM's kernel too.
 func SecondKernel(t testing.TB) { t.Helper() }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -35,10 +36,7 @@ func runTests(args []string) (int, error) {
 		return 1, err
 	}
 	defer m.close()
-	env, err := buildPrograms(filepath.Join(m.run, "bin"))
-	if err != nil {
-		return 1, err
-	}
+	var env []string
 	for i, p := range packages {
 		names, err := p.needing(*all)
 		if err != nil {
@@ -50,6 +48,11 @@ func runTests(args []string) (int, error) {
 		if len(names) == 0 {
 			fmt.Printf("?   \t%s\t[no test needs the machine]\n", p.path)
 			continue
+		}
+		if env == nil && p.runsPrograms() {
+			if env, err = buildPrograms(filepath.Join(m.run, "bin")); err != nil {
+				return 1, err
+			}
 		}
 		name := fmt.Sprintf("%d.test", i)
 		if err := p.build(filepath.Join(m.run, name)); err != nil {
@@ -67,15 +70,20 @@ func runTests(args []string) (int, error) {
 	return m.boot()
 }
 
-// buildPrograms builds glassbox and glassrun: tests in the machine find them first in $PATH and by GLASSBOX_BIN.
+// runsPrograms: need.Programs is called somewhere in the package's tests.
+func (p testPackage) runsPrograms() bool {
+	files, _ := filepath.Glob(filepath.Join(p.dir, "*_test.go"))
+	return slices.ContainsFunc(files, func(file string) bool {
+		text, _ := os.ReadFile(file)
+		return bytes.Contains(text, []byte("need.Programs("))
+	})
+}
+
+// buildPrograms builds glassbox and glassrun for need.Programs.
 func buildPrograms(dir string) (env []string, err error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return nil, err
-	}
-	mains, _ := filepath.Glob(filepath.Join(root, "cmd", "*", "*.go"))
-	if len(mains) == 0 {
-		return nil, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
