@@ -1,0 +1,70 @@
+// Command bench measures glassbox against Docker, podman, runc, crun, bubblewrap and a C program that does the least there is to do.
+//
+// All peers run in one world (test/world) in the same minutes, one after the other in every round, so that a noisy machine is
+// noisy for all of them; what counts is the ratio of medians, never a time measured on another day.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"glassbox/test/world"
+)
+
+var (
+	rounds = flag.Int("rounds", 30, "how often each command is measured")
+	floor  = flag.String("floor", "", "the `program` built from floor/floor.c")
+	docker = flag.String("docker", "", "the `directory` of docker and dockerd")
+	bin    = flag.String("bin", "", "the `directory` of glassbox and glassrun")
+	write  = flag.String("write", "", "put the table into this `file`, between its benchmark marks")
+	only   = flag.String("only", "", "measure one `part`: run, runtime, ps, memory or pull")
+)
+
+func main() {
+	flag.Parse()
+	for _, path := range []*string{floor, docker, bin, write} {
+		if *path != "" {
+			*path, _ = filepath.Abs(*path)
+		}
+	}
+	os.Exit(world.Run(func(string) error { return nil }, inside))
+}
+
+func inside() int {
+	t := &table{}
+	if err := measure(t); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	fmt.Print(t)
+	if *write != "" {
+		if err := t.write(*write); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			return 1
+		}
+	}
+	return 0
+}
+
+func measure(t *table) error {
+	r, err := newRig()
+	if err != nil {
+		return err
+	}
+	defer r.stop()
+	for _, part := range []struct {
+		name string
+		run  func(*rig, *table) error
+	}{{"run", runs}, {"runtime", runtimes}, {"ps", list}, {"memory", monitors}, {"pull", pulls}} {
+		if *only != "" && *only != part.name {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, "measuring", part.name)
+		if err := part.run(r, t); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	return nil
+}

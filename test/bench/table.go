@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// table is the result: Markdown, for the README.
+type table struct{ rows []string }
+
+func (t *table) add(what, ours, theirs, result, goal string, reached bool) {
+	verdict := "reached"
+	if !reached {
+		verdict = "**missed**"
+	}
+	if goal == "" {
+		verdict = ""
+	}
+	t.rows = append(t.rows, fmt.Sprintf("| %s | %s | %s | %s | %s | %s |", what, ours, theirs, result, goal, verdict))
+}
+
+// compare adds a row for the ratio of two medians; limit 0 sets no goal.
+func (t *table) compare(what string, ours, theirs *runner, limit float64, goal string) {
+	ratio := float64(ours.median()) / float64(theirs.median())
+	t.add(what+" / "+theirs.name, spread(ours), spread(theirs), fmt.Sprintf("%.2f", ratio), goal, ratio <= limit)
+}
+
+func spread(r *runner) string { return milliseconds(r.median()) + " (" + milliseconds(r.least()) + ")" }
+
+func milliseconds(d time.Duration) string {
+	ms := float64(d) / float64(time.Millisecond)
+	if ms < 100 {
+		return fmt.Sprintf("%.1f ms", ms)
+	}
+	return fmt.Sprintf("%.0f ms", ms)
+}
+
+func (t *table) String() string {
+	var u unix.Utsname
+	unix.Uname(&u)
+	var b strings.Builder
+	fmt.Fprintf(&b, "Measured on %s, Linux %s, %d rounds; median (least).\n\n", time.Now().Format("2006-01-02"), unix.ByteSliceToString(u.Release[:]), *rounds)
+	b.WriteString("| what | glassbox | the other | ratio | goal | |\n|---|---|---|---|---|---|\n")
+	for _, row := range t.rows {
+		b.WriteString(row + "\n")
+	}
+	return b.String()
+}
+
+const beginMark, endMark = "<!-- benchmark: make bench -->\n", "<!-- end of benchmark -->"
+
+// write replaces what stands between the marks of a file.
+func (t *table) write(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(text), beginMark)
+	_, after, closed := strings.Cut(rest, endMark)
+	if !found || !closed {
+		return fmt.Errorf("%s has no benchmark marks", path)
+	}
+	return os.WriteFile(path, []byte(before+beginMark+t.String()+endMark+after), 0o644)
+}
