@@ -21,9 +21,9 @@ func (p *printer) pointed(i int, a linux.Argument) string {
 	case linux.String:
 		return quoteString(p.text(i), longest)
 	case linux.String256:
-		return quoteString(p.text(i), 255) + p.full(i, 256)
+		return quoteFull(p.text(i), 256)
 	case linux.TaskName:
-		return quoteString(p.text(i), 15) + p.full(i, 15)
+		return quoteFull(p.text(i), 15)
 	case linux.MountType:
 		if p.value(3)&(unix.MS_BIND|unix.MS_MOVE|propagation|unix.MS_REMOUNT) != 0 {
 			return memory
@@ -81,14 +81,6 @@ func (p *printer) text(i int) string {
 		return a.Str
 	}
 	return string(p.step.Args[i].Bytes)
-}
-
-// full is the mark of a string whose shown bytes hold no NUL, so that it may go on.
-func (p *printer) full(i, limit int) string {
-	if len(p.text(i)) == limit || limit == 256 && len(p.text(i)) > 255 {
-		return "..."
-	}
-	return ""
 }
 
 // bytes is what argument i points to, n bytes of it.

@@ -67,3 +67,11 @@ func quoteString(s string, limit int) string {
 	}
 	return quote(s)
 }
+
+// quoteFull shows at most limit bytes of a field that need not end in a NUL: strace cannot tell whether a full one goes on.
+func quoteFull(s string, limit int) string {
+	if len(s) >= limit {
+		return quote(s[:limit]) + "..."
+	}
+	return quoteString(s, limit)
+}

@@ -216,7 +216,7 @@ func nodeSet(b []byte, maximum uint64) string {
 		if word == "0" {
 			prefix = "00"
 		}
-		words = append(words, prefix+strings.Repeat("0", 16-len(word))+word)
+		words = append(words, prefix+strings.Repeat("0", max(0, 14-len(word)))+word)
 	}
 	return "[" + strings.Join(words, ", ") + "]"
 }
