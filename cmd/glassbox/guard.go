@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/hex"
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
@@ -38,25 +39,42 @@ func startGuard(tty *os.File, mode *unix.Termios) (*guard, error) {
 	return &guard{pipe: w}, nil
 }
 
+// watch tells the guard which mode the terminal is in from now on.
+func (g *guard) watch(mode *unix.Termios) error {
+	_, err := g.pipe.Write(termiosBytes(mode))
+	return err
+}
+
 // dismiss tells the guard that the terminal is restored.
 func (g *guard) dismiss() {
 	_, _ = g.pipe.Write([]byte{1})
 	_ = g.pipe.Close()
 }
 
-// guardTerminal is the guard's whole life. One byte means that nothing is to be done.
+// guardTerminal is the guard's whole life: it reads the mode that is to be undone, and then one byte when nothing is
+// left to do. A terminal that by then has another mode is left alone: a shell that restores terminals itself, as bash
+// does after a child that a signal killed, was faster and may be reading a line already.
 func guardTerminal(mode string) int {
-	raw, err := hex.DecodeString(mode)
-	t := new(unix.Termios)
-	if err != nil || len(raw) != len(termiosBytes(t)) {
+	back, raw := new(unix.Termios), new(unix.Termios)
+	text, err := hex.DecodeString(mode)
+	if err != nil || len(text) != len(termiosBytes(back)) {
 		return 2
 	}
-	copy(termiosBytes(t), raw)
-	word := make([]byte, 1)
-	if n, _ := os.NewFile(3, "pipe").Read(word); n == 1 {
+	copy(termiosBytes(back), text)
+	pipe := os.NewFile(3, "pipe")
+	_, err = io.ReadFull(pipe, termiosBytes(raw))
+	known := err == nil
+	if n, _ := pipe.Read(make([]byte, 1)); known && n == 1 {
 		return 0
 	}
-	if err := unix.IoctlSetTermios(0, unix.TCSETS, t); err != nil {
+	now, err := unix.IoctlGetTermios(0, unix.TCGETS)
+	if err != nil {
+		return 1
+	}
+	if known && *now != *raw {
+		return 0
+	}
+	if err := unix.IoctlSetTermios(0, unix.TCSETS, back); err != nil {
 		return 1
 	}
 	return 0

@@ -41,10 +41,19 @@ func makeRaw(stdin io.Reader) (*rawTerminal, error) {
 	}
 	state, err := term.SetRawTerminal(fd)
 	if err != nil {
-		g.dismiss()
+		_ = g.pipe.Close() // the guard finds the mode as it was
 		return nil, fmt.Errorf("unable to set IO streams as raw terminal: %w", err)
 	}
-	return &rawTerminal{fd: fd, state: state, guard: g}, nil
+	r := &rawTerminal{fd: fd, state: state, guard: g}
+	raw, err := unix.IoctlGetTermios(int(fd), unix.TCGETS)
+	if err == nil {
+		err = g.watch(raw)
+	}
+	if err != nil {
+		r.restore()
+		return nil, fmt.Errorf("telling the terminal's guard: %w", err)
+	}
+	return r, nil
 }
 
 // restore may be called any number of times.
