@@ -14,7 +14,7 @@ import (
 
 // download reads a blob, and goes on where it was cut off. It never delivers more than the manifest says.
 type download struct {
-	r    *registry
+	r    *repository
 	ctx  context.Context
 	blob ocispec.Descriptor
 	told func(message string) // of a pause before another try; may be nil
@@ -33,7 +33,7 @@ const (
 )
 
 // blob opens a blob for reading; the first request is made by the first Read.
-func (r *registry) blob(ctx context.Context, d ocispec.Descriptor, told func(string)) *download {
+func (r *repository) blob(ctx context.Context, d ocispec.Descriptor, told func(string)) *download {
 	return &download{r: r, ctx: ctx, blob: d, told: told}
 }
 

@@ -87,7 +87,7 @@ func (a *answer) fill(details string) {
 }
 
 // translate gives an error of a pull Docker's words.
-func (r *registry) translate(err error) error {
+func (r *repository) translate(err error) error {
 	var token *transport.Error
 	if errors.As(err, &token) {
 		a := &answer{status: token.StatusCode}
@@ -111,7 +111,7 @@ func (r *registry) translate(err error) error {
 }
 
 // manifestError adds to a refusal what was asked for.
-func (r *registry) manifestError(err error) error {
+func (r *repository) manifestError(err error) error {
 	var a *answer
 	if !errors.As(err, &a) || a.status != http.StatusNotFound || a.code == "NAME_UNKNOWN" {
 		return err

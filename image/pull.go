@@ -105,7 +105,7 @@ func (p *pull) one(ctx context.Context, e endpoint) (*Image, error) {
 }
 
 // image gets one image whose manifest we have. top is the digest of what the registry gave for the reference.
-func (p *pull) image(ctx context.Context, r *registry, m document, top digest.Digest) (*Image, error) {
+func (p *pull) image(ctx context.Context, r *repository, m document, top digest.Digest) (*Image, error) {
 	config, err := p.config(ctx, r, m)
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func (p *pull) image(ctx context.Context, r *registry, m document, top digest.Di
 	return p.store.Resolve(p.ref.String())
 }
 
-func (p *pull) config(ctx context.Context, r *registry, m document) ([]byte, error) {
+func (p *pull) config(ctx context.Context, r *repository, m document) ([]byte, error) {
 	if p.store.hasBlob(m.config.Digest) {
 		raw, err := p.store.document(m.config.Digest)
 		if err == nil && digest.FromBytes(raw) == m.config.Digest {
@@ -171,7 +171,7 @@ func (p *pull) checkPlatform(img *Image) error {
 }
 
 // layers gets all layers at once, some at a time. The first failure ends the others.
-func (p *pull) layers(ctx context.Context, r *registry, m document, layers []want) error {
+func (p *pull) layers(ctx context.Context, r *repository, m document, layers []want) error {
 	if p.complete(m, layers) {
 		return nil
 	}

@@ -60,8 +60,8 @@ func direct(host string, s settings) endpoint {
 	return e
 }
 
-// registry is a connection to one repository of a registry.
-type registry struct {
+// repository is a connection to one repository of a registry.
+type repository struct {
 	client *http.Client
 	base   string // URL of the repository: https://host/v2/library/alpine
 	ref    reference.Named
@@ -69,7 +69,7 @@ type registry struct {
 }
 
 // connect asks the registry for its version, as the protocol begins, and answers its question of who we are.
-func connect(ctx context.Context, e endpoint, ref reference.Named, stall time.Duration) (*registry, error) {
+func connect(ctx context.Context, e endpoint, ref reference.Named, stall time.Duration) (*repository, error) {
 	var first error
 	for _, scheme := range e.schemes {
 		r, err := connectBy(ctx, scheme, e, ref, stall)
@@ -82,7 +82,7 @@ func connect(ctx context.Context, e endpoint, ref reference.Named, stall time.Du
 	return nil, first
 }
 
-func connectBy(ctx context.Context, scheme string, e endpoint, ref reference.Named, stall time.Duration) (*registry, error) {
+func connectBy(ctx context.Context, scheme string, e endpoint, ref reference.Named, stall time.Duration) (*repository, error) {
 	base := roundTripper(e, stall)
 	question, err := ping(ctx, scheme+"://"+e.host+e.prefix+"/v2/", base)
 	if err != nil {
@@ -94,7 +94,7 @@ func connectBy(ctx context.Context, scheme string, e endpoint, ref reference.Nam
 	if err != nil {
 		return nil, err
 	}
-	r := &registry{base: scheme + "://" + e.host + e.prefix + "/v2/" + reference.Path(ref), ref: ref, stall: stall}
+	r := &repository{base: scheme + "://" + e.host + e.prefix + "/v2/" + reference.Path(ref), ref: ref, stall: stall}
 	var token *transport.Token
 	if strings.EqualFold(question.Scheme, "bearer") {
 		scope := "repository:" + reference.Path(ref) + ":pull"
@@ -186,7 +186,7 @@ func credentials(ctx context.Context, e endpoint, ref reference.Named) (name.Reg
 }
 
 // close lets go of idle connections.
-func (r *registry) close() { r.client.CloseIdleConnections() }
+func (r *repository) close() { r.client.CloseIdleConnections() }
 
 func tagOrDigest(ref reference.Named) string {
 	switch r := ref.(type) {
@@ -206,7 +206,7 @@ var manifestTypes = []string{
 }
 
 // manifest fetches a manifest or a list of them, by tag or digest, and verifies it.
-func (r *registry) manifest(ctx context.Context, which string) (document, error) {
+func (r *repository) manifest(ctx context.Context, which string) (document, error) {
 	var m document
 	ctx, cancel := context.WithTimeout(ctx, 2*r.stall)
 	defer cancel()
@@ -235,7 +235,7 @@ func (r *registry) manifest(ctx context.Context, which string) (document, error)
 }
 
 // small fetches a blob that fits in memory, the image's config, and verifies it.
-func (r *registry) small(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
+func (r *repository) small(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
 	if err := checkDigest(d.Digest); err != nil {
 		return nil, err
 	}
@@ -255,7 +255,7 @@ func (r *registry) small(ctx context.Context, d ocispec.Descriptor) ([]byte, err
 }
 
 // ask sends a GET for a part of the repository and translates an answer that is none.
-func (r *registry) ask(ctx context.Context, path string, header http.Header) (*http.Response, error) {
+func (r *repository) ask(ctx context.Context, path string, header http.Header) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+path, nil)
 	if err != nil {
 		return nil, err
