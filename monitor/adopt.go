@@ -114,11 +114,12 @@ type pidfdInfo struct {
 const (
 	pidfdGetInfo  = 0xc040ff0b // _IOWR(0xFF, 11, 64 bytes)
 	pidfdInfoExit = 1 << 3
-	reapedWithin  = 500 * time.Millisecond
+	reapedWithin  = 3 * time.Second
 )
 
 // adoptedExit asks the kernel how a process that is not our child has ended. Since Linux 6.15 a pidfd knows that, once the process's
-// parent, init now, has reaped it. Before, and when nobody reaps it, the end was not observed.
+// parent, init now, has reaped it; until then poll(2) reports no POLLHUP. On older kernels, and when nobody reaps it, the
+// end was not observed.
 func (m *monitor) adoptedExit(p *process) (code int, known bool) {
 	info := pidfdInfo{mask: pidfdInfoExit}
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(p.pidfd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
@@ -126,13 +127,12 @@ func (m *monitor) adoptedExit(p *process) (code int, known bool) {
 		return exitCode(syscall.WaitStatus(info.exitCode)), true
 	}
 	now := time.Now()
-	if p.firstTry.IsZero() {
-		p.firstTry = now
+	if p.reapBy.IsZero() {
+		p.reapBy = now.Add(reapedWithin)
 	}
-	if errno == unix.ENOTTY || errno == unix.EINVAL || now.Sub(p.firstTry) > reapedWithin {
+	if errno != 0 || !now.Before(p.reapBy) {
 		m.state.Error = unobserved
 		return Unobserved, true
 	}
-	p.retryAt = now.Add(5 * time.Millisecond)
 	return 0, false
 }

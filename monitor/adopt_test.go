@@ -59,8 +59,7 @@ func TestAdoptWhileItPrints(t *testing.T) {
 	}
 }
 
-// kernelTellsExit asks the kernel for what adoptedExit relies on: PIDFD_GET_INFO with PIDFD_INFO_EXIT, and somebody who
-// reaps orphans.
+// kernelTellsExit says whether adoptedExit has what it relies on: PIDFD_INFO_EXIT.
 func kernelTellsExit() bool {
 	var u unix.Utsname
 	unix.Uname(&u)

@@ -92,7 +92,7 @@ func (m *monitor) timeout(now time.Time) int {
 		if p.ended && !p.over {
 			by(p.drainBy)
 		}
-		by(p.retryAt)
+		by(p.reapBy)
 	}
 	for _, p := range m.peers {
 		by(p.giveUpAt())
@@ -109,7 +109,7 @@ func (m *monitor) timeout(now time.Time) int {
 // settle does what is due.
 func (m *monitor) settle(now time.Time) {
 	for _, p := range m.processes {
-		if !p.retryAt.IsZero() && !now.Before(p.retryAt) {
+		if !p.reapBy.IsZero() && !now.Before(p.reapBy) {
 			m.reap(p)
 		}
 		p.settle(now)

@@ -13,25 +13,27 @@ const drainTime = 2 * time.Second
 
 // process is the container's first process or an exec.
 type process struct {
-	m        *monitor
-	id       string // empty: the first process
-	pid      int
-	pidfd    int
-	child    child // nil: adopted, so not our child to wait for
-	in       *input
-	outputs  []*output
-	console  int  // our descriptor of the terminal's master, -1: none
-	ended    bool // reaped
-	code     int
-	drainBy  time.Time
-	over     bool      // ended, drained and told
-	retryAt  time.Time // adopted, and its exit status was not to be had yet
-	firstTry time.Time
+	m       *monitor
+	id      string // empty: the first process
+	pid     int
+	pidfd   int
+	child   child // nil: adopted, so not our child to wait for
+	in      *input
+	outputs []*output
+	console int  // our descriptor of the terminal's master, -1: none
+	ended   bool // reaped
+	code    int
+	drainBy time.Time
+	over    bool      // ended, drained and told
+	reapBy  time.Time // adopted and dead: how long its parent has to reap it
 }
 
 func (p *process) interest() (int, int16) {
-	if p.ended || !p.retryAt.IsZero() {
+	switch {
+	case p.ended:
 		return -1, 0
+	case !p.reapBy.IsZero():
+		return p.pidfd, 0 // POLLHUP
 	}
 	return p.pidfd, unix.POLLIN
 }
@@ -41,7 +43,7 @@ func (p *process) ready(int16) { p.m.reap(p) }
 // end notes how the process ended.
 func (p *process) end(code int) {
 	p.ended, p.code = true, code
-	p.drainBy, p.retryAt = time.Now().Add(drainTime), time.Time{}
+	p.drainBy, p.reapBy = time.Now().Add(drainTime), time.Time{}
 	if p.in != nil && !p.in.tty {
 		p.in.close()
 	}
