@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,17 +34,11 @@ func TestMain(m *testing.M) {
 	os.Exit(world.Run(build, m.Run))
 }
 
-// build makes glassbox and glassrun, static, in the world's directory: outside, where modules can still be fetched.
 func build(dir string) error {
 	if *only == "docker" {
 		return nil
 	}
-	c := exec.Command("go", "build", "-o", dir+"/glassbox/", "glassbox/cmd/glassbox", "glassbox/cmd/glassrun")
-	c.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("building glassbox: %w\n%s", err, out)
-	}
-	return nil
+	return world.BuildGlassbox(dir)
 }
 
 // sides starts the registry and Docker, pushes the images and gives both sides what the sessions find there: bb.
