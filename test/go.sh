@@ -10,7 +10,7 @@ go_cure() {
 	version=$(sed -n 's/^go //p' go.mod)
 	machine=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 	echo "Go is missing or older than 1.21. This line installs it to /usr/local/go; then run make again:" >&2
-	echo "  curl -fsSL https://go.dev/dl/go$version.linux-$machine.tar.gz | $go_sudo tar -C /usr/local -xz" >&2
+	echo "  curl -fsSL https://go.dev/dl/go$version.linux-$machine.tar.gz | ${go_sudo:+sudo }tar -C /usr/local -xz" >&2
 }
 
 go_install() { # installs golang-go where the distribution's is 1.21 or newer
