@@ -3,7 +3,10 @@ package cgroups
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
+	"reflect"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -24,6 +27,26 @@ var always = []specs.LinuxDeviceCgroup{
 	{Allow: true, Type: "b", Access: "m"},
 	char(1, 3), char(1, 8), char(1, 7), char(5, 0), char(1, 5), char(1, 9), // null random full tty zero urandom
 	char(136, -1), char(5, 2), // pts/*, ptmx
+}
+
+// withAlways appends those of them that the rules do not have word for word.
+func withAlways(rules []specs.LinuxDeviceCgroup) []specs.LinuxDeviceCgroup {
+	last := 0 // an allowance counts only behind the last denial
+	for i, r := range rules {
+		if !r.Allow {
+			last = i
+		}
+	}
+	all := slices.Clone(rules)
+	for _, a := range always {
+		same := func(r specs.LinuxDeviceCgroup) bool {
+			return r.Allow && r.Type == a.Type && r.Access == a.Access && reflect.DeepEqual(r.Major, a.Major) && reflect.DeepEqual(r.Minor, a.Minor)
+		}
+		if len(rules) == 0 || !slices.ContainsFunc(rules[last:], same) {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 func char(major, minor int64) specs.LinuxDeviceCgroup {
@@ -50,21 +73,20 @@ func deviceRequests(dir string, r *specs.LinuxResources) ([]program.Request, err
 	if r == nil || len(r.Devices) == 0 {
 		return nil, nil
 	}
-	code, err := deviceProgram(append(r.Devices[:len(r.Devices):len(r.Devices)], always...))
+	code, err := deviceProgram(withAlways(r.Devices))
 	if err != nil || code.allowsAll() {
 		return nil, err
 	}
 	var fd int
 	const from = "linux.resources.devices"
 	return []program.Request{{
-		Call: fmt.Sprintf(`bpf(BPF_PROG_LOAD, {prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=%d, insns=%s, license="GPL"}, %d)`,
-			len(code), strconv.Quote(code.String()), unsafe.Sizeof(progLoad{})),
+		Call: code.loadCall(),
 		From: from,
-		Why:  "the kernel checks this little program: it decides for each mknod and open of a device",
+		Why:  "the kernel checks this little program, which decides for each mknod and open of a device: " + code.String(),
 		Do:   func() (err error) { fd, err = code.load(); return err },
 		Undo: func() error { return closeOnce(&fd) },
 	}, {
-		Call: fmt.Sprintf("bpf(BPF_PROG_ATTACH, {target_fd=%s, attach_bpf_fd=BPF_PROG_LOAD, attach_type=BPF_CGROUP_DEVICE, attach_flags=BPF_F_ALLOW_MULTI}, %d)",
+		Call: fmt.Sprintf("bpf(BPF_PROG_ATTACH, {target_fd=%s, attach_bpf_fd=\"anon_inode:bpf-prog\", attach_type=BPF_CGROUP_DEVICE, attach_flags=BPF_F_ALLOW_MULTI}, %d)",
 			strconv.Quote(dir), unsafe.Sizeof(progAttach{})),
 		From: from,
 		Why:  "from now on the program guards every process born in this group; programs of the groups above count too",
@@ -102,8 +124,8 @@ const (
 	opShift32  = 0x74 // BPF_ALU|BPF_RSH|BPF_K
 	opReturns  = 0xb7 // BPF_ALU64|BPF_MOV|BPF_K, of r0
 	opExit     = 0x95 // BPF_JMP|BPF_EXIT
-	opUnequal  = 0x56 // BPF_JMP32|BPF_JNE|BPF_K
-	opAnyBit   = 0x46 // BPF_JMP32|BPF_JSET|BPF_K
+	opUnequal  = 0x55 // BPF_JMP|BPF_JNE|BPF_K
+	opAnyBit   = 0x45 // BPF_JMP|BPF_JSET|BPF_K
 	opJump     = 0x05 // BPF_JMP|BPF_JA
 	regContext = 1    // struct bpf_cgroup_dev_ctx { access_type, major, minor }
 	regType    = 2
@@ -183,10 +205,10 @@ func ruleTests(r specs.LinuxDeviceCgroup) (bytecode, error) {
 		if part.n == nil || *part.n == -1 {
 			continue
 		}
-		if *part.n < 0 || *part.n > 1<<32-1 {
+		if *part.n < 0 || *part.n > math.MaxInt32 { // devices have 12 and 20 bits
 			return nil, fmt.Errorf("device number %d is out of range", *part.n)
 		}
-		tests = append(tests, insn{op: opUnequal, reg: part.reg, imm: int32(uint32(*part.n))})
+		tests = append(tests, insn{op: opUnequal, reg: part.reg, imm: int32(*part.n)})
 	}
 	return tests, nil
 }
@@ -267,6 +289,27 @@ func (c bytecode) String() string {
 		}
 	}
 	return strings.Join(w, "; ")
+}
+
+// opNames are the instructions as strace writes them.
+var opNames = map[uint8]string{
+	opLoad32: "BPF_LDX|BPF_W|BPF_MEM", opMove32: "BPF_ALU|BPF_X|BPF_MOV", opAnd32: "BPF_ALU|BPF_K|BPF_AND",
+	opShift32: "BPF_ALU|BPF_K|BPF_RSH", opReturns: "BPF_ALU64|BPF_K|BPF_MOV", opExit: "BPF_JMP|BPF_K|BPF_EXIT",
+	opUnequal: "BPF_JMP|BPF_K|BPF_JNE", opAnyBit: "BPF_JMP|BPF_K|BPF_JSET", opJump: "BPF_JMP|BPF_K|BPF_JA",
+}
+
+// loadCall is the whole call, as `strace -v` prints it.
+func (c bytecode) loadCall() string {
+	var w []string
+	for _, i := range c {
+		imm := "0"
+		if i.imm != 0 {
+			imm = fmt.Sprintf("%#x", uint32(i.imm))
+		}
+		w = append(w, fmt.Sprintf("{code=%s, dst_reg=BPF_REG_%d, src_reg=BPF_REG_%d, off=%d, imm=%s}", opNames[i.op], i.reg&15, i.reg>>4, i.off, imm))
+	}
+	return fmt.Sprintf(`bpf(BPF_PROG_LOAD, {prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt=%d, insns=[%s], license="GPL", log_level=0, log_size=0, log_buf=NULL, kern_version=KERNEL_VERSION(0, 0, 0), prog_flags=0, prog_name="", prog_ifindex=0, expected_attach_type=BPF_CGROUP_INET_INGRESS}, %d)`,
+		len(c), strings.Join(w, ", "), unsafe.Sizeof(progLoad{}))
 }
 
 // progLoad and progAttach are the beginnings of union bpf_attr that these two commands read.

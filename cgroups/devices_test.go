@@ -117,7 +117,7 @@ func TestDeviceRequestsSayWhatTheyLoad(t *testing.T) {
 			t.Errorf("%s", requests[i].Call)
 		}
 	}
-	if !strings.Contains(requests[0].Call, "if major != 136 goto") {
+	if !strings.Contains(requests[0].Call, "off=2, imm=0x88}") {
 		t.Error(fmt.Sprint("no terminals in ", requests[0].Call))
 	}
 }

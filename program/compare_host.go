@@ -84,6 +84,9 @@ func descriptors(call string, byPath bool) string {
 			}
 		}
 		w.WriteByte(call[i])
+		if rest, ok := strings.CutPrefix(call[i+1:], "<"); ok && !quoted && strings.HasSuffix(call[:i+1], "AT_FDCWD") {
+			i += 1 + strings.IndexByte(rest, '>') + 1 // the working directory, which -y tells too
+		}
 	}
 	return w.String()
 }
