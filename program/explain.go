@@ -26,7 +26,7 @@ type Resolver func(Arg) (value int64, name string)
 
 // Plan is the account of phases that nobody carried out.
 func Plan(phases []Phase) []Account {
-	names := planned(whole(phases))
+	p, next := whole(phases), 0
 	var accounts []Account
 	for _, ph := range phases {
 		a := Account{Phase: ph.Name, Why: ph.Why, Plan: true}
@@ -34,7 +34,8 @@ func Plan(phases []Phase) []Account {
 			a.Host = append(a.Host, Done{Call: r.Call, From: r.From, Why: r.Why})
 		}
 		for _, s := range ph.Child {
-			a.Child = append(a.Child, Done{Call: s.Text(names, nil), From: s.From, Why: s.Why, Gate: s.Gate})
+			a.Child = append(a.Child, Done{Call: s.Text(planned(p[:next]), nil), From: s.From, Why: s.Why, Gate: s.Gate})
+			next++
 		}
 		accounts = append(accounts, a)
 	}
@@ -44,9 +45,8 @@ func Plan(phases []Phase) []Account {
 // Live is the account of phases that were carried out as far as ran goes: it holds the answers to the first
 // steps of all phases' programs taken together. host are the requests that the host carried out, phase by phase.
 func Live(phases []Phase, host [][]Done, ran []Ran, numbers Numbers) []Account {
-	names := resolved(whole(phases), ran, numbers)
+	p, next := whole(phases), 0
 	var accounts []Account
-	next := 0
 	for i, ph := range phases {
 		a := Account{Phase: ph.Name, Why: ph.Why}
 		if i < len(host) {
@@ -54,7 +54,7 @@ func Live(phases []Phase, host [][]Done, ran []Ran, numbers Numbers) []Account {
 		}
 		for _, s := range ph.Child {
 			if next < len(ran) {
-				a.Child = append(a.Child, s.Done(names, &ran[next]))
+				a.Child = append(a.Child, s.Done(resolved(p[:next], ran, numbers), &ran[next]))
 				next++
 			}
 		}
@@ -156,18 +156,19 @@ func whole(phases []Phase) Program {
 	return all
 }
 
-// planned names descriptors that no run has numbered: <sync>, and <fd:12> for what step 12 will return.
-func planned(p Program) Resolver {
+// planned names descriptors that no run has numbered: <sync>, and <fd:12> for what step 12 will return. before are the
+// steps ahead of the one that is written.
+func planned(before Program) Resolver {
 	return func(a Arg) (int64, string) {
 		if a.Kind == KindHost {
 			return 0, "<" + a.Str + ">"
 		}
-		return 0, "<fd:" + strconv.Itoa(maker(p, Slot(a.Int))+1) + ">"
+		return 0, "<fd:" + strconv.Itoa(maker(before, Slot(a.Int))+1) + ">"
 	}
 }
 
-func resolved(p Program, ran []Ran, numbers Numbers) Resolver {
-	unknown := planned(p)
+func resolved(before Program, ran []Ran, numbers Numbers) Resolver {
+	unknown := planned(before)
 	return func(a Arg) (int64, string) {
 		if a.Kind == KindHost {
 			if n, ok := numbers[Host(a.Str)]; ok {
@@ -175,19 +176,28 @@ func resolved(p Program, ran []Ran, numbers Numbers) Resolver {
 			}
 			return unknown(a)
 		}
-		if i := maker(p, Slot(a.Int)); i >= 0 && i < len(ran) {
+		if i := maker(before, Slot(a.Int)); i >= 0 && i < len(ran) {
 			return ran[i].Result, ""
 		}
 		return unknown(a)
 	}
 }
 
-// maker is the index of the step that fills the slot, -1 if there is none.
-func maker(p Program, slot Slot) int {
-	for i := range p {
-		if p[i].Result == slot {
+// maker is the index of the last step that filled the slot, -1 if there is none: slots are used again.
+func maker(before Program, slot Slot) int {
+	for i := len(before) - 1; i >= 0; i-- {
+		if before[i].Result == slot {
 			return i
 		}
 	}
 	return -1
+}
+
+// Call is step i of a program as it would be, or was, made: for an error. ran are the answers so far.
+func (p Program) Call(i int, ran []Ran, numbers Numbers) string {
+	names := resolved(p[:i], ran, numbers)
+	if i < len(ran) {
+		return p[i].Text(names, &ran[i])
+	}
+	return p[i].Text(names, nil)
 }

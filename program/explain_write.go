@@ -1,0 +1,210 @@
+package program
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Style is how an account is written for people.
+type Style struct {
+	Colour bool // with a terminal's escape sequences
+	Width  int  // columns to keep to where a line can be broken; 0: 100
+	Full   bool // lists of more than forty entries, such as a seccomp filter, whole
+}
+
+// WriteJSON writes accounts for programs: an array of phases, field names in lower case.
+func WriteJSON(w io.Writer, accounts []Account) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(accounts)
+}
+
+// Write writes accounts for people: phase by phase the host's requests, then the child's steps, each with its number, its
+// time if known, the call, its result and why it was made. Steps are counted from 1 over all phases, as a Failure counts.
+func Write(w io.Writer, accounts []Account, s Style) error {
+	if s.Width == 0 {
+		s.Width = 100
+	}
+	out := bufio.NewWriter(w)
+	a := writer{out, s}
+	step := 0
+	for i, ph := range accounts {
+		if i == 0 && ph.Plan {
+			fmt.Fprintln(out, "plan: the kernel was not asked")
+		}
+		a.heading(ph)
+		for _, d := range ph.Host {
+			a.done("host", d)
+		}
+		for _, d := range ph.Child {
+			step++
+			a.done(fmt.Sprint(step), d)
+		}
+	}
+	return out.Flush()
+}
+
+type writer struct {
+	*bufio.Writer
+	Style
+}
+
+// margin holds number and time; what follows is indented by it.
+const margin = 18
+
+// Escape sequences of a terminal, ECMA-48.
+const (
+	bold  = "\x1b[1m"
+	faint = "\x1b[2m"
+	red   = "\x1b[31m"
+	plain = "\x1b[m"
+)
+
+func (w *writer) paint(how, text string) string {
+	if !w.Colour {
+		return text
+	}
+	return how + text + plain
+}
+
+func (w *writer) heading(a Account) {
+	fmt.Fprintf(w, "\n%s\n", w.paint(bold, "-- "+a.Phase))
+	for _, l := range wrap(strings.Fields(a.Why), " ", w.Width-3) {
+		fmt.Fprintf(w, "   %s\n", l)
+	}
+}
+
+func (w *writer) done(number string, d Done) {
+	at := ""
+	if d.At > 0 {
+		at = fmt.Sprintf("%.3f ms", float64(d.At)/float64(time.Millisecond))
+	}
+	call := d.Call
+	if !w.Full {
+		call = shorten(call)
+	}
+	if d.Result != "" {
+		call += " = " + d.Result
+	}
+	prefix := fmt.Sprintf("%5s %10s  ", number, at)
+	for _, l := range wrap(arguments(call), ", ", w.Width-margin) {
+		if d.Failed {
+			l = w.paint(red, l)
+		}
+		fmt.Fprintf(w, "%s%s\n", prefix, l)
+		prefix = strings.Repeat(" ", margin+4)
+	}
+	for _, l := range wrap(sentence(d), " ", w.Width-margin-2) {
+		fmt.Fprintf(w, "%*s%s\n", margin+2, "", w.paint(faint, l))
+	}
+}
+
+// sentence is the reason and the config field that asked, in words.
+func sentence(d Done) []string {
+	words := strings.Fields(d.Why)
+	if d.From != "" {
+		words = append(words, "["+d.From+"]")
+	}
+	return words
+}
+
+// wrap joins pieces into lines of at most width, unless one piece alone is longer. Lines after the first are four narrower.
+func wrap(pieces []string, between string, width int) []string {
+	var lines []string
+	end := strings.TrimRight(between, " ")
+	current := ""
+	for i, p := range pieces {
+		switch {
+		case i == 0:
+			current = p
+		case len(current)+len(between)+len(p)+len(end) <= width:
+			current += between + p
+		default:
+			lines = append(lines, current+end)
+			current = p
+			if len(lines) == 1 && between == ", " {
+				width -= 4
+			}
+		}
+	}
+	if current == "" {
+		return lines
+	}
+	return append(lines, current)
+}
+
+// arguments parts a call at the commas outside strings.
+func arguments(call string) []string {
+	var parts []string
+	from := 0
+	for i := 0; i < len(call); i++ {
+		switch {
+		case call[i] == '"':
+			i = closing(call, i)
+		case strings.HasPrefix(call[i:], ", "):
+			parts = append(parts, call[from:i])
+			from = i + 2
+		}
+	}
+	return append(parts, call[from:])
+}
+
+// closing is the index of the quote that ends the string beginning at i.
+func closing(s string, i int) int {
+	for i++; i < len(s) && s[i] != '"'; i++ {
+		if s[i] == '\\' {
+			i++
+		}
+	}
+	return i
+}
+
+// shorten leaves out what follows the first entries of a very long list.
+func shorten(call string) string {
+	const many, shown = 40, 6
+	var w strings.Builder
+	for i := 0; i < len(call); i++ {
+		if call[i] == '"' {
+			end := min(closing(call, i)+1, len(call))
+			w.WriteString(call[i:end])
+			i = end - 1
+			continue
+		}
+		if call[i] == '[' {
+			if ends := entries(call[i+1:]); len(ends) > many {
+				w.WriteString(call[i : i+1+ends[shown-1]])
+				fmt.Fprintf(&w, ", ... %d more", len(ends)-shown)
+				i += ends[len(ends)-1]
+				continue
+			}
+		}
+		w.WriteByte(call[i])
+	}
+	return w.String()
+}
+
+// entries are the ends of a list's entries, up to its bracket.
+func entries(list string) []int {
+	var ends []int
+	depth := 0
+	for i := 0; i < len(list); i++ {
+		switch c := list[i]; {
+		case c == '"':
+			i = closing(list, i)
+		case c == '(' || c == '{' || c == '[':
+			depth++
+		case depth > 0 && (c == ')' || c == '}' || c == ']'):
+			depth--
+		case c == ']':
+			return append(ends, i)
+		case c == ',' && depth == 0:
+			ends = append(ends, i)
+		}
+	}
+	return nil
+}
