@@ -1,0 +1,222 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"syscall"
+
+	"glassbox/monitor"
+
+	"github.com/moby/term"
+	"golang.org/x/sys/unix"
+)
+
+// Streams are the caller's ends for attach and exec.
+type Streams struct {
+	In  io.Reader // nil: no input
+	Out io.Writer
+	Err io.Writer // not used with a terminal
+	// DetachKeys is the decoded sequence (moby/term.ToBytes) that ends the attachment; empty: none.
+	DetachKeys []byte
+	// Resize delivers the terminal's size at once and whenever it changes.
+	Resize <-chan Size
+	// Signals are passed on to the process.
+	Signals <-chan os.Signal
+}
+
+// Size is a terminal's size in characters.
+type Size struct{ Rows, Cols uint16 }
+
+// Attachment is a connection to a container's or an exec's output and input.
+type Attachment interface {
+	// Run copies until the process has ended and its output is drained, the detach keys are typed (ErrDetached), or ctx ends.
+	Run(ctx context.Context) (exitCode int, err error)
+	Close() error
+}
+
+// ErrDetached is returned by Attachment.Run when the detach keys were typed.
+var ErrDetached = errors.New("read escape sequence")
+
+// StartAttached is Start with an attachment made before the process runs, so that no output is missed. A container
+// with --rm is the caller's to remove after Run, with Cleanup; should the caller die, its monitor has that done.
+func (c *Containers) StartAttached(ctx context.Context, id string, s Streams) (Attachment, error) {
+	a := &attachment{containers: c, streams: s}
+	client, r, err := c.start(ctx, id, func(r *record, client *monitor.Client) error { return a.connect(r, client) })
+	if err != nil {
+		return nil, errors.Join(err, a.hangUp())
+	}
+	if client == nil { // it runs already
+		return c.Attach(ctx, id, s)
+	}
+	if r.HostConfig.AutoRemove {
+		c.promise(r.ID, client)
+	}
+	return a, nil
+}
+
+// Attach connects to a running container.
+func (c *Containers) Attach(ctx context.Context, id string, s Streams) (Attachment, error) {
+	r, err := c.load(id)
+	if err != nil {
+		return nil, err
+	}
+	now, err := c.state(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case now.Paused:
+		return nil, conflict("container %s is paused, unpause the container before attach", id)
+	case !now.Running:
+		return nil, notRunning(r.ID)
+	}
+	client, err := monitor.Dial(r.place.Run)
+	if err != nil {
+		return nil, err
+	}
+	a := &attachment{containers: c, streams: s}
+	return a, a.connect(r, client)
+}
+
+// attachment joins the caller's streams with a process of a container.
+type attachment struct {
+	containers *Containers
+	record     *record
+	streams    Streams
+	client     *monitor.Client
+	stream     *monitor.Stream
+	exec       string // empty: the container's first process
+	ends       bool   // the process's input ends with ours
+}
+
+func (a *attachment) connect(r *record, client *monitor.Client) error {
+	a.record, a.client, a.ends = r, client, r.Config.StdinOnce
+	s := a.streams
+	stream, err := client.Attach(monitor.AttachSpec{
+		Stdin: s.In != nil, Stdout: s.Out != nil, Stderr: s.Err != nil && !r.Config.Tty, Patient: true,
+	})
+	if err != nil {
+		return err
+	}
+	a.stream = stream
+	return a.firstSize()
+}
+
+// firstSize gives the terminal its size before the process can look at it.
+func (a *attachment) firstSize() error {
+	select {
+	case size := <-a.streams.Resize:
+		return a.client.Resize(a.exec, monitor.Size(size))
+	default:
+		return nil
+	}
+}
+
+func (a *attachment) Run(ctx context.Context) (int, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go a.pass(ctx)
+	if a.streams.In != nil {
+		go a.typing(stop)
+	}
+	for {
+		defer context.AfterFunc(ctx, func() { a.stream.Close() })()
+		code, err := a.stream.Copy(a.streams.Out, a.streams.Err)
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		if !errors.Is(err, monitor.ErrDead) {
+			return code, err
+		}
+		if code, over, err := a.reconnect(); over || err != nil {
+			return code, err
+		}
+	}
+}
+
+// reconnect finds a container again whose monitor died under us: the next one has adopted it, or it has ended.
+func (a *attachment) reconnect() (code int, over bool, err error) {
+	if a.exec != "" {
+		return 0, true, errors.New("the container's monitor was killed, and with it the way to this process; it goes on running")
+	}
+	s, err := a.containers.state(a.record)
+	if err != nil || !s.Running {
+		return s.ExitCode, true, err
+	}
+	client, err := monitor.Dial(a.record.place.Run)
+	if err != nil {
+		return 0, false, err
+	}
+	return 0, false, a.connect(a.record, client)
+}
+
+// typing passes the input on, and looks for the detach keys.
+func (a *attachment) typing(stop context.CancelCauseFunc) {
+	in := a.streams.In
+	if len(a.streams.DetachKeys) > 0 {
+		in = term.NewEscapeProxy(in, a.streams.DetachKeys)
+	}
+	_, err := io.Copy(a.stream, in)
+	var escape term.EscapeError
+	if errors.As(err, &escape) {
+		stop(ErrDetached)
+		return
+	}
+	if a.ends {
+		a.stream.CloseWrite() // a process that has ended needs no end of input
+	}
+}
+
+// pass hands on sizes and signals. A process that has just ended takes neither, and that is no error.
+func (a *attachment) pass(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case size := <-a.streams.Resize:
+			a.client.Resize(a.exec, monitor.Size(size))
+		case s, open := <-a.streams.Signals:
+			if !open {
+				a.streams.Signals = nil
+				continue
+			}
+			if number, ok := s.(syscall.Signal); ok && number != unix.SIGCHLD && number != unix.SIGPIPE && number != unix.SIGURG {
+				a.client.Signal(a.exec, number)
+			}
+		}
+	}
+}
+
+// Close detaches. A promise to clean up is kept by its own connection.
+func (a *attachment) Close() error { return a.hangUp() }
+
+func (a *attachment) hangUp() error {
+	var err error
+	if a.stream != nil {
+		err, a.stream = a.stream.Close(), nil
+	}
+	if errors.Is(err, os.ErrClosed) {
+		err = nil
+	}
+	if a.client != nil && !a.containers.promised(a.client) {
+		err, a.client = errors.Join(err, a.client.Close()), nil
+	}
+	return err
+}
+
+// Resize sets the size of the container's terminal.
+func (c *Containers) Resize(id string, s Size) error {
+	r, err := c.load(id)
+	if err != nil {
+		return err
+	}
+	client, err := monitor.Dial(r.place.Run)
+	if errors.Is(err, monitor.ErrDead) {
+		return notRunning(r.ID)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(client.Resize("", monitor.Size(s)), client.Close())
+}

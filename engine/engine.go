@@ -1,0 +1,51 @@
+// Package engine is the use cases: one small type per noun, called by the CLI and by the API alike.
+package engine
+
+import (
+	"sync"
+
+	"glassbox/cgroups"
+	"glassbox/image"
+	"glassbox/monitor"
+	"glassbox/store"
+)
+
+// Engine opens the data and run directories and hands out the nouns. It holds no state beyond them: each command is a
+// process of its own, and what several do at once is ordered by file locks.
+type Engine struct {
+	Containers *Containers
+	Images     *image.Store
+	System     *System
+}
+
+// Open uses the directories named by GLASSBOX_ROOT and GLASSBOX_RUN, or /var/lib/glassbox and /run/glassbox. It asks
+// the disk for nothing yet.
+func Open() (*Engine, error) {
+	root := store.Open()
+	images := image.Open(root.Images())
+	containers := &Containers{root: root, images: images}
+	images.InUse = containers.user
+	return &Engine{Containers: containers, Images: images, System: &System{root: root, containers: containers, images: images}}, nil
+}
+
+// Containers is everything that can be done with containers. A container is named by full id, unique prefix, or name.
+type Containers struct {
+	root   store.Root
+	images *image.Store
+
+	// Warn is told of damaged documents that were set aside; may be nil.
+	Warn func(message string)
+
+	observe  sync.Once
+	facts    cgroups.Facts
+	factsErr error
+
+	mu       sync.Mutex
+	promises map[string]*monitor.Client // containers that this process will clean up
+}
+
+func (c *Containers) warn(message string) {
+	if c.Warn != nil {
+		c.Warn(message)
+	}
+}

@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"path"
+
+	"glassbox/monitor"
+	"glassbox/program"
+
+	"github.com/docker/docker/api/types/container"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// ExecOptions is container.ExecOptions and what only glassbox has.
+type ExecOptions struct {
+	container.ExecOptions
+	Explain bool
+}
+
+// Exec starts a further process. With Detach it returns a nil Attachment once the process has been executed.
+func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Streams) (Attachment, []program.Account, error) {
+	r, err := c.load(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	now, err := c.state(r)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case now.Paused:
+		return nil, nil, conflict("Container %s is paused, unpause the container before exec", id)
+	case !now.Running:
+		return nil, nil, notRunning(r.ID)
+	case len(o.Cmd) == 0:
+		return nil, nil, invalid("No exec command specified")
+	}
+	inside := live{now.Pid}
+	p, err := r.execProcess(o, inside)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := monitor.Dial(r.place.Run)
+	if err != nil {
+		return nil, nil, err
+	}
+	stream, err := client.Exec(monitor.ExecSpec{Process: *p, Stdin: o.AttachStdin && !o.Detach, Detach: o.Detach, Explain: o.Explain})
+	if err != nil {
+		return nil, monitor.AccountOf(err), errors.Join(runError(execFailed, o.Cmd[0], inside, err), client.Close())
+	}
+	a := &attachment{containers: c, record: r, streams: s, client: client, stream: stream, exec: stream.ID, ends: true}
+	if !o.AttachStdin {
+		a.streams.In = nil
+	}
+	if o.Detach {
+		return nil, stream.Account, a.Close()
+	}
+	return a, stream.Account, a.firstSize()
+}
+
+// execProcess is what the new process is: as the container's first one, but for what was asked.
+func (r *record) execProcess(o ExecOptions, f files) (*specs.Process, error) {
+	h := r.HostConfig
+	caps, err := granted(h.CapAdd, h.CapDrop, h.Privileged || o.Privileged)
+	if err != nil {
+		return nil, err
+	}
+	sec, err := parseSecurity(h.SecurityOpt)
+	if err != nil {
+		return nil, err
+	}
+	who, err := lookupUser(f, either(o.User, r.Config.User), h.GroupAdd)
+	if err != nil {
+		return nil, err
+	}
+	cwd := either(o.WorkingDir, either(r.Config.WorkingDir, "/"))
+	if !path.IsAbs(cwd) {
+		return nil, invalid("%sCwd must be an absolute path: unknown", "OCI runtime exec failed: exec failed: ")
+	}
+	score := h.OomScoreAdj
+	p := &specs.Process{
+		Args: o.Cmd, Cwd: cwd, Terminal: o.Tty, User: who.User, Env: withHome(replaceEnv(environment(r, o.Tty), o.Env), who.Home),
+		Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},
+		OOMScoreAdj:  &score, NoNewPrivileges: sec.noNewPrivileges, Rlimits: rlimits(r),
+	}
+	if o.Tty && o.ConsoleSize != nil {
+		p.ConsoleSize = &specs.Box{Height: o.ConsoleSize[0], Width: o.ConsoleSize[1]}
+	}
+	return p, nil
+}

@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/storage"
+	"github.com/docker/go-connections/nat"
+)
+
+// Inspect returns Docker's document.
+func (c *Containers) Inspect(id string, size bool) (container.InspectResponse, error) {
+	r, err := c.load(id)
+	if err != nil {
+		return container.InspectResponse{}, err
+	}
+	s, err := c.state(r)
+	if err != nil {
+		return container.InspectResponse{}, err
+	}
+	base := r.inspectBase(s)
+	if size {
+		rw, all, err := c.sizes(r)
+		if err != nil {
+			return container.InspectResponse{}, err
+		}
+		base.SizeRw, base.SizeRootFs = &rw, &all
+	}
+	return container.InspectResponse{
+		ContainerJSONBase: base, Mounts: r.shownMounts(), Config: r.Config, NetworkSettings: r.networkSettings(s),
+	}, nil
+}
+
+func (r *record) inspectBase(s state) *container.ContainerJSONBase {
+	b := &container.ContainerJSONBase{
+		ID: r.ID, Created: r.Created.Format(time.RFC3339Nano), Path: r.Path, Args: r.Args, State: s.inspect(), Image: string(r.Image),
+		ResolvConfPath: r.place.ResolvConf(), HostnamePath: r.place.Hostname(), HostsPath: r.place.Hosts(),
+		Name: "/" + r.Name, Driver: "overlay2", Platform: "linux", HostConfig: r.HostConfig,
+		GraphDriver: storage.DriverData{Name: "overlay2", Data: r.graph(s)},
+	}
+	if b.Args == nil {
+		b.Args = []string{}
+	}
+	if r.HostConfig.LogConfig.Type != "none" {
+		b.LogPath = r.place.Log()
+	}
+	if r.Rootfs != "" {
+		b.Driver, b.GraphDriver.Name = "rootfs", "rootfs"
+	}
+	return b
+}
+
+// graph says where the container's tree is. The overlay is mounted nowhere but in the container's own mount namespace:
+// while it runs, /proc shows it.
+func (r *record) graph(s state) map[string]string {
+	merged := r.place.Mount()
+	if s.Running {
+		merged = "/proc/" + strconv.Itoa(s.Pid) + "/root"
+	}
+	if r.Rootfs != "" {
+		return map[string]string{"RootDir": r.Rootfs, "MergedDir": merged}
+	}
+	return map[string]string{
+		"ID": r.ID, "LowerDir": strings.Join(r.Lower, ":"), "UpperDir": r.place.Upper(), "WorkDir": r.place.Work(), "MergedDir": merged,
+	}
+}
+
+func (s state) inspect() *container.State {
+	out := &container.State{
+		Status: s.word(), Running: s.Running, Paused: s.Paused, OOMKilled: s.OOMKilled, ExitCode: s.ExitCode, Error: s.Error,
+		StartedAt: s.StartedAt.Format(time.RFC3339Nano), FinishedAt: s.FinishedAt.Format(time.RFC3339Nano),
+	}
+	if s.Running {
+		out.Pid = s.Pid
+	}
+	return out
+}
+
+func (r *record) networkSettings(s state) *container.NetworkSettings {
+	n := &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{}}
+	n.Ports = nat.PortMap{}
+	for name, e := range r.networks() {
+		n.Networks[name] = e
+	}
+	if s.Running {
+		n.SandboxKey = "/proc/" + strconv.Itoa(s.Pid) + "/ns/net"
+		for _, p := range r.ports() {
+			n.Ports[nat.Port(strconv.Itoa(int(p.PrivatePort))+"/"+p.Type)] = nil
+		}
+	}
+	return n
+}
+
+// sizes are what the container wrote, and that with its image.
+func (c *Containers) sizes(r *record) (rw, all int64, err error) {
+	if r.Rootfs != "" {
+		rw, err = diskUse(r.Rootfs)
+		return rw, rw, err
+	}
+	if rw, err = diskUse(r.place.Upper()); err != nil {
+		return 0, 0, err
+	}
+	if img, err := c.images.Resolve(string(r.Image)); err == nil {
+		return rw, rw + img.Size, nil
+	}
+	return rw, rw, nil // the image is gone; its layers are of unknown size
+}
+
+// diskUse adds up the sizes of regular files, each file once however many names it has. What vanishes meanwhile does not count.
+func diskUse(dir string) (int64, error) {
+	var total int64
+	seen := map[uint64]bool{}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return nil
+		}
+		info, err := e.Info()
+		if err != nil {
+			return nil
+		}
+		if st := info.Sys().(*syscall.Stat_t); st.Nlink > 1 {
+			if seen[st.Ino] {
+				return nil
+			}
+			seen[st.Ino] = true
+		}
+		total += info.Size()
+		return nil
+	})
+	return total, err
+}

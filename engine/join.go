@@ -1,0 +1,50 @@
+package engine
+
+import (
+	"strconv"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// join finds the running containers whose namespaces r wants to share.
+func (c *Containers) join(r *record) (map[specs.LinuxNamespaceType]int, error) {
+	h := r.HostConfig
+	joined := map[specs.LinuxNamespaceType]int{}
+	for _, want := range []struct {
+		kind  specs.LinuxNamespaceType
+		id    string
+		words string
+	}{
+		{specs.NetworkNamespace, h.NetworkMode.ConnectedContainer(), "cannot join network of a non running container: "},
+		{specs.PIDNamespace, h.PidMode.Container(), "failed to join PID namespace: cannot join PID namespace of a non running container: "},
+		{specs.IPCNamespace, h.IpcMode.Container(), "failed to join IPC namespace: cannot join IPC namespace of a non running container: "},
+	} {
+		if want.id == "" {
+			continue
+		}
+		other, err := c.load(want.id)
+		if err != nil {
+			return nil, err
+		}
+		s, err := c.state(other)
+		if err != nil {
+			return nil, err
+		}
+		if !s.Running {
+			return nil, conflict("%s%s", want.words, other.ID)
+		}
+		if want.kind == specs.IPCNamespace && !other.HostConfig.IpcMode.IsShareable() {
+			return nil, invalid("failed to join IPC namespace: non-shareable IPC (hint: use IpcMode:shareable for the donor container)")
+		}
+		joined[want.kind] = s.Pid
+	}
+	return joined, nil
+}
+
+// namespacePath is where proc_pid_ns(5) has a process's namespace.
+func namespacePath(pid int, kind specs.LinuxNamespaceType) string {
+	file := map[specs.LinuxNamespaceType]string{
+		specs.NetworkNamespace: "net", specs.PIDNamespace: "pid", specs.IPCNamespace: "ipc", specs.UserNamespace: "user",
+	}[kind]
+	return "/proc/" + strconv.Itoa(pid) + "/ns/" + file
+}

@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"glassbox/store"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/go-connections/nat"
+)
+
+// listed is a container with its state.
+type listed struct {
+	*record
+	now state
+}
+
+// List is `ps`: newest first. With size, SizeRw and SizeRootFs are filled in.
+func (c *Containers) List(all bool, limit int, size bool, f filters.Args) ([]container.Summary, error) {
+	sieve, err := c.sieve(f)
+	if err != nil {
+		return nil, err
+	}
+	containers, err := c.everything()
+	if err != nil {
+		return nil, err
+	}
+	if err := sieve.neighbours(c); err != nil {
+		return nil, err
+	}
+	tags := c.tags()
+	out := []container.Summary{}
+	for _, l := range containers {
+		if limit > 0 && len(out) == limit {
+			break
+		}
+		if !l.now.Running && !all && limit <= 0 && !sieve.byStatus {
+			continue
+		}
+		if sieve.passes(l) {
+			s := l.summary(tags)
+			if size {
+				if s.SizeRw, s.SizeRootFs, err = c.sizes(l.record); err != nil {
+					return nil, err
+				}
+			}
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// everything reads all containers, several at a time, newest first. What cannot be read is warned of and left out.
+func (c *Containers) everything() ([]listed, error) {
+	ids, err := c.root.IDs()
+	if err != nil {
+		return nil, err
+	}
+	found := make([]listed, len(ids))
+	var next atomic.Int64
+	var mu sync.Mutex
+	var workers sync.WaitGroup
+	for range min(len(ids), 2*runtime.GOMAXPROCS(0)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(ids)); i = next.Add(1) - 1 {
+				l, err := c.one(ids[i])
+				if err != nil {
+					mu.Lock()
+					c.warn(err.Error())
+					mu.Unlock()
+				}
+				found[i] = l
+			}
+		})
+	}
+	workers.Wait()
+	found = slices.DeleteFunc(found, func(l listed) bool { return l.record == nil })
+	slices.SortFunc(found, func(a, b listed) int { return b.Created.Compare(a.Created) })
+	return found, nil
+}
+
+// half is how old the remains of an unfinished `create` must be before they are swept.
+const half = 10 * time.Second
+
+func (c *Containers) one(id string) (listed, error) {
+	r, err := c.read(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		if info, err := os.Stat(c.root.Container(id).Dir); err == nil && time.Since(info.ModTime()) > half {
+			if _, err := os.Stat(c.root.Container(id).Document() + ".corrupt"); err != nil {
+				return listed{}, c.sweep(id)
+			}
+		}
+		return listed{}, nil
+	}
+	var damaged *store.Corrupt
+	if errors.As(err, &damaged) {
+		return listed{}, fmt.Errorf("container %s: %w; `rm -f %s` removes what is left of it", id[:12], err, id[:12])
+	}
+	if err != nil {
+		return listed{}, err
+	}
+	s, err := c.state(r)
+	return listed{r, s}, err
+}
+
+// tags maps what users call images to their ids, so that `ps` can show the id of an image whose name has moved on.
+func (c *Containers) tags() map[string]string {
+	tags := map[string]string{}
+	images, err := c.images.List()
+	if err != nil {
+		return tags
+	}
+	for _, img := range images {
+		for _, t := range img.Tags {
+			tags[t] = string(img.ID)
+			tags[strings.TrimSuffix(t, ":latest")] = string(img.ID)
+		}
+	}
+	return tags
+}
+
+func (l listed) summary(tags map[string]string) container.Summary {
+	s := container.Summary{
+		ID: l.ID, Names: []string{"/" + l.Name}, Image: l.Config.Image, ImageID: string(l.Image), Command: l.commandLine(),
+		Created: l.Created.Unix(), Ports: l.ports(), Labels: l.Config.Labels, State: l.now.word(), Status: l.now.sentence(time.Now()),
+		Mounts:          l.shownMounts(),
+		NetworkSettings: &container.NetworkSettingsSummary{Networks: l.networks()},
+	}
+	s.HostConfig.NetworkMode = string(l.HostConfig.NetworkMode)
+	s.HostConfig.Annotations = l.HostConfig.Annotations
+	if l.Rootfs != "" {
+		s.Image = l.Rootfs
+	} else if id, known := tags[s.Image]; known && id != s.ImageID {
+		s.Image = s.ImageID // the tag now names another image
+	}
+	return s
+}
+
+// commandLine is the COMMAND column, before it is quoted and cut.
+func (r *record) commandLine() string {
+	words := []string{r.Path}
+	for _, a := range r.Args {
+		if strings.Contains(a, " ") {
+			a = "'" + a + "'"
+		}
+		words = append(words, a)
+	}
+	return strings.Join(words, " ")
+}
+
+// ports are the exposed ones: none is published as long as there are no bridges.
+func (r *record) ports() []container.Port {
+	ports := []container.Port{}
+	if r.HostConfig.NetworkMode.IsHost() || r.HostConfig.NetworkMode.IsContainer() || r.HostConfig.NetworkMode.IsNone() {
+		return ports
+	}
+	for p := range r.Config.ExposedPorts {
+		number, err := nat.ParsePort(p.Port())
+		if err == nil {
+			ports = append(ports, container.Port{PrivatePort: uint16(number), Type: p.Proto()})
+		}
+	}
+	slices.SortFunc(ports, func(a, b container.Port) int { return int(a.PrivatePort) - int(b.PrivatePort) })
+	return ports
+}
+
+func (r *record) networks() map[string]*network.EndpointSettings {
+	mode := r.HostConfig.NetworkMode
+	if mode.IsContainer() {
+		return map[string]*network.EndpointSettings{}
+	}
+	return map[string]*network.EndpointSettings{mode.NetworkName(): {}}
+}
+
+func (r *record) shownMounts() []container.MountPoint {
+	out := []container.MountPoint{}
+	for _, m := range r.Mounts {
+		out = append(out, m.MountPoint)
+	}
+	return out
+}

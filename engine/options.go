@@ -1,0 +1,25 @@
+package engine
+
+import (
+	"io"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+)
+
+// Options is what `create` and `run` ask for: Docker's own types, and what only glassbox has.
+type Options struct {
+	Name             string
+	Config           *container.Config
+	HostConfig       *container.HostConfig
+	NetworkingConfig *network.NetworkingConfig
+	Platform         string
+	Pull             string           // always, missing, never
+	Quiet            bool             // no pull progress
+	Progress         io.Writer        // pull progress and "Unable to find image ... locally"
+	Terminal         bool             // Progress is a terminal
+	UsernsMap        []string         // --userns UID:HOST:SIZE; HostConfig.UsernsMode holds host, auto or empty
+	TimeOffset       map[string]int64 // --time-offset monotonic=SECONDS, boottime=SECONDS
+	Rootfs           string           // --rootfs DIR: a plain directory instead of an image
+	Explain          bool             // keep what was asked of the kernel, with times
+}

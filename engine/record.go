@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"glassbox/store"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"github.com/opencontainers/go-digest"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// record is what a container was asked to be: its container.json. What became of it is in state.json.
+type record struct {
+	ID         string
+	Name       string // without the slash that Docker shows
+	Created    time.Time
+	Path       string // entrypoint and command, put together
+	Args       []string
+	Image      digest.Digest // empty with Rootfs
+	Lower      []string      // the image's unpacked layers, topmost first
+	Rootfs     string        // a plain directory instead of an image
+	Config     *container.Config
+	HostConfig *container.HostConfig
+	Networking *network.NetworkingConfig
+	Mounts     []mountPoint
+	IDMap      []specs.LinuxIDMapping // the user namespace's; empty: none
+	Range      string                 // the claimed block that IDMap came from, with --userns auto
+	TimeOffset map[string]int64
+	Explain    bool
+	Init       string // the program that --init puts at PID 1
+
+	place store.Place
+}
+
+// short is the id as tables show it.
+func (r *record) short() string { return r.ID[:12] }
+
+func (r *record) save() error { return store.Write(r.place.Document(), r) }
+
+// load reads a container's document by what the user typed.
+func (c *Containers) load(ref string) (*record, error) {
+	id, err := c.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.read(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, notFound(ref)
+	}
+	// A name whose document says otherwise is the rest of a rename or a removal that was interrupted.
+	if err == nil && !strings.HasPrefix(r.ID, ref) && r.Name != strings.TrimPrefix(ref, "/") {
+		return nil, notFound(ref)
+	}
+	return r, err
+}
+
+func (c *Containers) find(ref string) (string, error) {
+	if ref == "" {
+		return "", invalid("invalid name or ID supplied: %q", ref)
+	}
+	id, err := c.root.Find(ref)
+	switch {
+	case errors.Is(err, store.ErrAmbiguous):
+		return "", invalid("%w: %s", err, ref)
+	case errors.Is(err, fs.ErrNotExist):
+		return "", notFound(ref)
+	}
+	return id, err
+}
+
+func (c *Containers) read(id string) (*record, error) {
+	r := &record{place: c.root.Container(id)}
+	if err := store.Read(r.place.Document(), r); err != nil {
+		return nil, err
+	}
+	if r.ID != id || r.Config == nil || r.HostConfig == nil {
+		return nil, fmt.Errorf("%s is not the document of container %s", r.place.Document(), id)
+	}
+	return r, nil
+}
+
+// lockWait is how long a command waits for another one that works on the same container. Stopping takes longest.
+const lockWait = 2 * time.Minute
+
+// locked loads a container and keeps everybody else from changing it until the lock is released.
+func (c *Containers) locked(ctx context.Context, ref string) (*record, *store.Lock, error) {
+	r, err := c.load(ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	lock, err := store.Exclusive(ctx, r.place.Dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil, notFound(ref)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	// While we waited it may have been changed or removed.
+	if r, err = c.read(r.ID); errors.Is(err, os.ErrNotExist) {
+		err = notFound(ref)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, lock.Release())
+	}
+	return r, lock, nil
+}

@@ -1,0 +1,176 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"glassbox/monitor"
+	"glassbox/store"
+)
+
+// Remove deletes a container; force kills it first. Anonymous volumes, which volumes asks to be removed with it, do not exist
+// yet: what is written where an image declares one is in the container's own layer, and goes with it.
+func (c *Containers) Remove(ctx context.Context, id string, force, volumes bool) error {
+	err := c.remove(ctx, id, force)
+	var damaged *store.Corrupt
+	if force && (errors.As(err, &damaged) || Is(err, NotFound)) {
+		if c.removeRemains(ctx, id) == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (c *Containers) remove(ctx context.Context, id string, force bool) error {
+	r, lock, err := c.locked(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	s, err := c.state(r)
+	if err != nil {
+		return err
+	}
+	if s.Running {
+		if err := c.endForRemoval(ctx, id, r, s, force); err != nil {
+			return err
+		}
+	}
+	return c.erase(r)
+}
+
+func (c *Containers) endForRemoval(ctx context.Context, id string, r *record, s state, force bool) error {
+	switch {
+	case !force && s.Paused:
+		return conflict("cannot remove container %q: container is paused and must be unpaused first", id)
+	case !force:
+		return conflict("cannot remove container %q: container is %s: stop the container before removing or force remove", id, s.word())
+	}
+	if err := c.kill(ctx, r, s); err != nil {
+		return prefixed("cannot remove container \""+id+"\": could not kill container", err)
+	}
+	return nil
+}
+
+// erase deletes everything that a container has. The caller holds its lock.
+func (c *Containers) erase(r *record) error {
+	errs := []error{r.place.Remove()}
+	if owner, err := c.root.Names().Owner(r.Name); err == nil && owner == r.ID {
+		errs = append(errs, c.root.Names().Release(r.Name))
+	}
+	if r.Range != "" {
+		errs = append(errs, c.root.Ranges().Release(r.Range))
+	}
+	return errors.Join(errs...)
+}
+
+// removeRemains deletes a container whose document is lost. Its monitor, should one live, is asked to end it.
+func (c *Containers) removeRemains(ctx context.Context, ref string) error {
+	id, err := c.find(ref)
+	if err != nil {
+		return err
+	}
+	p := c.root.Container(id)
+	lock, err := store.Exclusive(ctx, p.Dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if client, err := monitor.Dial(p.Run); err == nil {
+		if err := endThrough(ctx, client); err != nil {
+			return err
+		}
+	}
+	names, err := c.root.Names().All()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if owner, err := c.root.Names().Owner(name); err == nil && owner == id {
+			if err := c.root.Names().Release(name); err != nil {
+				return err
+			}
+		}
+	}
+	return p.Remove()
+}
+
+func endThrough(ctx context.Context, client *monitor.Client) error {
+	defer client.Close()
+	if err := client.Signal("", sigkill); err != nil {
+		return err
+	}
+	_, err := client.Wait(ctx, "")
+	if errors.Is(err, monitor.ErrDead) {
+		return nil
+	}
+	return err
+}
+
+// Cleanup is the monitor's last act, or that of the attached client who has taken it over: what has to happen when
+// a container ended by itself. A container without --rm stays.
+func (c *Containers) Cleanup(id string) error {
+	r, lock, err := c.locked(context.Background(), id)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	client := c.release(r.ID)
+	s, err := c.state(r)
+	if err == nil && !s.Running && r.HostConfig.AutoRemove {
+		err = c.erase(r)
+	}
+	if client == nil {
+		return err
+	}
+	if err == nil {
+		if err = client.Cleaned(); errors.Is(err, monitor.ErrDead) {
+			err = nil
+		}
+	}
+	return errors.Join(err, client.Close())
+}
+
+// promise keeps the connection on which TakeCleanup was said until Cleanup.
+func (c *Containers) promise(id string, client *monitor.Client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.promises == nil {
+		c.promises = map[string]*monitor.Client{}
+	}
+	c.promises[id] = client
+}
+
+func (c *Containers) release(id string) *monitor.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	client := c.promises[id]
+	delete(c.promises, id)
+	return client
+}
+
+func (c *Containers) promised(client *monitor.Client) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.promises {
+		if p == client {
+			return true
+		}
+	}
+	return false
+}
+
+// sweep removes what a killed command left of a container that it was making: a directory without a document that
+// nobody has locked.
+func (c *Containers) sweep(id string) error {
+	p := c.root.Container(id)
+	if held, err := store.Held(p.Dir); err != nil || held {
+		return err
+	}
+	_, err := c.read(id)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return p.Remove()
+}

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"glassbox/image"
+
+	"github.com/distribution/reference"
+)
+
+// resolve finds the image, and pulls it where Options.Pull says so.
+func (c *Containers) resolve(ctx context.Context, o *Options) (*image.Image, error) {
+	switch o.Pull {
+	case "", "missing", "never", "always":
+	default:
+		return nil, invalid(`invalid pull option: '%s': must be one of "always", "missing" or "never"`, o.Pull)
+	}
+	if o.Pull != "always" {
+		img, err := c.images.Resolve(o.Config.Image)
+		var missing *image.NotFound
+		if err == nil && o.Platform != "" && !runsOn(img, o.Platform) {
+			err = &image.NotFound{Ref: o.Config.Image}
+		}
+		if !errors.As(err, &missing) {
+			return img, err
+		}
+		if o.Pull == "never" {
+			return nil, &Error{Class: NotFound, Text: err.Error(), Cause: err}
+		}
+	}
+	return c.pull(ctx, o)
+}
+
+func runsOn(img *image.Image, platform string) bool {
+	have := img.Config.OS + "/" + img.Config.Architecture
+	return platform == have || platform == have+"/"+img.Config.Variant || platform == img.Config.Architecture
+}
+
+// pull asks the registry. When that cannot be reached, the built-in image of that name serves instead.
+func (c *Containers) pull(ctx context.Context, o *Options) (*image.Image, error) {
+	named, err := reference.ParseNormalizedNamed(o.Config.Image)
+	if err != nil {
+		return nil, &Error{Class: InvalidParameter, Text: err.Error(), Cause: err}
+	}
+	named = reference.TagNameOnly(named)
+	out := o.Progress
+	if out == nil {
+		out = io.Discard
+	}
+	if o.Pull != "always" && !o.Quiet {
+		fmt.Fprintf(out, "Unable to find image '%s' locally\n", reference.FamiliarString(named))
+	}
+	if o.Quiet {
+		out = io.Discard
+	}
+	img, err := c.images.Pull(ctx, named, image.PullOptions{Platform: o.Platform, Quiet: o.Quiet, Out: out, Terminal: o.Terminal})
+	var unreachable *image.Unreachable
+	if errors.As(err, &unreachable) && o.Platform == "" {
+		builtin, ok, failed := c.images.Builtin(reference.FamiliarName(named))
+		if tag, tagged := named.(reference.Tagged); failed != nil || !ok || !tagged || tag.Tag() != "latest" {
+			return nil, errors.Join(err, failed)
+		}
+		if o.Progress != nil {
+			fmt.Fprintf(o.Progress, "The registry cannot be reached (%v): using the image %s that is built into glassbox\n", unreachable, reference.FamiliarString(named))
+		}
+		return builtin, nil
+	}
+	return img, err
+}

@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"glassbox/monitor"
+	"glassbox/store"
+
+	"golang.org/x/sys/unix"
+)
+
+// Start starts a created or stopped container and returns when its process has been executed.
+func (c *Containers) Start(ctx context.Context, id string) error {
+	client, _, err := c.start(ctx, id, nil)
+	if client == nil {
+		return err
+	}
+	return errors.Join(err, client.Close())
+}
+
+// start brings a container to life. attach is called between the gate `created` and the start, so that no output is
+// missed. The client is nil when the container runs already.
+func (c *Containers) start(ctx context.Context, id string, attach func(*record, *monitor.Client) error) (*monitor.Client, *record, error) {
+	r, lock, err := c.locked(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer lock.Release()
+	s, err := c.state(r)
+	switch {
+	case err != nil:
+		return nil, r, err
+	case s.Paused:
+		return nil, r, conflict("cannot start a paused container, try unpause instead")
+	case s.Running:
+		return nil, r, nil
+	}
+	client, err := c.launch(r)
+	if err == nil {
+		err = c.open(r, client, attach)
+	}
+	if err != nil {
+		return nil, r, c.failed(r, s, client, err)
+	}
+	return client, r, nil
+}
+
+// launch draws the container anew, writes what the monitor reads, and waits for the gate `created`.
+func (c *Containers) launch(r *record) (*monitor.Client, error) {
+	if err := r.makeSources(); err != nil {
+		return nil, err
+	}
+	if err := r.writeNetworkFiles(); err != nil {
+		return nil, err
+	}
+	plan, err := c.draw(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.brief(plan); err != nil {
+		return nil, err
+	}
+	program, err := glassrun()
+	if err != nil {
+		return nil, err
+	}
+	client, err := monitor.Launch(program, r.place.Run)
+	if err != nil {
+		return nil, err
+	}
+	_, err = client.Create()
+	return client, err
+}
+
+// brief writes the state directory. What an earlier start left there goes, but for the lock: two monitors must never hold
+// two files of that name.
+func (r *record) brief(plan *blueprint) error {
+	if err := os.MkdirAll(r.place.Mount(), 0o711); err != nil {
+		return err
+	}
+	if err := os.Remove(r.place.Account()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := store.Write(r.place.Spec(), plan.Spec); err != nil {
+		return err
+	}
+	if plan.Layers != nil {
+		if err := store.Write(r.place.Layers(), plan.Layers); err != nil {
+			return err
+		}
+	}
+	config, err := r.monitored()
+	if err != nil {
+		return err
+	}
+	return store.Write(r.place.Monitor(), config)
+}
+
+// monitored is what the monitor is told.
+func (r *record) monitored() (monitor.Config, error) {
+	k := r.Config
+	m := monitor.Config{
+		ID: r.ID, StateFile: r.place.State(), LogFile: r.place.Log(), Tty: k.Tty, OpenStdin: k.OpenStdin,
+		StdinOnce: k.StdinOnce, Explain: r.Explain,
+	}
+	if r.HostConfig.LogConfig.Type == "none" {
+		m.LogFile = ""
+	}
+	if !r.HostConfig.AutoRemove {
+		return m, nil
+	}
+	self, err := os.Executable()
+	m.Cleanup = []string{self, "container", "cleanup", r.ID}
+	return m, err
+}
+
+// open attaches and opens the last gate.
+func (c *Containers) open(r *record, client *monitor.Client, attach func(*record, *monitor.Client) error) error {
+	if r.HostConfig.AutoRemove {
+		// Until the start has succeeded it is ours to clean up; afterwards, theirs who wait for the end.
+		if err := client.TakeCleanup(); err != nil {
+			return err
+		}
+	}
+	if attach != nil {
+		if err := attach(r, client); err != nil {
+			return err
+		}
+	}
+	return client.Start()
+}
+
+// failed records a start that did not succeed, as Docker does: the container stays as it was, with the error and an
+// exit code; with --rm it goes.
+func (c *Containers) failed(r *record, before state, client *monitor.Client, cause error) error {
+	err := c.startError(r, cause)
+	if r.HostConfig.AutoRemove {
+		err2 := c.erase(r)
+		if client != nil && err2 == nil {
+			client.Cleaned() // or the monitor does it once more: harmless
+		}
+		return errors.Join(err, err2, closeClient(client))
+	}
+	s := before.State
+	if s.Status == "" {
+		s.Status = monitor.Created
+	}
+	s.Pid, s.PidStart, s.Error, s.ExitCode = 0, 0, err.Error(), exitOf(err)
+	return errors.Join(err, closeClient(client), store.Write(r.place.State(), s))
+}
+
+func closeClient(client *monitor.Client) error {
+	if client == nil {
+		return nil
+	}
+	return client.Close()
+}
+
+// exitOf is what State.ExitCode shows after a failed start.
+func exitOf(err error) int {
+	var e *Error
+	if errors.As(err, &e) && e.Exit != 0 {
+		return e.Exit
+	}
+	return 128
+}
+
+// glassrun finds the runtime: named by GLASSBOX_GLASSRUN, beside ourselves, or in PATH.
+func glassrun() (string, error) {
+	if named := os.Getenv("GLASSBOX_GLASSRUN"); named != "" {
+		return filepath.Abs(named)
+	}
+	self, err := os.Executable()
+	if err == nil {
+		beside := filepath.Join(filepath.Dir(self), "glassrun")
+		if unix.Access(beside, unix.X_OK) == nil {
+			return beside, nil
+		}
+	}
+	found, err := exec.LookPath("glassrun")
+	if err != nil {
+		return "", fmt.Errorf("finding glassrun, the runtime, beside %s and in PATH: %w", self, err)
+	}
+	return filepath.Abs(found)
+}
+
+// adopt puts a new monitor beside a container whose own was killed. Of several commands that find it so, one does it.
+func (c *Containers) adopt(r *record) error {
+	program, err := glassrun()
+	if err != nil {
+		return err
+	}
+	client, err := monitor.Adopt(program, r.place.Run)
+	if err != nil {
+		return err
+	}
+	_, err = client.Create()
+	if held, heldErr := store.Held(r.place.Alive()); err != nil && heldErr == nil && held {
+		err = nil // somebody else was quicker
+	}
+	return errors.Join(err, client.Close())
+}

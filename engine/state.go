@@ -1,0 +1,145 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"glassbox/cgroups"
+	"glassbox/monitor"
+	"glassbox/store"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/go-units"
+	"golang.org/x/sys/unix"
+)
+
+// state is what became of a container, checked against the kernel: the monitor's word, and whether it still holds.
+type state struct {
+	monitor.State
+	Running bool
+	Paused  bool
+}
+
+// bootID tells a state of this boot from one of before.
+func bootID() (string, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return string(b[:max(0, len(b)-1)]), err
+}
+
+// state reads a container's state. A container that has never been started has the zero state.
+func (c *Containers) state(r *record) (state, error) {
+	var s state
+	err := store.Read(r.place.State(), &s.State)
+	var damaged *store.Corrupt
+	switch {
+	case errors.As(err, &damaged):
+		c.warn(err.Error())
+		return c.reconstruct(r)
+	case errors.Is(err, fs.ErrNotExist):
+		return s, nil
+	case err != nil:
+		return s, err
+	}
+	if s.Status != monitor.Running {
+		return s, nil
+	}
+	return c.verify(r, s)
+}
+
+// reconstruct is for a container whose state was damaged: it runs if its monitor does, and otherwise nobody
+// knows how it ended.
+func (c *Containers) reconstruct(r *record) (state, error) {
+	s := state{State: monitor.State{Status: monitor.Exited, ExitCode: monitor.Unobserved, Error: "the record of its end was damaged", StartedAt: r.Created, FinishedAt: r.Created}}
+	return s, store.Write(r.place.State(), s.State)
+}
+
+// verify holds a state that says "running" against the kernel. The monitor's lock answers for the usual case with one
+// system call.
+func (c *Containers) verify(r *record, s state) (state, error) {
+	alive, err := store.Held(r.place.Alive())
+	if err != nil {
+		return s, err
+	}
+	if !alive {
+		if s, err = c.orphaned(r); err != nil || s.Status != monitor.Running {
+			return s, err
+		}
+	}
+	s.Running = true
+	s.Paused, err = c.paused(r)
+	return s, err
+}
+
+// orphaned: the monitor is gone. It may have written the end just now; the container may live on without it, and then gets
+// a new one; or it is gone too, after a crash or a reboot.
+func (c *Containers) orphaned(r *record) (state, error) {
+	var s state
+	if err := store.Read(r.place.State(), &s.State); err != nil || s.Status != monitor.Running {
+		return s, err
+	}
+	if s.Alive() {
+		return s, c.adopt(r)
+	}
+	s.Status, s.ExitCode = monitor.Exited, monitor.Unobserved
+	s.Error = "exit status not observed: the monitor was killed"
+	s.FinishedAt, s.Pid = c.lastSign(r, s), 0
+	if boot, err := bootID(); err == nil && boot != s.BootID {
+		s.Error = "exit status not observed: the machine was restarted"
+	}
+	return s, store.Write(r.place.State(), s.State)
+}
+
+// lastSign is the best guess of when an unseen end was: when the container last wrote to its log.
+func (c *Containers) lastSign(r *record, s state) time.Time {
+	if info, err := os.Stat(r.place.Log()); err == nil && info.ModTime().After(s.StartedAt) {
+		return info.ModTime().UTC()
+	}
+	return time.Now().UTC()
+}
+
+// groups are the facts of cgroup v2 on this host, read once per command.
+func (c *Containers) groups() (cgroups.Facts, error) {
+	c.observe.Do(func() { c.facts, c.factsErr = cgroups.Observe() })
+	return c.facts, c.factsErr
+}
+
+func (c *Containers) paused(r *record) (bool, error) {
+	g, err := c.groupOf(r)
+	if err != nil {
+		return false, err
+	}
+	frozen, err := g.Frozen()
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+		return false, nil // it ended just now
+	}
+	return frozen, err
+}
+
+// word is State.Status as `inspect` shows it.
+func (s state) word() container.ContainerState {
+	switch {
+	case s.Paused:
+		return container.StatePaused
+	case s.Running:
+		return container.StateRunning
+	case s.StartedAt.IsZero():
+		return container.StateCreated
+	}
+	return container.StateExited
+}
+
+// sentence is the STATUS column of `ps`.
+func (s state) sentence(now time.Time) string {
+	switch {
+	case s.Paused:
+		return "Up " + units.HumanDuration(now.Sub(s.StartedAt)) + " (Paused)"
+	case s.Running:
+		return "Up " + units.HumanDuration(now.Sub(s.StartedAt))
+	case s.StartedAt.IsZero():
+		return "Created"
+	}
+	return fmt.Sprintf("Exited (%d) %s ago", s.ExitCode, units.HumanDuration(now.Sub(s.FinishedAt)))
+}
