@@ -44,7 +44,6 @@ type containers interface {
 // images is what the commands ask of the image store and of the engine's view of it.
 type images interface {
 	Pull(ctx context.Context, ref reference.Named, o image.PullOptions) (*image.Image, error)
-	Resolve(ref string) (*image.Image, error)
 	Tag(source, target string) error
 	Summaries(all bool, f filters.Args) ([]dockerimage.Summary, error)
 	Inspect(ref string) (dockerimage.InspectResponse, error)
@@ -72,8 +71,7 @@ type engineImages struct{ *engine.Engine }
 func (i engineImages) Pull(ctx context.Context, ref reference.Named, o image.PullOptions) (*image.Image, error) {
 	return i.Images.Pull(ctx, ref, o)
 }
-func (i engineImages) Resolve(ref string) (*image.Image, error) { return i.Images.Resolve(ref) }
-func (i engineImages) Tag(source, target string) error          { return i.Images.Tag(source, target) }
+func (i engineImages) Tag(source, target string) error { return i.Images.Tag(source, target) }
 func (i engineImages) Summaries(all bool, f filters.Args) ([]dockerimage.Summary, error) {
 	return i.ImageSummaries(all, f)
 }

@@ -148,6 +148,14 @@ func (p *fakeProcess) Run(ctx context.Context) (int, error) {
 	case "signals":
 		fmt.Fprintln(p.s.Out, "ready")
 		fmt.Fprintln(p.s.Out, "got", <-p.s.Signals)
+	case "sizes":
+		fmt.Fprintln(p.s.Out, "size", <-p.s.Resize)
+		fmt.Fprintln(p.s.Out, "size", <-p.s.Resize)
+	case "untilquit":
+		fmt.Fprintln(p.s.Out, "reading")
+		if _, err := io.ReadFull(p.s.In, make([]byte, 4)); err != nil {
+			return 0, err
+		}
 	case "keys":
 		fmt.Fprintln(p.s.Out, p.s.DetachKeys)
 	}
@@ -224,7 +232,6 @@ func (fakeImages) Pull(ctx context.Context, ref reference.Named, o image.PullOpt
 	}
 	return &image.Image{}, nil
 }
-func (fakeImages) Resolve(ref string) (*image.Image, error) { return nil, &image.NotFound{Ref: ref} }
 func (fakeImages) Tag(source, target string) error {
 	if source != "alpine" {
 		return &image.NotFound{Ref: source + ":latest"}

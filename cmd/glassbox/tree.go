@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"github.com/xrash/smetrics"
 )
 
 // Headings of the root's help, in its order.
@@ -107,7 +108,18 @@ func (s *session) unknownWord(path, usage string, c *cli.Context) error {
 	if path == s.name && slices.Contains(dockersOnly, word) {
 		return plainFailure("unknown command: %s %s: this build does not have Docker's command %q yet", path, word, word)
 	}
-	return unknownCommand(path, usage, word, cli.SuggestCommand(known, word))
+	return unknownCommand(path, usage, word, similar(known, word))
+}
+
+// similar is the command that word may have been meant for, or "".
+func similar(known []*cli.Command, word string) (name string) {
+	if _, err := fmt.Sscanf(cli.SuggestCommand(known, word), cli.SuggestDidYouMeanTemplate, &name); err != nil {
+		return ""
+	}
+	if smetrics.JaroWinkler(word, name, 0.7, 4) < 0.8 {
+		return ""
+	}
+	return name
 }
 
 func badFlag(word string) error {

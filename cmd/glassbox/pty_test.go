@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// onTerminal is this program, with the fake engine, as the foreground of a terminal of its own.
+type onTerminal struct {
+	*exec.Cmd
+	master *os.File
+	mu     sync.Mutex
+	seen   bytes.Buffer
+}
+
+func startOnTerminal(t *testing.T, args ...string) *onTerminal {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &onTerminal{Cmd: &exec.Cmd{Path: exe, Args: args, Env: append(os.Environ(), "FAKE=1", "DOCKER_CONFIG="+t.TempDir())}}
+	p.master, err = pty.StartWithSize(p.Cmd, &pty.Winsize{Rows: 24, Cols: 80})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.master.Close(); _ = p.Process.Kill() })
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := p.master.Read(buf)
+			p.mu.Lock()
+			p.seen.Write(buf[:n])
+			p.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return p
+}
+
+func (p *onTerminal) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.ReplaceAll(p.seen.String(), "\r\n", "\n")
+}
+
+// cooked says whether the terminal collects lines and echoes, as a shell left it.
+func (p *onTerminal) cooked(t *testing.T) bool {
+	t.Helper()
+	mode, err := unix.IoctlGetTermios(int(p.master.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mode.Lflag&unix.ICANON != 0 && mode.Lflag&unix.ECHO != 0
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not within 10 s: %s", what)
+}
+
+func TestHintsAreForTerminals(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"glassbox", "run", "--foo"}, "glassbox: unknown flag: --foo\n  fix:   glassbox run --help\n"},
+		{[]string{"glassbox", "--porcelain", "run", "--foo"}, "glassbox: unknown flag: --foo\n"},
+		{[]string{"glassbox", "imagse"}, "glassbox: unknown command: glassbox imagse\n  fix:   glassbox images\n"},
+		{[]string{"glassbox", "foo"}, "glassbox: unknown command: glassbox foo\n  fix:   glassbox --help\n"},
+		{[]string{"glassbox", "container", "prun"}, "glassbox: unknown command: glassbox container prun\n  fix:   glassbox container prune\n"},
+		{[]string{"glassbox", "stop", "nope"}, "glassbox: No such container: nope\n  check: glassbox ps -a\n"},
+		{[]string{"docker", "stop", "nope"}, "Error response from daemon: No such container: nope\n"},
+		{[]string{"docker", "stop", "-h"}, "Flag shorthand -h has been deprecated, use --help\n"},
+		{[]string{"glassbox", "run", "-d", "alpine"}, "glassbox: no network yet in this build: the container has only lo\n" + newID + "\nglassbox: web exited (3) after "},
+		{[]string{"glassbox", "run", "-d", "--network", "none", "alpine"}, newID + "\nglassbox: web exited (3) after "},
+	} {
+		p := startOnTerminal(t, c.args...)
+		_ = p.Wait()
+		eventually(t, c.want+"\ngot:\n"+p.text(), func() bool { return strings.HasPrefix(p.text(), c.want) })
+	}
+}
+
+func TestTerminalIsRestored(t *testing.T) {
+	run := []string{"glassbox", "run", "-it", "--network", "none", "alpine", "untilquit"}
+	exec := []string{"glassbox", "exec", "-it", "web", "untilquit"}
+	for _, end := range []struct {
+		how  string
+		args []string
+		kill func(p *onTerminal) error
+	}{
+		{"SIGKILL", run, func(p *onTerminal) error { return p.Process.Kill() }},
+		{"SIGKILL to its process group", exec, func(p *onTerminal) error { return syscall.Kill(-p.Process.Pid, syscall.SIGKILL) }},
+		{"SIGHUP", exec, func(p *onTerminal) error { return p.Process.Signal(syscall.SIGHUP) }},
+		{"SIGQUIT, a crash with goroutines", exec, func(p *onTerminal) error { return p.Process.Signal(syscall.SIGQUIT) }},
+		{"three SIGTERMs", run, func(p *onTerminal) error {
+			for range 3 {
+				if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+					return err
+				}
+				time.Sleep(20 * time.Millisecond) // pending signals of one kind are one signal
+			}
+			return nil
+		}},
+		{"end of input", run, func(p *onTerminal) error { _, err := io.WriteString(p.master, "quit"); return err }},
+	} {
+		t.Run(end.how, func(t *testing.T) {
+			p := startOnTerminal(t, end.args...)
+			eventually(t, "raw mode", func() bool { return !p.cooked(t) })
+			eventually(t, "a container that reads", func() bool { return strings.Contains(p.text(), "reading") })
+			if err := end.kill(p); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the mode that the terminal had", func() bool { return p.cooked(t) })
+			_ = p.Wait()
+		})
+	}
+}
+
+// TestGuardYields: a shell that has its own mode already keeps it.
+func TestGuardYields(t *testing.T) {
+	p := startOnTerminal(t, "glassbox", "run", "-it", "--network", "none", "alpine", "untilquit")
+	eventually(t, "a container that reads", func() bool { return strings.Contains(p.text(), "reading") })
+	mode, err := unix.IoctlGetTermios(int(p.master.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mode.Lflag |= unix.ISIG
+	if err := unix.IoctlSetTermios(int(p.master.Fd()), unix.TCSETS, mode); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Process.Kill()
+	_ = p.Wait()
+	time.Sleep(200 * time.Millisecond)
+	if p.cooked(t) {
+		t.Error("the guard changed a mode that was not the command line's")
+	}
+}
+
+// TestSignalsArePassed: without a terminal inside, Ctrl-C is the container's, and the command line waits for its end.
+func TestSignalsArePassed(t *testing.T) {
+	p := startOnTerminal(t, "glassbox", "run", "--network", "none", "alpine", "signals")
+	eventually(t, "ready", func() bool { return strings.Contains(p.text(), "ready") })
+	if _, err := p.master.Write([]byte{3}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(); err != nil {
+		t.Errorf("the container ended with 0, the command line: %v", err)
+	}
+	eventually(t, "got interrupt", func() bool { return strings.Contains(p.text(), "got interrupt") })
+}
+
+func TestSizesArePassed(t *testing.T) {
+	p := startOnTerminal(t, "glassbox", "run", "-t", "--network", "none", "alpine", "sizes")
+	eventually(t, "the first size", func() bool { return strings.Contains(p.text(), "size {24 80}") })
+	if err := pty.Setsize(p.master, &pty.Winsize{Rows: 50, Cols: 132}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the second size", func() bool { return strings.Contains(p.text(), "size {50 132}") })
+	if err := p.Wait(); err != nil {
+		t.Error(err)
+	}
+}
