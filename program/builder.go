@@ -10,7 +10,8 @@ import (
 // Builder appends steps to a Program and hands out slots.
 type Builder struct {
 	steps Program
-	slots Slot
+	slots Slot   // highest number handed out
+	free  []Slot // closed, to be used again
 	from  string
 }
 
@@ -60,6 +61,32 @@ func (b *Builder) Fork(why string) {
 	b.Call(unix.SYS_CLONE3, args, sizeofCloneArgs).Why("%s", why)
 }
 
+// Close appends the close of a kept descriptor and frees its slot.
+func (b *Builder) Close(s Slot) {
+	b.Call(unix.SYS_CLOSE, s).Why("done with it")
+	b.free = append(b.free, s)
+}
+
+// WriteFile appends open, write and close of a file that exists. One write: the kernel's files take a value whole.
+func (b *Builder) WriteFile(path, data, why string) {
+	fd := b.Call(unix.SYS_OPENAT, unix.AT_FDCWD, path, unix.O_WRONLY|unix.O_CLOEXEC, 0).Why("open it to write one value").Keep()
+	b.Call(unix.SYS_WRITE, fd, []byte(data), len(data)).Why("%s", why)
+	b.Close(fd)
+}
+
+// slot takes a free number. 200 at once are more than a start needs, since Close gives them back.
+func (b *Builder) slot() Slot {
+	if n := len(b.free); n > 0 {
+		s := b.free[n-1]
+		b.free = b.free[:n-1]
+		return s
+	}
+	if b.slots++; b.slots > MaxSlots {
+		panic("program: more than MaxSlots results kept at once")
+	}
+	return b.slots
+}
+
 // Program returns what was built.
 func (b *Builder) Program() Program { return b.steps }
 
@@ -83,12 +110,8 @@ func (a Added) Tolerate(errnos ...unix.Errno) Added {
 
 // Keep reserves a slot for the step's result and returns it.
 func (a Added) Keep() Slot {
-	a.b.slots++
-	if a.b.slots > MaxSlots {
-		panic("program: more than MaxSlots results kept")
-	}
-	a.step().Result = a.b.slots
-	return a.b.slots
+	a.step().Result = a.b.slot()
+	return a.step().Result
 }
 
 func (a Added) step() *Step { return &a.b.steps[a.i] }

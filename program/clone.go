@@ -16,3 +16,6 @@ type cloneArgs struct {
 }
 
 const sizeofCloneArgs = 88
+
+// CloneFlags writes flags of clone3 as strace does.
+func CloneFlags(flags uint64) string { return cloneFlags(flags) }

@@ -187,7 +187,7 @@ func (p *Process) end(waitedFor string) error {
 	p.Abandon()
 	if failed != 0 {
 		i := int(failed) - 1
-		return &Failure{Index: i, Step: p.program[i], Errno: errno, Call: p.call(i)}
+		return &Failure{Index: i, Step: p.program[i], Errno: errno, Call: p.program.Call(i, p.ran, p.hosts)}
 	}
 	if last := len(p.program) - 1; reached < last {
 		return fmt.Errorf("the container's process was killed in step %d (%s) while the host waited for %s", reached+1, p.program[reached].Why, waitedFor)
@@ -237,9 +237,6 @@ func (p *Process) Numbers() Numbers { return p.hosts }
 
 // Began is the monotonic time just before the child was made, the zero of all times in its account.
 func (p *Process) Began() int64 { return p.began }
-
-// call is step i with its arguments, for an error.
-func (p *Process) call(i int) string { return p.program[i].Why }
 
 // Failure is a step that the kernel refused.
 type Failure struct {

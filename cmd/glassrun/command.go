@@ -20,6 +20,7 @@ type command struct {
 // commands is the whole command line, in the order of the help.
 func commands() []command {
 	return []command{
+		{"run", "run [--bundle DIR] [--explain FILE] ID", "Run the container of an OCI bundle to its end", true, runBundle},
 		{"monitor", "monitor [--adopt] DIR", "Stay with the container whose state directory is DIR (started by glassbox)", true, runMonitor},
 	}
 }

@@ -1,0 +1,161 @@
+// Package namespaces says which namespaces of a container are new, joined or shared, with their id maps, names and clocks.
+package namespaces
+
+import (
+	"fmt"
+
+	"glassbox/program"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Set is a container's namespaces, from linux.namespaces. A kind that is in neither list is shared with the host.
+type Set struct {
+	New  uint64 // CLONE_NEW* flags of those to make
+	Join []Joined
+}
+
+// Joined is an existing namespace that the container enters.
+type Joined struct {
+	Flag uint64
+	Path string
+	From string
+}
+
+var flags = map[specs.LinuxNamespaceType]uint64{
+	specs.PIDNamespace:     unix.CLONE_NEWPID,
+	specs.NetworkNamespace: unix.CLONE_NEWNET,
+	specs.MountNamespace:   unix.CLONE_NEWNS,
+	specs.IPCNamespace:     unix.CLONE_NEWIPC,
+	specs.UTSNamespace:     unix.CLONE_NEWUTS,
+	specs.UserNamespace:    unix.CLONE_NEWUSER,
+	specs.CgroupNamespace:  unix.CLONE_NEWCGROUP,
+	specs.TimeNamespace:    unix.CLONE_NEWTIME,
+}
+
+// Of reads the set from config.json.
+func Of(spec *specs.Spec) (Set, error) {
+	var s Set
+	if spec.Linux == nil {
+		return s, nil
+	}
+	seen := uint64(0)
+	for i, n := range spec.Linux.Namespaces {
+		flag, ok := flags[n.Type]
+		if !ok {
+			return s, fmt.Errorf("linux.namespaces[%d]: unknown type %q", i, n.Type)
+		}
+		if seen&flag != 0 {
+			return s, fmt.Errorf("linux.namespaces[%d]: %q is listed twice", i, n.Type)
+		}
+		seen |= flag
+		if n.Path == "" {
+			s.New |= flag
+			continue
+		}
+		s.Join = append(s.Join, Joined{flag, n.Path, fmt.Sprintf("linux.namespaces[%d]", i)})
+	}
+	if !s.Own(unix.CLONE_NEWNS) {
+		return s, fmt.Errorf("linux.namespaces: a container without a mount namespace of its own would change the host's mounts")
+	}
+	return s, nil
+}
+
+// Own reports whether the namespace is not the host's: new or joined.
+func (s Set) Own(flag uint64) bool { return s.New&flag != 0 || s.joins(flag) }
+
+func (s Set) joins(flag uint64) bool {
+	for _, j := range s.Join {
+		if j.Flag == flag {
+			return true
+		}
+	}
+	return false
+}
+
+// late are the namespaces that clone3 cannot make as we need them. A cgroup namespace's root is the group of who unshares it, so
+// the process must be in its group first. The offsets of a time namespace can be written only while nobody is in it.
+const late = unix.CLONE_NEWCGROUP | unix.CLONE_NEWTIME
+
+// Clone is the flags for clone3. When a second clone follows (Forks), the PID namespace is left to it, since its first
+// process must be the one that stays.
+func (s Set) Clone() uint64 {
+	f := s.New &^ late
+	if s.Forks() {
+		f &^= unix.CLONE_NEWPID
+	}
+	return f
+}
+
+// Forks reports whether a second clone is needed: PID and time namespaces are entered only by children.
+func (s Set) Forks() bool {
+	return s.New&unix.CLONE_NEWTIME != 0 || s.joins(unix.CLONE_NEWPID) || s.joins(unix.CLONE_NEWTIME)
+}
+
+// Open compiles the steps that take hold of the namespaces to join, while the host's /proc can still be seen.
+func (s Set) Open(b *program.Builder) []program.Slot {
+	var held []program.Slot
+	for _, j := range s.Join {
+		b.From("%s", j.From)
+		held = append(held, b.Call(unix.SYS_OPENAT, unix.AT_FDCWD, j.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0).
+			Why("take hold of the %s to join", Title(j.Flag)).Keep())
+	}
+	return held
+}
+
+// Enter compiles the joins, the user namespace first, since it gives the rights for the others.
+func (s Set) Enter(b *program.Builder, held []program.Slot) {
+	for pass := range 2 {
+		for i, j := range s.Join {
+			if (j.Flag == unix.CLONE_NEWUSER) == (pass == 0) {
+				b.From("%s", j.From)
+				b.Call(unix.SYS_SETNS, held[i], j.Flag).Why("join the %s", Title(j.Flag))
+			}
+		}
+	}
+	for _, slot := range held {
+		b.Close(slot)
+	}
+}
+
+// Rest compiles what clone3 left: cgroup, time and, with a second clone, PID namespaces.
+func (s Set) Rest(b *program.Builder, offsets map[string]specs.LinuxTimeOffset) {
+	b.From("linux.namespaces")
+	if s.New&unix.CLONE_NEWCGROUP != 0 {
+		b.Call(unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP).Why("new cgroup namespace: our own group is its root, the host's tree is out of sight")
+	}
+	if s.New&unix.CLONE_NEWTIME != 0 {
+		b.Call(unix.SYS_UNSHARE, unix.CLONE_NEWTIME).Why("new time namespace for our children")
+		writeOffsets(b, offsets)
+	}
+	if s.Forks() && s.New&unix.CLONE_NEWPID != 0 {
+		b.Call(unix.SYS_UNSHARE, unix.CLONE_NEWPID).Why("new PID namespace for our children: the next process made is its PID 1")
+	}
+	if s.Forks() {
+		b.Fork("make the process that enters these namespaces and stays; this one ends")
+	}
+}
+
+// Title is the kind of namespace in words.
+func Title(flag uint64) string {
+	switch flag {
+	case unix.CLONE_NEWPID:
+		return "PID namespace"
+	case unix.CLONE_NEWNET:
+		return "network namespace"
+	case unix.CLONE_NEWNS:
+		return "mount namespace"
+	case unix.CLONE_NEWIPC:
+		return "IPC namespace"
+	case unix.CLONE_NEWUTS:
+		return "UTS namespace"
+	case unix.CLONE_NEWUSER:
+		return "user namespace"
+	case unix.CLONE_NEWCGROUP:
+		return "cgroup namespace"
+	case unix.CLONE_NEWTIME:
+		return "time namespace"
+	}
+	return "namespace"
+}

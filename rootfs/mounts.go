@@ -1,0 +1,214 @@
+package rootfs
+
+import (
+	"encoding/binary"
+	"fmt"
+	"path"
+	"strings"
+
+	"glassbox/program"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// mounts are the detached bind mounts taken from the host, by what they are for.
+type mounts map[string]program.Slot
+
+// gather compiles the taking of what the host gives, while its paths can still be named.
+func (t *Tree) gather(b *program.Builder) (mounts, error) {
+	held := mounts{}
+	for i, m := range t.Spec.Mounts {
+		source, recursive, ok := t.bound(m)
+		if !ok {
+			continue
+		}
+		if _, known := t.Kinds[source]; !known {
+			return nil, fmt.Errorf("mounts[%d]: bind source %s does not exist", i, source)
+		}
+		b.From("%s.source", step(i))
+		held[step(i)] = take(b, source, recursive, "take hold of "+source+" on the host")
+	}
+	if t.UserNS {
+		for _, d := range t.deviceList() {
+			b.From("%s", d.from)
+			held[d.Path] = take(b, d.host, false, "take hold of the host's device: mknod is not for a user namespace")
+		}
+	}
+	return held, nil
+}
+
+// Sources are the host's paths that a container's bind mounts show, and those that may have to stand in for a file system which a
+// user namespace cannot mount.
+func Sources(spec *specs.Spec, dir string) []string {
+	t := Tree{Spec: spec, Dir: dir}
+	list := []string{"/proc", "/sys", "/sys/fs/cgroup"}
+	for _, m := range spec.Mounts {
+		if source, _, ok := t.bound(m); ok {
+			list = append(list, source)
+		}
+	}
+	return list
+}
+
+func take(b *program.Builder, source string, recursive bool, why string) program.Slot {
+	flags := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	return b.Call(unix.SYS_OPEN_TREE, unix.AT_FDCWD, source, flags).Why("%s", why).Keep()
+}
+
+// bound says whether a mount shows something of the host, and what. In a user namespace that shares the host's network, sysfs cannot be
+// mounted; with the host's PIDs, proc cannot: the host's own is shown in their place.
+func (t *Tree) bound(m specs.Mount) (source string, recursive, ok bool) {
+	o := parse(m.Options)
+	switch {
+	case o.bind || m.Type == "bind":
+		return t.absolute(m.Source), o.recursive || m.Type == "bind" && !o.bind, true
+	case m.Type == "sysfs" && t.UserNS && !t.OwnNet:
+		return "/sys", true, true
+	case m.Type == "proc" && t.UserNS && !t.OwnPID:
+		return "/proc", true, true
+	case m.Type == "cgroup2" || m.Type == "cgroup":
+		if t.UserNS && !t.OwnCgroup {
+			return "/sys/fs/cgroup", true, true
+		}
+	}
+	return "", false, false
+}
+
+// mount compiles mounts[i].
+func (t *Tree) mount(b *program.Builder, i int, held mounts) error {
+	m := t.Spec.Mounts[i]
+	if !path.IsAbs(m.Destination) {
+		m.Destination = "/" + m.Destination // the spec says absolute, but old bundles are relative
+	}
+	o := parse(m.Options)
+	b.From("%s", step(i))
+	if tree, ok := held[step(i)]; ok {
+		source, _, _ := t.bound(m)
+		t.attach(b, m, tree, o, t.Kinds[source]&unix.S_IFMT == unix.S_IFDIR)
+		return nil
+	}
+	fstype, source := m.Type, m.Source
+	if fstype == "cgroup" {
+		fstype = "cgroup2" // cgroup v1 is not offered
+	}
+	if source == "" {
+		source = fstype
+	}
+	if o.copyUp {
+		return fmt.Errorf("%s: tmpcopyup is not supported", step(i))
+	}
+	t.directories(b, m.Destination)
+	// proc and sysfs are what masks and sysctls rely on: they go to their own place and not where a link of the image leads
+	links := uint64(0)
+	if fstype == "proc" || fstype == "sysfs" {
+		links = unix.RESOLVE_NO_SYMLINKS
+	}
+	at := hold(b, m.Destination, unix.O_DIRECTORY, links, "hold the mount point")
+	b.Call(unix.SYS_FCHDIR, at).Why("stand in it")
+	b.Call(unix.SYS_MOUNT, source, ".", fstype, o.flags, data(o.data)).Why("%s", reason(fstype, m.Destination))
+	b.Call(unix.SYS_CHDIR, "/").Why("back to the root")
+	b.Close(at)
+	t.covered(m.Destination)
+	if o.propagation != 0 {
+		t.propagate(b, m.Destination, o)
+	}
+	return nil
+}
+
+func data(words []string) any {
+	if len(words) == 0 {
+		return nil
+	}
+	return strings.Join(words, ",")
+}
+
+func (t *Tree) propagate(b *program.Builder, p string, o options) {
+	flags := 0
+	if o.recProp {
+		flags = unix.AT_RECURSIVE
+	}
+	attr := mountAttr(0, 0, o.propagation)
+	b.Call(unix.SYS_MOUNT_SETATTR, unix.AT_FDCWD, p, flags, attr, len(attr)).Why("say whether mounts below are passed on")
+}
+
+// attach compiles the attributes of a bind mount and puts it in its place. It is changed while it is detached: it is
+// never seen without its protection.
+func (t *Tree) attach(b *program.Builder, m specs.Mount, tree program.Slot, o options, dir bool) {
+	if o.recSet|o.recClear != 0 {
+		setAttr(b, tree, unix.AT_RECURSIVE, mountAttr(o.recSet, o.recClear, 0), "protect it and all that is mounted below it")
+	}
+	propagation := o.propagation
+	if propagation == 0 {
+		propagation, o.recProp = unix.MS_PRIVATE, true
+	}
+	setAttr(b, tree, recursive(o.recProp), mountAttr(0, 0, propagation), "say whether mounts below are passed on between host and container")
+	if o.set|o.clear != 0 {
+		setAttr(b, tree, 0, mountAttr(o.set, o.clear, 0), "protect it before anybody can see it")
+	}
+	kind := uint64(0)
+	if dir {
+		t.directories(b, m.Destination)
+		kind = unix.O_DIRECTORY
+	} else {
+		t.file(b, m.Destination)
+	}
+	at := hold(b, m.Destination, kind, 0, "hold the mount point")
+	place(b, tree, at, "show "+m.Source+" at "+m.Destination)
+	t.covered(m.Destination)
+}
+
+// place puts a detached mount on a held mount point.
+func place(b *program.Builder, tree, at program.Slot, why string) {
+	b.Call(unix.SYS_MOVE_MOUNT, tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH).Why("%s", why)
+	b.Close(tree)
+	b.Close(at)
+}
+
+func recursive(yes bool) int {
+	if yes {
+		return unix.AT_RECURSIVE
+	}
+	return 0
+}
+
+func setAttr(b *program.Builder, tree program.Slot, flags int, attr []byte, why string) {
+	b.Call(unix.SYS_MOUNT_SETATTR, tree, "", unix.AT_EMPTY_PATH|flags, attr, len(attr)).Why("%s", why)
+}
+
+// mountAttr is struct mount_attr, mount_setattr(2). An atime attribute is one value of a field, so the field is cleared first.
+func mountAttr(set, clear, propagation uint64) []byte {
+	const atime = unix.MOUNT_ATTR_RELATIME | unix.MOUNT_ATTR_NOATIME | unix.MOUNT_ATTR_STRICTATIME
+	if (set|clear)&atime != 0 {
+		clear = clear&^uint64(atime) | unix.MOUNT_ATTR__ATIME
+	}
+	b := binary.NativeEndian.AppendUint64(nil, set)
+	b = binary.NativeEndian.AppendUint64(b, clear)
+	b = binary.NativeEndian.AppendUint64(b, propagation)
+	return binary.NativeEndian.AppendUint64(b, 0)
+}
+
+// reason is the sentence for a new file system.
+func reason(fstype, at string) string {
+	switch fstype {
+	case "proc":
+		return "/proc shows the processes of this PID namespace and no other"
+	case "sysfs":
+		return "/sys shows the devices, and the interfaces of this network namespace"
+	case "devpts":
+		return "terminals of the container's own"
+	case "mqueue":
+		return "POSIX message queues of this IPC namespace"
+	case "cgroup2":
+		return "the container's own cgroup, seen as the root"
+	case "tmpfs":
+		if at == "/dev" {
+			return "an empty /dev: only the devices made below exist in it"
+		}
+		return "memory that looks like a directory, gone with the container"
+	}
+	return "mount what config.json asks for"
+}

@@ -1,0 +1,62 @@
+package rootfs
+
+import (
+	"path/filepath"
+	"strings"
+
+	"glassbox/program"
+
+	"golang.org/x/sys/unix"
+)
+
+// pageLimit is what mount(2) takes as data: one page, NUL included.
+const pageLimit = 4096
+
+// mount compiles the overlay. Long lists of layers are made short by a change of directory: mount(2)'s data hold one page.
+func (l *Layers) mount(b *program.Builder) {
+	data := l.data(l.Lower)
+	if len(data) >= pageLimit {
+		dir := common(l.Lower)
+		var short []string
+		for _, path := range l.Lower {
+			rel, _ := filepath.Rel(dir, path) // dir is a parent of path
+			short = append(short, rel)
+		}
+		b.Call(unix.SYS_CHDIR, dir).Why("stand among the layers: their full names do not fit into one page")
+		data = l.data(short)
+	}
+	why := "lay the container's own writable directory over the image's layers, which stay as they are"
+	if l.Upper == "" {
+		why = "stack the image's layers, read-only"
+	}
+	b.Call(unix.SYS_MOUNT, "overlay", l.Mount, "overlay", 0, data).Why("%s", why)
+}
+
+// data is the option string, Documentation/filesystems/overlayfs.rst. A colon separates layers, a comma options; both can be escaped.
+func (l *Layers) data(lower []string) string {
+	escaped := make([]string, len(lower))
+	for i, path := range lower {
+		escaped[i] = strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace(path)
+	}
+	var s strings.Builder
+	s.WriteString("lowerdir=" + strings.Join(escaped, ":"))
+	if l.Upper != "" {
+		comma := strings.NewReplacer(`\`, `\\`, `,`, `\,`)
+		s.WriteString(",upperdir=" + comma.Replace(l.Upper) + ",workdir=" + comma.Replace(l.Work))
+	}
+	if l.UserXattr {
+		s.WriteString(",userxattr")
+	}
+	return s.String()
+}
+
+// common is the longest directory that contains all paths.
+func common(paths []string) string {
+	dir := filepath.Dir(paths[0])
+	for _, p := range paths[1:] {
+		for dir != "/" && !strings.HasPrefix(p, dir+"/") {
+			dir = filepath.Dir(dir)
+		}
+	}
+	return dir
+}

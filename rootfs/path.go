@@ -1,0 +1,72 @@
+package rootfs
+
+import (
+	"encoding/binary"
+	"path"
+	"strings"
+
+	"glassbox/program"
+
+	"golang.org/x/sys/unix"
+)
+
+// openHow is struct open_how, openat2(2).
+func openHow(flags, resolve uint64) []byte {
+	b := binary.NativeEndian.AppendUint64(nil, flags)
+	b = binary.NativeEndian.AppendUint64(b, 0)
+	return binary.NativeEndian.AppendUint64(b, resolve)
+}
+
+// hold compiles taking hold of a path inside the container. pivot_root has made the container's root ours, so links lead
+// nowhere else; magic links such as /proc/self/fd/7, which could, are not followed.
+func hold(b *program.Builder, p string, flags uint64, resolve uint64, why string) program.Slot {
+	how := openHow(unix.O_PATH|unix.O_CLOEXEC|flags, unix.RESOLVE_NO_MAGICLINKS|resolve)
+	return b.Call(unix.SYS_OPENAT2, unix.AT_FDCWD, p, how, len(how)).Why("%s", why).Keep()
+}
+
+// directories compiles the making of a directory and its parents. Those that exist stay as they are; those that this
+// program has seen to are not tried again.
+func (t *Tree) directories(b *program.Builder, p string) {
+	if p = path.Clean("/" + p); p == "/" || t.made[p] {
+		return
+	}
+	t.directories(b, path.Dir(p))
+	if t.made == nil {
+		t.made = map[string]bool{}
+	}
+	t.made[p] = true
+	inside(b, p, func(dir any, name string) {
+		b.Call(unix.SYS_MKDIRAT, dir, name, 0o755).Tolerate(unix.EEXIST, unix.EROFS).Why("a directory to mount on or to work in, unless it is there")
+	})
+}
+
+// covered forgets what was made below p: a mount on p hides it.
+func (t *Tree) covered(p string) {
+	for made := range t.made {
+		if strings.HasPrefix(made, path.Clean(p)+"/") {
+			delete(t.made, made)
+		}
+	}
+}
+
+// file compiles the making of an empty file, and its parents, for a file to be mounted on.
+func (t *Tree) file(b *program.Builder, p string) {
+	p = path.Clean("/" + p)
+	t.directories(b, path.Dir(p))
+	inside(b, p, func(dir any, name string) {
+		b.Call(unix.SYS_MKNODAT, dir, name, unix.S_IFREG|0o644, 0).Tolerate(unix.EEXIST, unix.EROFS).Why("an empty file to mount on, unless it is there")
+	})
+}
+
+// inside calls add with the directory that p is in, held by descriptor, and p's name there. What is in the root itself
+// is named by its path: no parent of it could be a link.
+func inside(b *program.Builder, p string, add func(dir any, name string)) {
+	dir := path.Dir(p)
+	if dir == "/" {
+		add(unix.AT_FDCWD, p)
+		return
+	}
+	s := hold(b, dir, unix.O_DIRECTORY, 0, "hold the directory above")
+	add(s, path.Base(p))
+	b.Close(s)
+}

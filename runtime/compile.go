@@ -1,0 +1,257 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"glassbox/cgroups"
+	"glassbox/namespaces"
+	"glassbox/network"
+	"glassbox/program"
+	"glassbox/rootfs"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Plan is a start before it happens: what the host does and what the child does, phase by phase.
+type Plan struct {
+	Phases []program.Phase
+	Group  cgroups.Group
+	set    namespaces.Set
+	shift  *rootfs.Shifter // nil: the child mounts its own root
+	child  *int            // pid of the child, for the host's requests after it is made
+}
+
+// The gates at which the child waits for the host.
+const (
+	gateMapped  = "mapped"  // the user namespace exists, its id maps are not written yet
+	gateCreated = "created" // the container exists; `start` lets it pass
+)
+
+// Compile turns config.json into a plan. It is pure: it asks the kernel for nothing. The order of what follows is the security
+// argument, so it stands in one place:
+//
+//	cgroup      limits first: nothing of the container ever runs outside its group
+//	namespaces  a new world, still with the host's files; nothing of whoever started us is left
+//	ids         who root is, before root makes anything
+//	files       the container's tree becomes the root; the host's is let go of
+//	start       rights are given up last, since everything above needed them; then execve
+func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
+	if err := check(spec, layers); err != nil {
+		return nil, err
+	}
+	set, err := namespaces.Of(spec)
+	if err != nil {
+		return nil, err
+	}
+	group, limits, err := cgroups.Compile(spec.Linux.CgroupsPath, spec.Linux.Resources, f.Cgroups)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Group: group, set: set, child: new(int)}
+	b := &phases{}
+	b.next("cgroup", "A group that counts and limits what the container uses.").Host = limits
+
+	newUser := set.New&unix.CLONE_NEWUSER != 0
+	birth := b.next("namespaces", "A process in new namespaces: it sees a world of its own.")
+	birth.Host = []program.Request{{Call: cloneText(set.Clone(), group.Path != ""), From: "linux.namespaces", Why: cloneReason(group.Path != "")}}
+	b.Begin()
+	held := set.Open(&b.Builder)
+	if newUser {
+		f.Inherited.OOMScore(&b.Builder, spec.Process.OOMScoreAdj) // while /proc/self is still ours to write
+		b.Gate(gateMapped, "wait until the host has written the id maps")
+		ids := b.next("ids", "Who the container's users are on the host.")
+		if ids.Host, err = p.identities(spec, layers); err != nil {
+			return nil, err
+		}
+		namespaces.Become(&b.Builder)
+		if set.New&unix.CLONE_NEWTIME != 0 {
+			b.Call(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1, 0, 0, 0).From("linux.timeOffsets").Why("a process that changed its ids may not write its own /proc files; execve sets this anew")
+		}
+	}
+	set.Enter(&b.Builder, held)
+	set.Rest(&b.Builder, spec.Linux.TimeOffsets)
+	f.Inherited.Reset(&b.Builder)
+	if !newUser {
+		f.Inherited.OOMScore(&b.Builder, spec.Process.OOMScoreAdj)
+	}
+	namespaces.Hostname(&b.Builder, spec)
+	if set.New&unix.CLONE_NEWNET != 0 {
+		network.Loopback(&b.Builder)
+	}
+
+	b.next("files", "The container's file tree becomes the root; the host's is let go of.")
+	tree := rootfs.Tree{
+		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Shift: newUser && layers != nil,
+		UserNS: set.Own(unix.CLONE_NEWUSER), OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), OwnCgroup: set.Own(unix.CLONE_NEWCGROUP),
+	}
+	if err := tree.Compile(&b.Builder); err != nil {
+		return nil, err
+	}
+	b.Gate(gateCreated, "the container is created; wait for start")
+
+	b.next("start", "Rights are given up, then the process becomes the program.")
+	if err := finish(&b.Builder, spec.Process, f); err != nil {
+		return nil, err
+	}
+	p.Phases = b.done()
+	return p, nil
+}
+
+// finish compiles the last steps, the same for a container's process and for an exec.
+func finish(b *program.Builder, p *specs.Process, f Facts) error {
+	if !p.Terminal {
+		streams(b)
+	}
+	if err := f.Inherited.Limits(b, p.Rlimits); err != nil {
+		return err
+	}
+	b.From("process.cwd")
+	b.Call(unix.SYS_CHDIR, p.Cwd).Why("stand in the working directory")
+	if err := f.Inherited.Identity(b, p); err != nil {
+		return err
+	}
+	b.From("")
+	b.Call(unix.SYS_CLOSE_RANGE, 3, uint32(0xffffffff), unix.CLOSE_RANGE_CLOEXEC).Why("no descriptor of ours survives execve, whoever opened it")
+	execute(b, p)
+	return nil
+}
+
+// Names of the host's descriptors that become the process's streams.
+const (
+	stdin  program.Host = "stdin"
+	stdout program.Host = "stdout"
+	stderr program.Host = "stderr"
+)
+
+func streams(b *program.Builder) {
+	b.From("")
+	for fd, h := range []program.Host{stdin, stdout, stderr} {
+		b.Call(unix.SYS_DUP3, h, fd, 0).Why("descriptor %d is the process's %s", fd, h)
+	}
+}
+
+// execute compiles execve, tried in every directory of PATH as execvp(3) does. Only the last answer counts: a name that was
+// found nowhere ends the program there.
+func execute(b *program.Builder, p *specs.Process) {
+	b.From("process.args")
+	candidates := candidates(p)
+	for i, path := range candidates {
+		call := b.Call(unix.SYS_EXECVE, path, p.Args, p.Env)
+		if i == len(candidates)-1 {
+			call.Why("become the program: from here on its own instructions run")
+			continue
+		}
+		call.Tolerate(unix.ENOENT, unix.ENOTDIR, unix.EACCES).Why("become the program, if it is in this directory of PATH")
+	}
+}
+
+func candidates(p *specs.Process) []string {
+	name := p.Args[0]
+	if strings.Contains(name, "/") {
+		return []string{name}
+	}
+	var out []string
+	for _, dir := range strings.Split(searchPath(p.Env), ":") {
+		if dir == "" {
+			dir = "."
+		}
+		out = append(out, strings.TrimSuffix(dir, "/")+"/"+name)
+	}
+	return out
+}
+
+func searchPath(env []string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if v, ok := strings.CutPrefix(env[i], "PATH="); ok && v != "" {
+			return v
+		}
+	}
+	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+}
+
+// identities is the host's half of a user namespace: the maps, and the overlay with shifted owners.
+func (p *Plan) identities(spec *specs.Spec, layers *rootfs.Layers) ([]program.Request, error) {
+	maps := namespaces.MapsOf(spec)
+	if err := maps.Check(); err != nil {
+		return nil, err
+	}
+	uid, ok := namespaces.Host(maps.UID, 0)
+	gid, okGID := namespaces.Host(maps.GID, 0)
+	if !ok || !okGID {
+		return nil, errors.New("linux.uidMappings: id 0 is not mapped, and a container is built by its root")
+	}
+	out := []program.Request{
+		writeMap(p.child, "uid_map", namespaces.Text(maps.UID), "linux.uidMappings", "these users inside are those users on the host"),
+		writeMap(p.child, "gid_map", namespaces.Text(maps.GID), "linux.gidMappings", "and so the groups"),
+	}
+	if layers != nil {
+		p.shift = rootfs.NewShifter(layers, func() int { return *p.child })
+		out = append(out, p.shift.Requests(uid, gid)...)
+	}
+	return out, nil
+}
+
+// check refuses what no start can do, naming the field.
+func check(spec *specs.Spec, layers *rootfs.Layers) error {
+	switch {
+	case spec.Linux == nil:
+		return errors.New("linux: missing")
+	case spec.Process == nil:
+		return errors.New("process: missing")
+	case len(spec.Process.Args) == 0:
+		return errors.New("process.args: empty")
+	case spec.Process.Args[0] == "":
+		return errors.New("process.args[0]: empty")
+	case !strings.HasPrefix(spec.Process.Cwd, "/"):
+		return fmt.Errorf("process.cwd: %q is not absolute", spec.Process.Cwd)
+	case spec.Root == nil || spec.Root.Path == "" && layers == nil:
+		return errors.New("root.path: missing")
+	case layers != nil && len(layers.Lower) == 0:
+		return errors.New("layers.json: no layer")
+	case spec.Linux.Seccomp != nil:
+		return errors.New("linux.seccomp: this build has no seccomp filters yet")
+	case spec.Hooks != nil:
+		return errors.New("hooks: this build runs no hooks yet")
+	}
+	return nil
+}
+
+// phases builds one program that is told in phases.
+type phases struct {
+	program.Builder
+	list  []program.Phase
+	start []int // where in the program each phase begins
+}
+
+func (b *phases) next(name, why string) *program.Phase {
+	b.list = append(b.list, program.Phase{Name: name, Why: why})
+	b.start = append(b.start, len(b.Program()))
+	return &b.list[len(b.list)-1]
+}
+
+func (b *phases) done() []program.Phase {
+	all := b.Program()
+	for i := range b.list {
+		end := len(all)
+		if i+1 < len(b.list) {
+			end = b.start[i+1]
+		}
+		b.list[i].Child = all[b.start[i]:end]
+	}
+	return b.list
+}
+
+// whole is the child's program over all phases.
+func (p *Plan) whole() program.Program {
+	var all program.Program
+	for _, ph := range p.Phases {
+		all = append(all, ph.Child...)
+	}
+	return all
+}
+
+// Explain is the plan as an account of what was not asked yet.
+func (p *Plan) Explain() []program.Account { return program.Plan(p.Phases) }

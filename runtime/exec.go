@@ -1,0 +1,161 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"glassbox/confine"
+	"glassbox/program"
+	"glassbox/rootfs"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Process is a further process in a container.
+type Process struct {
+	Pid   int
+	Pidfd *os.File
+
+	process *program.Process
+	console *os.File
+	phases  []program.Phase
+	told    [][]program.Done
+}
+
+// gateTerminal is where an exec with a terminal waits until the host has fetched its master.
+const gateTerminal = "terminal"
+
+// container is the pidfd of the container's PID 1, by which an exec enters its namespaces.
+const container program.Host = "container"
+
+// Exec starts p in the container: its namespaces, cgroup, capabilities. It returns when execve has happened, or with
+// a *program.Failure. Stdin, Stdout, Stderr and Explain of o are used.
+func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
+	inherited, err := confine.Observe()
+	if err != nil {
+		return nil, err
+	}
+	joined, err := c.joined()
+	if err != nil {
+		return nil, err
+	}
+	phases, err := CompileExec(p, joined, Facts{Inherited: inherited})
+	if err != nil {
+		return nil, err
+	}
+	hosts, err := streamFiles(o, p.Terminal)
+	if err != nil {
+		return nil, err
+	}
+	hosts[container] = c.Pidfd
+	defer func() {
+		delete(hosts, container)
+		closeAll(hosts)
+	}()
+	e := &Process{phases: phases}
+	if err := e.start(c, p, o, hosts); err != nil {
+		e.abandon()
+		return nil, executed(err, e.process)
+	}
+	e.Pid, e.Pidfd = e.process.Pid, e.process.Pidfd
+	return e, nil
+}
+
+// CompileExec compiles what an exec's child does: enter the namespaces in joined (CLONE_NEW* flags), then the same end as every start.
+func CompileExec(p *specs.Process, joined uint64, f Facts) ([]program.Phase, error) {
+	if len(p.Args) == 0 || p.Args[0] == "" {
+		return nil, errors.New("process.args: empty")
+	}
+	b := &phases{}
+	enter := b.next("enter", "A process of the host's enters the container.")
+	enter.Host = []program.Request{{Call: cloneText(0, true), Why: "make a process, born in the container's cgroup"}}
+	b.Begin()
+	b.Call(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, 0, 0, 0).Why("nobody in the container may trace this process or open its descriptors while it is half outside")
+	f.Inherited.OOMScore(&b.Builder, p.OOMScoreAdj)
+	b.From("")
+	b.Call(unix.SYS_SETNS, container, int(joined)).Why("enter the container's namespaces, all at once, by its PID 1's pidfd")
+	if joined&(unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 {
+		b.Fork("only a child is in the PID namespace: make it; this process ends")
+	}
+	f.Inherited.Reset(&b.Builder)
+	if joined&unix.CLONE_NEWUSER != 0 {
+		b.Call(unix.SYS_SETRESGID, 0, 0, 0).Why("be the namespace's group 0")
+		b.Call(unix.SYS_SETRESUID, 0, 0, 0).Why("be the namespace's root")
+	}
+	b.next("start", "Rights are given up, then the process becomes the program.")
+	if p.Terminal {
+		b.From("process.terminal")
+		slave := rootfs.Terminal(&b.Builder, p.User.UID)
+		b.Gate(gateTerminal, "wait until the host has fetched the terminal's other side")
+		b.From("process.terminal")
+		rootfs.Control(&b.Builder, slave)
+	}
+	if err := finish(&b.Builder, p, f); err != nil {
+		return nil, err
+	}
+	return b.done(), nil
+}
+
+// start makes the child. A group with children of its own takes no processes (cgroups(7), no internal processes): then the exec
+// goes where PID 1 is.
+func (e *Process) start(c *Container, p *specs.Process, o Options, hosts map[program.Host]*os.File) error {
+	began := time.Now()
+	group, err := c.group.Open()
+	if err != nil {
+		return fmt.Errorf("opening the container's cgroup: %w", err)
+	}
+	if group != nil {
+		defer group.Close()
+	}
+	var all program.Program
+	for _, ph := range e.phases {
+		all = append(all, ph.Child...)
+	}
+	e.process, err = program.Start(all, program.Clone{Cgroup: group}, hosts, o.Explain)
+	if o.Explain {
+		r := e.phases[0].Host[0]
+		e.told = [][]program.Done{{{Call: r.Call, Result: answer(err), Why: r.Why, At: time.Since(began), Failed: err != nil}}}
+	}
+	if err != nil {
+		return err
+	}
+	if p.Terminal {
+		if err := e.process.Reach(gateTerminal); err != nil {
+			return err
+		}
+		if e.console, err = fetchConsole(e.process.Pidfd); err != nil {
+			return err
+		}
+		if err := e.process.Pass(); err != nil {
+			return err
+		}
+	}
+	return e.process.Finish()
+}
+
+func (e *Process) abandon() {
+	if e.process == nil {
+		return
+	}
+	e.process.Abandon()
+	unix.PidfdSendSignal(int(e.process.Pidfd.Fd()), unix.SIGKILL, nil, 0) //nolint:errcheck // it may be gone already
+	wait(e.process.Pid)                                                   //nolint:errcheck // reaped for tidiness
+	if e.console != nil {
+		e.console.Close()
+	}
+}
+
+// Console is the master side of the process's terminal, nil where it has none.
+func (e *Process) Console() *os.File { return e.console }
+
+// Account is what was asked of the kernel.
+func (e *Process) Account() []program.Account {
+	return program.Live(e.phases, e.told, e.process.Ran(), e.process.Numbers())
+}
+
+// Wait reaps the process and returns how it ended.
+func (e *Process) Wait() (syscall.WaitStatus, error) { return wait(e.Pid) }
