@@ -100,18 +100,27 @@ func confirms(d Done, t Traced) bool {
 	if strings.HasPrefix(d.Call, "clone3(") && !failed(d.Result) && !failed(t.Result) {
 		told, seen = d.Call, t.Call
 	}
-	return told == seen || strings.Contains(told, memory) && matches(told, seen)
+	return matches(told, seen)
 }
 
-// matches compares text in which "<memory>" stands for an address.
+// matches compares text in which "<memory>" stands for an address and another name in angle brackets for a descriptor.
 func matches(told, seen string) bool {
-	before, after, ok := strings.Cut(told, memory)
-	if !ok {
-		return told == seen
+	if told == seen {
+		return true
 	}
-	rest, ok := strings.CutPrefix(seen, before+"0x")
-	if !ok {
+	before, after, ok := strings.Cut(told, "<")
+	rest, same := strings.CutPrefix(seen, before)
+	if !ok || !same {
 		return false
 	}
-	return matches(after, strings.TrimLeft(rest, "0123456789abcdef"))
+	if rest, same := strings.CutPrefix(rest, "<"); same {
+		return matches(after, rest)
+	}
+	name, after, _ := strings.Cut(after, ">")
+	if name == "memory" {
+		number, same := strings.CutPrefix(rest, "0x")
+		return same && matches(after, strings.TrimLeft(number, "0123456789abcdef"))
+	}
+	number := strings.TrimLeft(rest, "0123456789")
+	return number != rest && matches(after, number)
 }

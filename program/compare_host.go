@@ -6,12 +6,13 @@ import (
 )
 
 // Asked picks, from the calls of the host that strace -y saw, those that an account must tell: every write to a
-// file of a cgroup or of a process, every directory made or removed among the cgroups, every call that mounts, and every
-// netlink message. cgroups is where the cgroup file system is mounted.
-func Asked(calls []Traced, cgroups string) []Traced {
+// file of a cgroup or of a process, every directory made or removed among the cgroups, every call that mounts, the making of
+// the container's process, and every netlink message. cgroups is where the cgroup file system is mounted. What the
+// account told beside these is picked too.
+func Asked(calls []Traced, cgroups string, told ...Done) []Traced {
 	var asked []Traced
 	for _, c := range calls {
-		if tellable(c, cgroups) {
+		if tellable(c, cgroups) || slices.ContainsFunc(told, func(d Done) bool { return hostConfirms(d, c) }) {
 			asked = append(asked, c)
 		}
 	}
@@ -32,6 +33,8 @@ func tellable(c Traced, cgroups string) bool {
 		return within(path, cgroups)
 	case "sendto", "sendmsg", "sendmmsg":
 		return strings.Contains(args, "nlmsg_len=") || strings.Contains(args, "<NETLINK:")
+	case "clone3":
+		return strings.Contains(args, "CLONE_CLEAR_SIGHAND")
 	case "bpf":
 		return strings.HasPrefix(args, "BPF_PROG_ATTACH") || strings.HasPrefix(args, "BPF_PROG_LOAD")
 	}
@@ -41,7 +44,8 @@ func tellable(c Traced, cgroups string) bool {
 func within(path, dir string) bool { return dir != "" && strings.HasPrefix(path, dir+"/") }
 
 // CompareHost holds the host's requests that an account tells against the calls that strace -y saw (Asked). Descriptors may be
-// told by number or by the path of what they refer to; the number of the process in a path of /proc is not compared.
+// told by number, by the path of what they refer to, or by a name in angle brackets; the number of the process in a
+// path of /proc is not compared.
 func CompareHost(told []Done, seen []Traced) error {
 	return align(told, seen, hostConfirms)
 }
@@ -51,57 +55,61 @@ func hostConfirms(d Done, t Traced) bool {
 		return false
 	}
 	told := anyProcess(d.Call)
-	for _, seen := range [...]string{descriptors(t.Call, true), descriptors(t.Call, false)} {
-		if seen = anyProcess(seen); told == seen || strings.Contains(told, memory) && matches(told, seen) {
+	for _, byPath := range [...]bool{true, false} {
+		if matches(told, anyProcess(unchanged(descriptors(t.Call, byPath)))) {
 			return true
 		}
 	}
 	return false
 }
 
+// unchanged leaves out what a call wrote back into its struct: "{...} => {pidfd=[7]}".
+func unchanged(call string) string {
+	before, after, ok := strings.Cut(call, "} => {")
+	if !ok {
+		return call
+	}
+	_, rest, _ := strings.Cut(after, "}")
+	return before + "}" + rest
+}
+
 // descriptors rewrites what strace -y prints as 7</sys/fs/cgroup/a/memory.max>: by its path, in quotes, or its number.
 func descriptors(call string, byPath bool) string {
 	var w strings.Builder
-	quoted := false
 	for i := 0; i < len(call); i++ {
-		switch c := call[i]; {
-		case c == '\\' && quoted && i+1 < len(call):
-			w.WriteString(call[i : i+2])
-			i++
+		if call[i] == '"' {
+			end := min(closing(call, i)+1, len(call))
+			w.WriteString(call[i:end])
+			i = end - 1
 			continue
-		case c == '"':
-			quoted = !quoted
-		case !quoted && c >= '0' && c <= '9' && (i == 0 || strings.IndexByte("(, =[", call[i-1]) >= 0):
-			number, path, n := described(call[i:])
-			if n > 0 {
-				if byPath {
-					w.WriteString(`"` + path + `"`)
-				} else {
-					w.WriteString(number)
+		}
+		if i == 0 || strings.IndexByte("(, =[", call[i-1]) >= 0 {
+			if number, path, n := described(call[i:]); n > 0 {
+				if byPath && number != "AT_FDCWD" {
+					number = `"` + path + `"`
 				}
+				w.WriteString(number)
 				i += n - 1
 				continue
 			}
 		}
 		w.WriteByte(call[i])
-		if rest, ok := strings.CutPrefix(call[i+1:], "<"); ok && !quoted && strings.HasSuffix(call[:i+1], "AT_FDCWD") {
-			i += 1 + strings.IndexByte(rest, '>') + 1 // the working directory, which -y tells too
-		}
 	}
 	return w.String()
 }
 
-// described reads a number with what it refers to in angle brackets; n is 0 if there is none.
+// described reads a descriptor with what it refers to in angle brackets; n is 0 if there is none.
 func described(s string) (number, path string, n int) {
-	digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
-	if digits == len(s) || s[digits] != '<' {
+	number, rest, ok := strings.Cut(s, "<")
+	if !ok || number != "AT_FDCWD" && (number == "" || strings.Trim(number, "0123456789") != "") {
 		return "", "", 0
 	}
-	end := strings.IndexByte(s[digits:], '>')
-	if end < 0 {
+	path, rest, ok = strings.Cut(rest, ">")
+	if !ok {
 		return "", "", 0
 	}
-	return s[:digits], s[digits+1 : digits+end], digits + end + 1
+	rest = strings.TrimPrefix(rest, "(deleted)")
+	return number, path, len(s) - len(rest)
 }
 
 // anyProcess replaces the process in paths of /proc.

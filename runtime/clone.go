@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"glassbox/linux"
 	"glassbox/program"
 
 	"golang.org/x/sys/unix"
