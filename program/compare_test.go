@@ -134,6 +134,11 @@ const recordedHost = `100 mkdirat(AT_FDCWD, "/sys/fs/cgroup/a/b", 0755) = 0
 100 write(9</run/glassbox/state.json>, "{}", 2) = 2
 100 mount_setattr(11</>, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0, userns_fd=0}, 32) = 0
 100 mkdirat(AT_FDCWD, "/run/glassbox/c", 0700) = 0
+100 clone3({flags=CLONE_PIDFD|CLONE_NEWNS|CLONE_CLEAR_SIGHAND|CLONE_INTO_CGROUP, pidfd=0xc000010000, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=9} => {pidfd=[7</proc>]}, 88) = 101
+100 clone3({flags=CLONE_VM, exit_signal=0, stack=0x7f000, stack_size=0x100}, 88) = 102
+100 fchownat(AT_FDCWD</root>, "/upper", 1000, 1000, 0) = 0
+100 fchownat(AT_FDCWD</root>, "/elsewhere", 1000, 1000, 0) = 0
+100 mount_setattr(13</a (b)>(deleted), "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_IDMAP, attr_clr=0, propagation=0, userns_fd=14<user:[4026]>}, 32) = 0
 100 sendto(12<NETLINK:[ROUTE:5]>, [{nlmsg_len=32}], 32, 0, NULL, 0) = 32
 `
 
@@ -144,12 +149,15 @@ func hostAccount() []Done {
 		{Call: `write("/sys/fs/cgroup/a/b/cpuset.cpus", "99", 2)`, Failed: true},
 		{Call: `write("/proc/77/uid_map", "0 1000 1\n", 9)`},
 		{Call: `mount_setattr(11, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0, userns_fd=0}, 32)`},
+		{Call: `clone3({flags=CLONE_PIDFD|CLONE_NEWNS|CLONE_CLEAR_SIGHAND|CLONE_INTO_CGROUP, pidfd=<memory>, exit_signal=SIGCHLD, stack=NULL, stack_size=0, cgroup=<group>}, 88)`},
+		{Call: `fchownat(AT_FDCWD, "/upper", 1000, 1000, 0)`},
+		{Call: `mount_setattr(<layer>, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_IDMAP, attr_clr=0, propagation=0, userns_fd=<user namespace>}, 32)`},
 		{Call: `sendto(12, [{nlmsg_len=32}], 32, 0, NULL, 0)`},
 	}
 }
 
 func TestCompareHost(t *testing.T) {
-	seen := Asked(trace(t, recordedHost), "/sys/fs/cgroup")
+	seen := Asked(trace(t, recordedHost), "/sys/fs/cgroup", hostAccount()...)
 	if err := CompareHost(hostAccount(), seen); err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func cloneArguments(b []byte, size uint64) string {
 		return memory
 	}
 	flags := u64(b, 0)
-	fields := []string{"flags=" + CloneFlags(flags)}
+	fields := []string{"flags=" + cloneFlags(flags)}
 	add := func(name, text string) { fields = append(fields, name+"="+text) }
 	if flags&unix.CLONE_PIDFD != 0 {
 		add("pidfd", pointer(u64(b, 8)))
@@ -71,8 +71,7 @@ func (p *printer) newThread(b []byte) string {
 	return " => {parent_tid=[" + strconv.FormatInt(p.ran.Result, 10) + "]}"
 }
 
-// CloneFlags writes the flags of clone3(2).
-func CloneFlags(v uint64) string {
+func cloneFlags(v uint64) string {
 	old, rest := v&0xffffffff, v&^0xffffffff
 	if time := uint64(unix.CLONE_NEWTIME); old&time != 0 { // strace has it among clone3's flags, which come last
 		old, rest = old&^time, rest|time
