@@ -33,7 +33,7 @@ tests() { go test -json -count=1 "$@" 2>&1 | "$log/report" -skips "$log/skips" -
 
 packages() {
 	test/packages.sh bubblewrap busybox-static ca-certificates containerd cpio debootstrap docker-registry e2fsprogs iproute2 iptables \
-		jq kmod nftables procps qemu-system-x86 runc skopeo strace tini tmux util-linux xz-utils
+		jq kmod nftables procps qemu-system-x86 runc skopeo strace tini tmux util-linux vagrant xz-utils
 	go mod download && go build -o "$log/report" ./test/report
 }
 
