@@ -3,6 +3,7 @@ package monitor
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"os"
 
 	"glassbox/program"
@@ -15,6 +16,9 @@ import (
 func (m *monitor) exec(spec *ExecSpec) (*process, []program.Account, error) {
 	if !m.started || m.over || m.main().ended {
 		return nil, nil, errNotRunning
+	}
+	if len(spec.Process.Args) == 0 {
+		return nil, nil, errors.New("exec of what? process.args is empty")
 	}
 	p := &process{m: m, id: spec.ID, pidfd: -1, console: -1}
 	if p.id == "" {

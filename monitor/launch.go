@@ -3,7 +3,9 @@ package monitor
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -59,7 +61,7 @@ func spawn(exe *os.File, dir string, socket int, argv []string) error {
 	path := "/proc/self/fd/" + strconv.Itoa(int(exe.Fd()))
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
 		Dir:   "/",
-		Env:   os.Environ(),
+		Env:   oneProcessor(os.Environ()),
 		Files: []uintptr{null.Fd(), null.Fd(), log.Fd(), uintptr(socket)},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
@@ -68,6 +70,13 @@ func spawn(exe *os.File, dir string, socket int, argv []string) error {
 	}
 	go reapMonitor(pid)
 	return nil
+}
+
+// oneProcessor tells the Go runtime before it starts that the monitor needs one processor only: each further one costs 10 KiB of
+// memory, and hosts have many. The monitor takes the variable out again.
+func oneProcessor(env []string) []string {
+	env = slices.DeleteFunc(env, func(s string) bool { return strings.HasPrefix(s, "GOMAXPROCS=") })
+	return append(env, "GOMAXPROCS=1")
 }
 
 // reapMonitor keeps a monitor that ends before us from staying a zombie. One that outlives us is init's.

@@ -41,7 +41,7 @@ func openLog(path string) (*logFile, error) {
 	return &logFile{fd: fd, size: st.Size}, nil
 }
 
-// entry adds one entry; it is in the file after flush.
+// entry adds one entry; it is in the file after flush, or earlier.
 func (l *logFile) entry(text []byte, newline bool, stream string, at []byte) {
 	b := append(l.buf, `{"log":"`...)
 	b = appendJSON(b, text)
@@ -53,6 +53,9 @@ func (l *logFile) entry(text []byte, newline bool, stream string, at []byte) {
 	b = append(b, `","time":"`...)
 	b = append(b, at...)
 	l.buf = append(b, '"', '}', '\n')
+	if len(l.buf) >= largest { // short lines grow by a factor of forty
+		l.flush()
+	}
 }
 
 // flush writes what entry added. A write that came only half through is cut off again, so that the file holds whole lines.

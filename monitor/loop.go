@@ -137,7 +137,7 @@ func (m *monitor) tidyAt() time.Time {
 // tidy gives buffers and freed memory back to the kernel: most monitors are idle, and there may be many.
 func (m *monitor) tidy(now time.Time) {
 	m.busyAt, m.tidiedAt = time.Time{}, now
-	m.scratch = nil
+	m.scratch, m.sources = nil, nil
 	if m.log != nil {
 		m.log.buf = nil
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -33,8 +34,13 @@ func TestMemory(t *testing.T) {
 	for range 2 {
 		b := shell(t, "yes | head -c 1000000; sleep 100")
 		b.start()
-		s, err := b.c.Exec(ExecSpec{})
-		_, _ = s, err
+		s, err := b.c.Exec(ExecSpec{Process: specs.Process{Args: []string{"sh", "-c", "yes | head -c 100000"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := follow(t, s).wait(); got != 0 {
+			t.Fatalf("exec: exit code %d", got)
+		}
 		boxes = append(boxes, b)
 	}
 	time.Sleep(tidyEvery + time.Second)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"glassbox/program"
@@ -81,8 +80,8 @@ func run(dir string, adopt bool, s starter) error {
 
 // settleIn makes this process fit to stay for long, whoever started it.
 func (m *monitor) settleIn() error {
-	debug.SetGCPercent(20)
 	unix.Umask(0o022)
+	os.Unsetenv("GOMAXPROCS") // see Launch
 	if err := unix.Chdir("/"); err != nil {
 		return os.NewSyscallError("chdir", err)
 	}
