@@ -39,7 +39,7 @@ packages() {
 
 style() {
 	local unformatted
-	unformatted=$(git ls-files '*.go' 2>/dev/null | xargs -r gofmt -l)
+	unformatted=$(find . -name '*.go' -not -path './test/.cache/*' -exec gofmt -l {} +)
 	if [ -n "$unformatted" ]; then
 		echo "gofmt would change: $unformatted"
 		return 1
