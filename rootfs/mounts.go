@@ -23,7 +23,7 @@ func (t *Tree) gather(b *program.Builder) (mounts, error) {
 		if !ok {
 			continue
 		}
-		if _, known := t.Kinds[source]; !known {
+		if _, known := t.Kinds[source]; !known && source != t.Cgroup {
 			return nil, fmt.Errorf("mounts[%d]: bind source %s does not exist", i, source)
 		}
 		b.From("%s.source", step(i))
@@ -42,7 +42,7 @@ func (t *Tree) gather(b *program.Builder) (mounts, error) {
 // user namespace cannot mount.
 func Sources(spec *specs.Spec, dir string) []string {
 	t := Tree{Spec: spec, Dir: dir}
-	list := []string{"/proc", "/sys", "/sys/fs/cgroup"}
+	list := []string{"/proc", "/sys"}
 	for _, m := range spec.Mounts {
 		if source, _, ok := t.bound(m); ok {
 			list = append(list, source)
@@ -70,10 +70,8 @@ func (t *Tree) bound(m specs.Mount) (source string, recursive, ok bool) {
 		return "/sys", true, true
 	case m.Type == "proc" && t.UserNS && !t.OwnPID:
 		return "/proc", true, true
-	case m.Type == "cgroup2" || m.Type == "cgroup":
-		if t.UserNS && !t.OwnCgroup {
-			return "/sys/fs/cgroup", true, true
-		}
+	case (m.Type == "cgroup2" || m.Type == "cgroup") && t.Cgroup != "":
+		return t.Cgroup, false, true // what a new mount of cgroup2 would show, without its 10 ms in the kernel
 	}
 	return "", false, false
 }
@@ -88,7 +86,8 @@ func (t *Tree) mount(b *program.Builder, i int, held mounts) error {
 	b.From("%s", step(i))
 	if tree, ok := held[step(i)]; ok {
 		source, _, _ := t.bound(m)
-		t.attach(b, m, tree, o, t.Kinds[source]&unix.S_IFMT == unix.S_IFDIR)
+		m.Source = source
+		t.attach(b, m, tree, o, source == t.Cgroup || t.Kinds[source]&unix.S_IFMT == unix.S_IFDIR)
 		return nil
 	}
 	fstype, source := m.Type, m.Source
@@ -157,8 +156,15 @@ func (t *Tree) attach(b *program.Builder, m specs.Mount, tree program.Slot, o op
 		t.file(b, m.Destination)
 	}
 	at := hold(b, m.Destination, kind, 0, "hold the mount point")
-	place(b, tree, at, "show "+m.Source+" at "+m.Destination)
+	place(b, tree, at, t.shown(m))
 	t.covered(m.Destination)
+}
+
+func (t *Tree) shown(m specs.Mount) string {
+	if m.Source == t.Cgroup {
+		return "the container's own cgroup, seen as the root of all"
+	}
+	return "show " + m.Source + " at " + m.Destination
 }
 
 // place puts a detached mount on a held mount point.
@@ -202,8 +208,6 @@ func reason(fstype, at string) string {
 		return "terminals of the container's own"
 	case "mqueue":
 		return "POSIX message queues of this IPC namespace"
-	case "cgroup2":
-		return "the container's own cgroup, seen as the root"
 	case "tmpfs":
 		if at == "/dev" {
 			return "an empty /dev: only the devices made below exist in it"

@@ -12,15 +12,15 @@ import (
 
 // Tree is all that decides what files a container sees.
 type Tree struct {
-	Spec      *specs.Spec
-	Dir       string            // the bundle: relative paths of config.json are below it
-	Layers    *Layers           // nil: root.path is a plain directory
-	Kinds     map[string]uint32 // st_mode of bind sources and devices on the host, by path, observed beforehand
-	Shift     bool              // a new user namespace: the host mounts the overlay, whose layers show shifted owners
-	UserNS    bool              // the process is in a user namespace: mknod and some mounts are not for it
-	OwnNet    bool              // the network namespace is not the host's
-	OwnPID    bool              // the PID namespace is not the host's
-	OwnCgroup bool              // the cgroup namespace is not the host's
+	Spec   *specs.Spec
+	Dir    string            // the bundle: relative paths of config.json are below it
+	Layers *Layers           // nil: root.path is a plain directory
+	Kinds  map[string]uint32 // st_mode of bind sources and devices on the host, by path, observed beforehand
+	Shift  bool              // a new user namespace: the host mounts the overlay, whose layers show shifted owners
+	UserNS bool              // the process is in a user namespace: mknod and some mounts are not for it
+	OwnNet bool              // the network namespace is not the host's
+	OwnPID bool              // the PID namespace is not the host's
+	Cgroup string            // what /sys/fs/cgroup shows: the container's group, or with the host's cgroup namespace the whole tree; empty: no cgroup2 here
 
 	made map[string]bool // directories that the program has seen to
 }

@@ -85,7 +85,7 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	b.next("files", "The container's file tree becomes the root; the host's is let go of.")
 	tree := rootfs.Tree{
 		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Shift: newUser && layers != nil,
-		UserNS: set.Own(unix.CLONE_NEWUSER), OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), OwnCgroup: set.Own(unix.CLONE_NEWCGROUP),
+		UserNS: set.Own(unix.CLONE_NEWUSER), OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), Cgroup: shownGroup(set, group, f.Cgroups),
 	}
 	if err := tree.Compile(&b.Builder); err != nil {
 		return nil, err
@@ -98,6 +98,14 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	}
 	p.Phases = b.done()
 	return p, nil
+}
+
+// shownGroup is the part of the cgroup tree that the container sees.
+func shownGroup(set namespaces.Set, g cgroups.Group, f cgroups.Facts) string {
+	if set.Own(unix.CLONE_NEWCGROUP) {
+		return g.Path
+	}
+	return f.Mount
 }
 
 // finish compiles the last steps, the same for a container's process and for an exec.
