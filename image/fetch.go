@@ -124,9 +124,13 @@ func (s *Store) unpackLocal(ctx context.Context, w want, watch watcher, u *unpac
 	}
 	defer f.Close()
 	sum := sha256.New()
-	err = u.run(ctx, io.TeeReader(f, sum))
-	if got := digestOf(sum); err == nil && got != w.blob.Digest {
-		err = fmt.Errorf("the stored blob %s is damaged: its digest is %s", w.blob.Digest, got)
+	packed := io.TeeReader(f, sum)
+	err = u.run(ctx, packed)
+	if _, rest := io.Copy(io.Discard, packed); rest != nil {
+		return rest
+	}
+	if got := digestOf(sum); got != w.blob.Digest {
+		return fmt.Errorf("the stored blob %s is damaged: its digest is %s", w.blob.Digest, got)
 	}
 	return err
 }
