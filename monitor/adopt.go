@@ -16,7 +16,7 @@ import (
 // adopt takes over a container whose monitor was killed. A container that is gone, too, is recorded as ended, and the
 // end as not observed.
 func (m *monitor) adopt() error {
-	if err := m.open(); err != nil {
+	if err := m.open(100 * time.Millisecond); err != nil { // somebody else was quicker
 		return err
 	}
 	s, err := ReadState(m.config.StateFile)
@@ -75,7 +75,6 @@ func (m *monitor) takeOver() error {
 	p := &process{m: m, pid: m.state.Pid, pidfd: int(pidfd.Fd()), console: -1}
 	m.processes = []*process{p}
 	m.started = true
-	m.group = groupOf(p.pid)
 	if err := m.reopen(p); err != nil {
 		return err
 	}

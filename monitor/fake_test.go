@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"glassbox/cgroups"
 	"glassbox/program"
 	"glassbox/runtime"
 
@@ -98,6 +99,8 @@ func (c *plainContainer) Destroy() error {
 	unix.Kill(-c.pid, unix.SIGKILL)
 	return nil
 }
+
+func (c *plainContainer) Group() cgroups.Group { return cgroups.Group{} }
 
 func (c *plainContainer) exec(p *specs.Process, o runtime.Options) (child, error) {
 	path, err := exec.LookPath(p.Args[0])

@@ -6,9 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,28 +25,4 @@ func privateDirty(t *testing.T, pid int) (kib int) {
 		}
 	}
 	return kib
-}
-
-func TestMemory(t *testing.T) {
-	var boxes []*box
-	for range 2 {
-		b := shell(t, "yes | head -c 1000000; sleep 100")
-		b.start()
-		s, err := b.c.Exec(ExecSpec{Process: specs.Process{Args: []string{"sh", "-c", "yes | head -c 100000"}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := follow(t, s).wait(); got != 0 {
-			t.Fatalf("exec: exit code %d", got)
-		}
-		boxes = append(boxes, b)
-	}
-	time.Sleep(tidyEvery + time.Second)
-	for _, b := range boxes {
-		t.Logf("%d KiB", privateDirty(t, b.state().MonitorPid))
-		o, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.state().MonitorPid))
-		t.Log(string(o))
-		o, _ = os.ReadFile(fmt.Sprintf("/proc/%d/smaps", b.state().MonitorPid))
-		os.WriteFile("/tmp/smaps", o, 0644)
-	}
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 
+	"glassbox/cgroups"
 	"glassbox/program"
+	"glassbox/runtime"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -84,14 +86,19 @@ type ExecSpec struct {
 	Explain bool // keep times and return the account
 }
 
-// Error is an error that crossed the connection. A failing step keeps its place: errors.As finds the
-// *program.Failure, errors.Is the errno.
+// Error is an error that crossed the connection. It keeps its place: errors.As finds the *program.Failure of a step, the
+// *runtime.HostFailure of a request (without its functions) or the *cgroups.LimitError; errors.Is finds the errno.
 type Error struct {
 	Text    string
-	Failure *program.Failure  `json:",omitempty"`
-	Errno   unix.Errno        `json:",omitempty"`
-	Account []program.Account `json:",omitempty"` // what had been asked of the kernel, for Config.Explain
+	Failure *program.Failure    `json:",omitempty"`
+	Host    *hostFailure        `json:",omitempty"`
+	Limit   *cgroups.LimitError `json:",omitempty"`
+	Errno   unix.Errno          `json:",omitempty"`
+	Account []program.Account   `json:",omitempty"` // what had been asked of the kernel, for Config.Explain
 }
+
+// hostFailure is what can be sent of a runtime.HostFailure.
+type hostFailure struct{ Call, From, Why string }
 
 func (e *Error) Error() string { return e.Text }
 
@@ -100,6 +107,13 @@ func (e *Error) Unwrap() []error {
 	var inner []error
 	if e.Failure != nil {
 		inner = append(inner, e.Failure)
+	}
+	if e.Host != nil {
+		r := program.Request{Call: e.Host.Call, From: e.Host.From, Why: e.Host.Why}
+		inner = append(inner, &runtime.HostFailure{Request: r, Err: e.Errno})
+	}
+	if e.Limit != nil {
+		inner = append(inner, e.Limit)
 	}
 	if e.Errno != 0 {
 		inner = append(inner, e.Errno)
@@ -110,7 +124,11 @@ func (e *Error) Unwrap() []error {
 func wireError(err error) *Error {
 	e := &Error{Text: err.Error()}
 	errors.As(err, &e.Failure)
+	errors.As(err, &e.Limit)
 	errors.As(err, &e.Errno)
+	if host := (*runtime.HostFailure)(nil); errors.As(err, &host) {
+		e.Host = &hostFailure{host.Request.Call, host.Request.From, host.Request.Why}
+	}
 	return e
 }
 

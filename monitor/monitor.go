@@ -37,7 +37,6 @@ type monitor struct {
 	before  []byte // the state file as it was found
 	lock    *store.Lock
 	log     *logFile
-	group   string // the container's cgroup directory
 	started bool
 	over    bool
 	done    bool
@@ -106,8 +105,8 @@ func (m *monitor) settleIn() error {
 }
 
 // open takes the lock and reads what the engine wrote.
-func (m *monitor) open() error {
-	if err := m.takeLock(); err != nil {
+func (m *monitor) open(patience time.Duration) error {
+	if err := m.takeLock(patience); err != nil {
 		return err
 	}
 	if err := m.read("monitor.json", &m.config); err != nil {
@@ -132,15 +131,14 @@ func (m *monitor) open() error {
 	return err
 }
 
-// takeLock waits a little: the monitor before us may be at its last breath.
-func (m *monitor) takeLock() error {
+func (m *monitor) takeLock(patience time.Duration) error {
 	path := m.path("lock")
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	unix.Close(fd)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	m.lock, err = store.Exclusive(ctx, path)
 	return err
@@ -170,7 +168,7 @@ func (m *monitor) layers() (*rootfs.Layers, error) {
 
 // create brings the container to its gate `created`.
 func (m *monitor) create() error {
-	if err := m.open(); err != nil {
+	if err := m.open(3 * time.Second); err != nil { // the monitor of the last start may be at its last breath
 		return err
 	}
 	m.before, _ = os.ReadFile(m.config.StateFile)
@@ -196,7 +194,6 @@ func (m *monitor) create() error {
 		return errors.Join(err, m.destroy())
 	}
 	m.processes = []*process{p}
-	m.group = groupOf(p.pid)
 	return m.record(p)
 }
 

@@ -1,9 +1,6 @@
 package monitor
 
 import (
-	"bytes"
-	"os"
-	"strconv"
 	"time"
 	"unsafe"
 
@@ -39,7 +36,8 @@ func (m *monitor) reap(p *process) {
 // mainEnded: what else the container held goes before its end is told, so that it can be started again at once.
 func (m *monitor) mainEnded() {
 	m.state.FinishedAt = time.Now().UTC()
-	m.state.OOMKilled = oomKilled(m.group)
+	kills, _ := m.c.Group().OOMKills() // the group is new with each start: any count is of this one
+	m.state.OOMKilled = kills > 0
 	m.state.Pid, m.state.PidStart = 0, 0
 	if err := m.c.Destroy(); err != nil {
 		complain(err)
@@ -88,50 +86,4 @@ func deadChild() int {
 			return 0 // ECHILD
 		}
 	}
-}
-
-// groupOf returns the directory of a process's cgroup, as its memory.events will be needed when the process is gone; empty:
-// not in cgroup v2, or in the same group as the monitor.
-func groupOf(pid int) string {
-	theirs, ours := groupPath(strconv.Itoa(pid)), groupPath("self")
-	if theirs == "" || theirs == ours {
-		return ""
-	}
-	for _, mount := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
-		if _, err := os.Stat(mount + theirs + "/cgroup.procs"); err == nil {
-			return mount + theirs
-		}
-	}
-	return ""
-}
-
-// groupPath reads the line "0::/path" of cgroups(7)'s /proc/PID/cgroup.
-func groupPath(pid string) string {
-	b, err := os.ReadFile("/proc/" + pid + "/cgroup")
-	if err != nil {
-		return ""
-	}
-	for line := range bytes.Lines(b) {
-		if rest, ok := bytes.CutPrefix(line, []byte("0::")); ok {
-			return string(bytes.TrimSpace(rest))
-		}
-	}
-	return ""
-}
-
-// oomKilled reads memory.events: the group is new with each start, so any count is of this one.
-func oomKilled(group string) bool {
-	if group == "" {
-		return false
-	}
-	b, err := os.ReadFile(group + "/memory.events")
-	if err != nil {
-		return false
-	}
-	for line := range bytes.Lines(b) {
-		if n, ok := bytes.CutPrefix(line, []byte("oom_kill ")); ok {
-			return string(bytes.TrimSpace(n)) != "0"
-		}
-	}
-	return false
 }

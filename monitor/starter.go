@@ -4,6 +4,7 @@ import (
 	"os"
 	"syscall"
 
+	"glassbox/cgroups"
 	"glassbox/program"
 	"glassbox/runtime"
 
@@ -20,6 +21,7 @@ type container interface {
 	child
 	Start() error
 	Destroy() error
+	Group() cgroups.Group
 	exec(*specs.Process, runtime.Options) (child, error)
 }
 
