@@ -127,7 +127,11 @@ func makeParent(dir string) program.Request {
 		From: "linux.cgroupsPath",
 		Why:  "the group above the container's; it may be there already, and stays for the next container",
 		Do: func() error {
-			if err := unix.Mkdir(dir, 0o755); err != nil && err != unix.EEXIST {
+			err := unix.Mkdir(dir, 0o755)
+			if err == unix.EEXIST {
+				return program.Tolerated{Errno: unix.EEXIST}
+			}
+			if err != nil {
 				return fmt.Errorf("making group %s: %w", dir, err)
 			}
 			return nil

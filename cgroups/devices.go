@@ -80,11 +80,12 @@ func deviceRequests(dir string, r *specs.LinuxResources) ([]program.Request, err
 	var fd int
 	const from = "linux.resources.devices"
 	return []program.Request{{
-		Call: code.loadCall(),
-		From: from,
-		Why:  "the kernel checks this little program, which decides for each mknod and open of a device: " + code.String(),
-		Do:   func() (err error) { fd, err = code.load(); return err },
-		Undo: func() error { return closeOnce(&fd) },
+		Call:  code.loadCall(),
+		From:  from,
+		Why:   "the kernel checks this little program, which decides for each mknod and open of a device: " + code.String(),
+		Gives: "<program>",
+		Do:    func() (err error) { fd, err = code.load(); return err },
+		Undo:  func() error { return closeOnce(&fd) },
 	}, {
 		Call: fmt.Sprintf("bpf(BPF_PROG_ATTACH, {target_fd=%s, attach_bpf_fd=\"anon_inode:bpf-prog\", attach_type=BPF_CGROUP_DEVICE, attach_flags=BPF_F_ALLOW_MULTI}, %d)",
 			strconv.Quote(dir), unsafe.Sizeof(progAttach{})),

@@ -55,7 +55,7 @@ func tryCreate(t *testing.T, r *specs.LinuxResources) (Group, error) {
 
 func carryOut(requests []program.Request) error {
 	for _, r := range requests {
-		if err := r.Do(); err != nil {
+		if err := r.Do(); r.Done(err, 0).Failed {
 			return fmt.Errorf("%s: %w", r.Call, err)
 		}
 	}

@@ -86,10 +86,11 @@ func traced(t *testing.T) {
 	mark := func(text string) { os.WriteFile("/dev/null", []byte(text), 0) }
 	mark("requests begin")
 	for _, r := range requests {
-		if err := r.Do(); err != nil {
-			t.Fatalf("%s: %v", r.Call, err)
+		d := r.Done(r.Do(), 0)
+		if d.Failed {
+			t.Fatalf("%s: %s", r.Call, d.Result)
 		}
-		told = append(told, program.Done{Call: r.Call, Result: "0"})
+		told = append(told, d)
 	}
 	mark("requests end")
 	if err := g.Remove(); err != nil {

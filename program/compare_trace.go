@@ -51,6 +51,8 @@ const unfinished = " <unfinished ...>"
 func (t *tracer) line(text string, n int) error {
 	pid, rest := leader(text)
 	switch {
+	case strings.HasPrefix(rest, "+++ superseded by execve in pid "):
+		return t.supersede(pid, rest)
 	case rest == "" || strings.HasPrefix(rest, "--- ") || strings.HasPrefix(rest, "+++ ") || strings.HasPrefix(rest, "strace: "):
 		return nil
 	case strings.HasPrefix(rest, "<... "):
@@ -65,6 +67,20 @@ func (t *tracer) line(text string, n int) error {
 		return fmt.Errorf("neither a call nor a signal: %q", rest)
 	}
 	t.calls = append(t.calls, Traced{Pid: pid, Call: call, Result: result, Line: n})
+	return nil
+}
+
+// supersede follows an execve by a thread that is not its process's first: it goes on under the first one's number.
+func (t *tracer) supersede(pid int, text string) error {
+	thread, err := strconv.Atoi(strings.Trim(text, "+ abcdefghijklmnopqrstuvwxyz"))
+	if err != nil {
+		return fmt.Errorf("no thread in %q", text)
+	}
+	if i, ok := t.open[thread]; ok {
+		delete(t.open, thread)
+		t.open[pid] = i
+		t.calls[i].Pid = pid
+	}
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package program
 
 import (
-	"fmt"
 	"strconv"
 	"time"
 
@@ -87,11 +86,7 @@ func (s Step) Answer(r int64) string {
 	case form.Form == linux.Never:
 		return "?"
 	case r < 0 && r >= -4095:
-		e := linux.Meaning(int(-r))
-		if e.Name == "" {
-			return fmt.Sprintf("-1 (errno %d)", -r)
-		}
-		return fmt.Sprintf("-1 %s (%s)", e.Name, e.Message)
+		return refusal(-r)
 	}
 	return answer(form, uint64(r))
 }

@@ -52,6 +52,7 @@ func (s *Shifter) Requests(uid, gid uint32) []program.Request {
 			s.tree, err = unix.OpenTree(unix.AT_FDCWD, layer, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 			return err
 		}))
+		out[len(out)-1].Gives = "<layer>"
 		ask(`mount_setattr(<layer>, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_IDMAP, attr_clr=0, propagation=0 /* MS_??? */, userns_fd=<user namespace>}, 32)`,
 			"show its files' owners as the user namespace counts them", s.there(func() error {
 				return unix.MountSetattr(s.tree, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(s.userns)})

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,6 +54,9 @@ func (c *Container) carry(requests []program.Request) error {
 	for _, r := range requests {
 		err := r.Do()
 		c.note(r, err)
+		if tolerated := (program.Tolerated{}); errors.As(err, &tolerated) {
+			continue
+		}
 		if err != nil {
 			return &HostFailure{Request: r, Err: err}
 		}

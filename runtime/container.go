@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -122,6 +123,9 @@ func (c *Container) bear(o Options, r program.Request) error {
 	}
 	defer closeAll(hosts)
 	c.process, err = program.Start(c.plan.whole(), program.Clone{Flags: c.plan.set.Clone(), Cgroup: group}, hosts, c.explain)
+	if err == nil {
+		r.Gives = strconv.Itoa(c.process.Pid)
+	}
 	c.note(r, err)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -118,7 +119,10 @@ func (e *Process) start(c *Container, p *specs.Process, o Options, hosts map[pro
 	e.process, err = program.Start(all, program.Clone{Cgroup: group}, hosts, o.Explain)
 	if o.Explain {
 		r := e.phases[0].Host[0]
-		e.told = [][]program.Done{{{Call: r.Call, Result: answer(err), Why: r.Why, At: time.Since(began), Failed: err != nil}}}
+		if err == nil {
+			r.Gives = strconv.Itoa(e.process.Pid)
+		}
+		e.told = [][]program.Done{{r.Done(err, time.Since(began))}}
 	}
 	if err != nil {
 		return err

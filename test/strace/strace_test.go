@@ -1,0 +1,412 @@
+// Package strace proves that an account is honest: starts are run under strace, and what they tell of themselves must be what the kernel
+// was asked, whole lines, both ways, the child's steps and the host's requests.
+package strace
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"glassbox/program"
+	"glassbox/runtime"
+	"glassbox/test/need"
+
+	"github.com/creack/pty"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("GLASSBOX_EXEC_IN"); dir != "" {
+		if err := startAndExec(dir, os.Getenv("GLASSBOX_TOLD")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// start is one way to start a container.
+type start struct {
+	name     string
+	change   func(t *testing.T, b *bundle)
+	terminal bool
+	exit     int
+}
+
+var starts = []start{
+	{name: "plain directory", change: func(*testing.T, *bundle) {}},
+	{name: "overlay", change: func(t *testing.T, b *bundle) { b.overlay(t) }},
+	{name: "read-only overlay without a writable layer", change: func(t *testing.T, b *bundle) {
+		b.overlay(t)
+		b.layers.Upper, b.layers.Work = "", ""
+		b.spec.Root.Readonly = true
+	}},
+	{name: "user namespace", change: func(t *testing.T, b *bundle) {
+		b.mapped()
+		b.owned(t)
+	}},
+	{name: "user namespace over an overlay", change: func(t *testing.T, b *bundle) {
+		b.overlay(t)
+		b.mapped()
+	}},
+	{name: "terminal", terminal: true, change: func(_ *testing.T, b *bundle) {
+		b.spec.Process.Terminal = true
+		b.spec.Process.ConsoleSize = &specs.Box{Height: 30, Width: 100}
+	}},
+	{name: "resource limits of the process", change: func(_ *testing.T, b *bundle) {
+		b.spec.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 512, Hard: 1024}, {Type: "RLIMIT_CORE", Soft: 0, Hard: 0}}
+		score := 500
+		b.spec.Process.OOMScoreAdj = &score
+	}},
+	{name: "a user", exit: 7, change: func(_ *testing.T, b *bundle) {
+		b.spec.Process.User = specs.User{UID: 1000, GID: 1000, AdditionalGids: []uint32{20, 30}}
+		b.spec.Process.Cwd = "/tmp"
+		b.spec.Process.NoNewPrivileges = true
+		b.spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: capabilities[:3]}
+		b.spec.Process.Args = []string{"sh", "-c", "test $(id -u) = 1000 && exit 7"}
+	}},
+	{name: "ambient capabilities", change: func(_ *testing.T, b *bundle) {
+		some := []string{"CAP_NET_RAW", "CAP_CHOWN"}
+		b.spec.Process.User = specs.User{UID: 1000, GID: 1000}
+		b.spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: some, Effective: some, Permitted: some, Inheritable: some, Ambient: some}
+	}},
+	{name: "the host's namespaces", change: func(_ *testing.T, b *bundle) {
+		b.spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}}
+		b.spec.Hostname = ""
+		b.spec.Mounts = b.spec.Mounts[:3]
+	}},
+	{name: "bind mounts and devices", change: func(t *testing.T, b *bundle) {
+		if err := os.Mkdir(b.path("data"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/data", Type: "bind", Source: b.path("data"), Options: []string{"rbind", "ro", "rprivate"}})
+		mode := os.FileMode(0o600)
+		b.spec.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, FileMode: &mode}}
+		b.spec.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
+	}},
+	{name: "a time namespace", change: func(_ *testing.T, b *bundle) {
+		b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
+		b.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"monotonic": {Secs: 1000}}
+	}},
+	{name: "a program that is not there", exit: 1, change: func(_ *testing.T, b *bundle) { b.spec.Process.Args = []string{"nonexistent"} }},
+	{name: "a working directory that is a file", exit: 1, change: func(_ *testing.T, b *bundle) { b.spec.Process.Cwd = "/etc/passwd" }},
+}
+
+func TestStartsAreWhatStraceSees(t *testing.T) {
+	need.Root(t)
+	need.SecondKernel(t)
+	h := harness{strace: need.Program(t, "strace"), bin: need.Programs(t)}
+	for _, s := range starts {
+		t.Run(s.name, func(t *testing.T) { h.check(t, s) })
+	}
+}
+
+// Limits of the cgroup need controllers.
+func TestLimitsAreWhatStraceSees(t *testing.T) {
+	need.Root(t)
+	need.CgroupV2(t, "memory", "pids", "cpu")
+	h := harness{strace: need.Program(t, "strace"), bin: need.Programs(t)}
+	h.check(t, start{name: "limits", change: func(_ *testing.T, b *bundle) {
+		memory, pids, weight := int64(64<<20), int64(50), uint64(512)
+		b.spec.Linux.Resources = &specs.LinuxResources{
+			Memory: &specs.LinuxMemory{Limit: &memory}, Pids: &specs.LinuxPids{Limit: pids}, CPU: &specs.LinuxCPU{Shares: &weight},
+			Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}},
+		}
+	}})
+}
+
+type harness struct{ strace, bin string }
+
+// check starts the container twice: with descriptors as numbers, for the child, and with what they refer to, for the host.
+func (h harness) check(t *testing.T, s start) {
+	b := newBundle(t)
+	s.change(t, b)
+	b.write(t)
+	before := remains(t)
+	told, calls := h.run(t, s, b)
+	if len(told.child) < 20 {
+		t.Fatalf("only %d steps are told", len(told.child))
+	}
+	child := program.Child(calls, born(t, calls))
+	if err := program.Compare(told.child, child); err != nil {
+		t.Error(err)
+	} else {
+		sabotage(t, told.child, func(d []program.Done) error { return program.Compare(d, child) })
+	}
+	told, calls = h.run(t, s, b, "-y")
+	asked := program.Asked(host(t, calls), cgroups(t), told.host...)
+	if err := program.CompareHost(told.host, asked); err != nil {
+		t.Errorf("the host's half: %v", err)
+	} else {
+		sabotage(t, told.host, func(d []program.Done) error { return program.CompareHost(d, asked) })
+	}
+	if after := remains(t); after != before {
+		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+// told is an account without its phases.
+type told struct{ host, child []program.Done }
+
+// run starts the bundle under strace and returns what it tells and what strace saw.
+func (h harness) run(t *testing.T, s start, b *bundle, flags ...string) (told, []program.Traced) {
+	t.Helper()
+	account, trace := b.path("account.json"), b.path("trace")
+	args := append(flags, "-f", "-v", "-s", "65536", "-o", trace, h.bin+"/glassrun", "run", "--explain", account, "--bundle", b.dir, "strace-test")
+	c := exec.Command(h.strace, args...)
+	out, err := output(c, s.terminal)
+	var exit *exec.ExitError
+	code := 0
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	if code != s.exit {
+		t.Fatalf("exit code %d, not %d: %s", code, s.exit, out)
+	}
+	return accountOf(t, account), traceOf(t, trace)
+}
+
+// output runs the command with a terminal of its own or with pipes. A container that hangs is ended after half a minute.
+func output(c *exec.Cmd, terminal bool) (string, error) {
+	if !terminal {
+		stop := time.AfterFunc(30*time.Second, func() { c.Process.Kill() })
+		defer stop.Stop()
+		out, err := c.CombinedOutput()
+		return string(out), err
+	}
+	master, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 80})
+	if err != nil {
+		return "", err
+	}
+	defer master.Close()
+	stop := time.AfterFunc(30*time.Second, func() { c.Process.Kill() })
+	defer stop.Stop()
+	out, _ := io.ReadAll(master) // EIO is a terminal's end of file
+	return string(out), c.Wait()
+}
+
+func accountOf(t *testing.T, file string) told {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var phases []program.Account
+	if err := json.Unmarshal(text, &phases); err != nil {
+		t.Fatal(err)
+	}
+	var all told
+	for _, p := range phases {
+		all.host = append(all.host, p.Host...)
+		all.child = append(all.child, p.Child...)
+	}
+	return all
+}
+
+func traceOf(t *testing.T, file string) []program.Traced {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	calls, err := program.Trace(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return calls
+}
+
+// births are the indexes of the calls that made a container's process.
+func births(calls []program.Traced) []int {
+	var found []int
+	for i, c := range calls {
+		if strings.HasPrefix(c.Call, "clone3(") && strings.Contains(c.Call, "CLONE_CLEAR_SIGHAND") && !strings.HasPrefix(c.Result, "-1") {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+// born is the process that the only such call, or the last, made.
+func born(t *testing.T, calls []program.Traced) int {
+	t.Helper()
+	all := births(calls)
+	if len(all) == 0 {
+		t.Fatal("strace saw no process made for the container")
+	}
+	number, _, _ := strings.Cut(calls[all[len(all)-1]].Result, "<")
+	var pid int
+	if _, err := fmt.Sscan(number, &pid); err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// host is what glassrun itself asked from its (second, sealed) beginning until the container's process became the program, or ended.
+func host(t *testing.T, calls []program.Traced) []program.Traced {
+	t.Helper()
+	all := births(calls)
+	birth := calls[all[len(all)-1]]
+	begin := 0
+	for i, c := range calls {
+		if strings.HasPrefix(c.Call, "execve") && c.Line < birth.Line {
+			begin = i + 1
+		}
+	}
+	child := program.Child(calls, born(t, calls))
+	end := child[len(child)-1].Line
+	var own []program.Traced
+	for _, c := range calls[begin:] {
+		if c.Line < end && !slices.ContainsFunc(child, func(o program.Traced) bool { return o.Pid == c.Pid }) {
+			own = append(own, c)
+		}
+	}
+	return own
+}
+
+// sabotage drops, swaps and alters each entry of an account in turn: none of these may be believed.
+func sabotage(t *testing.T, account []program.Done, compare func([]program.Done) error) {
+	t.Helper()
+	for i := range account {
+		for name, change := range map[string]func([]program.Done) []program.Done{
+			"dropped": func(d []program.Done) []program.Done { return slices.Delete(d, i, i+1) },
+			"altered": func(d []program.Done) []program.Done {
+				d[i].Call = strings.Replace(d[i].Call, "(", "(7", 1)
+				return d
+			},
+			"swapped": func(d []program.Done) []program.Done {
+				j := (i + 1) % len(d)
+				d[i], d[j] = d[j], d[i]
+				return d
+			},
+		} {
+			d := change(slices.Clone(account))
+			same := slices.EqualFunc(d, account, func(a, b program.Done) bool { return a.Call == b.Call && a.Result == b.Result })
+			if !same && compare(d) == nil {
+				t.Errorf("entry %d %s, and believed: %s", i+1, name, account[i].Call)
+			}
+		}
+	}
+}
+
+// remains is what a start could leave on the machine: mounts and cgroups.
+func remains(t *testing.T) string {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := string(mounts)
+	if dir := cgroups(t); dir != "" {
+		left, _ := filepath.Glob(dir + "/glassbox/strace-test*")
+		found += strings.Join(left, "\n")
+	}
+	return found
+}
+
+// cgroups is where cgroup v2 is mounted; empty: nowhere.
+func cgroups(t *testing.T) string {
+	t.Helper()
+	info, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(info)) {
+		left, right, _ := strings.Cut(line, " - ")
+		if strings.HasPrefix(right, "cgroup2 ") {
+			return strings.Fields(left)[4]
+		}
+	}
+	return ""
+}
+
+// TestExecIsWhatStraceSees starts a further process in a container.
+func TestExecIsWhatStraceSees(t *testing.T) {
+	need.Root(t)
+	need.SecondKernel(t)
+	strace := need.Program(t, "strace")
+	for _, mapped := range []bool{false, true} {
+		t.Run(fmt.Sprintf("user namespace %v", mapped), func(t *testing.T) {
+			b := newBundle(t)
+			b.spec.Process.Args = []string{"sleep", "100"}
+			if mapped {
+				b.mapped()
+				b.owned(t)
+			}
+			b.write(t)
+			account, trace := b.path("account.json"), b.path("trace")
+			c := exec.Command(strace, "-f", "-v", "-s", "65536", "-o", trace, os.Args[0])
+			c.Env = append(os.Environ(), "GLASSBOX_EXEC_IN="+b.dir, "GLASSBOX_TOLD="+account)
+			if out, err := output(c, false); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			told, calls := accountOf(t, account), traceOf(t, trace)
+			if n := len(births(calls)); n != 2 {
+				t.Fatalf("%d processes were made, not the container's and the exec's", n)
+			}
+			child := program.Child(calls, born(t, calls))
+			if err := program.Compare(told.child, child); err != nil {
+				t.Fatal(err)
+			}
+			sabotage(t, told.child, func(d []program.Done) error { return program.Compare(d, child) })
+		})
+	}
+}
+
+// startAndExec starts the bundle's container, executes a process in it, ends the container and leaves the exec's account in file.
+func startAndExec(dir, file string) error {
+	var spec specs.Spec
+	text, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &spec)
+	}
+	if err != nil {
+		return err
+	}
+	spec.Linux.CgroupsPath = "/glassbox/strace-test-exec"
+	o := runtime.Options{Dir: dir, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Explain: true}
+	c, err := runtime.Create(&spec, o)
+	if err != nil {
+		return err
+	}
+	defer c.Destroy() //nolint:errcheck // the error that counts is the one before
+	if err := c.Start(); err != nil {
+		return err
+	}
+	p := *spec.Process
+	p.Args, p.User = []string{"sh", "-c", "exit 7"}, specs.User{UID: 5, GID: 6}
+	e, err := c.Exec(&p, o)
+	if err != nil {
+		return err
+	}
+	if status, err := e.Wait(); err != nil || status.ExitStatus() != 7 {
+		return fmt.Errorf("the exec ended with %v, %v", status, err)
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	if err := program.WriteJSON(f, e.Account()); err != nil {
+		return err
+	}
+	if err := unix.PidfdSendSignal(int(c.Pidfd.Fd()), unix.SIGKILL, nil, 0); err != nil {
+		return err
+	}
+	if _, err := c.Wait(); err != nil {
+		return err
+	}
+	return errors.Join(c.Destroy(), f.Close())
+}
