@@ -236,7 +236,9 @@ func (u *unpacking) run(ctx context.Context, packed io.Reader) error {
 	}()
 	u.size, err = unpack(ctx, r, u.root)
 	if err == nil {
-		err = drain(r)
+		if err = drain(r); err != nil {
+			err = &unreadable{err}
+		}
 	}
 	if err != nil {
 		r.close()
