@@ -57,11 +57,13 @@ type backend struct {
 	info       func() (system.Info, error)
 }
 
-func openEngine() (*backend, error) {
+// openEngine opens the real one; warn is told of damage that it repaired.
+func openEngine(warn func(message string)) (*backend, error) {
 	e, err := engine.Open()
 	if err != nil {
 		return nil, err
 	}
+	e.Containers.Warn = warn
 	return &backend{containers: e.Containers, images: engineImages{e}, info: e.System.Info}, nil
 }
 

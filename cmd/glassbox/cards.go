@@ -66,6 +66,17 @@ var cards = []card{
 		fix:   "give the whole path, or another command",
 	},
 	{
+		text: "stat /", more: "no such file or directory",
+		why:   "the image has no such file",
+		check: "glassbox run --rm --entrypoint ls IMAGE -l DIRECTORY",
+	},
+	{
+		text:  "dial tcp: lookup",
+		why:   "the registry's name could not be resolved: no network, or no DNS server that answers",
+		check: "getent hosts registry-1.docker.io",
+		fix:   "the images hello-world and tiny are built in and need no network; /etc/glassbox/config.json can name mirrors",
+	},
+	{
 		call: unix.SYS_EXECVE, errno: unix.ENOENT,
 		why:   "execve(2) says so too when the file is there and its interpreter is not: the #! line's program (perhaps with a CR at its end), or the ELF file's loader",
 		check: "head -1 FILE | od -c; readelf -l FILE | grep interpreter",

@@ -19,7 +19,7 @@ type earlyEnd struct {
 func (e earlyEnd) print(w io.Writer) {
 	name := strings.TrimPrefix(e.name, "/")
 	base := e.program[strings.LastIndexByte(e.program, '/')+1:]
-	fmt.Fprintf(w, "glassbox: %s exited (%d) after %v\n", name, e.code, e.after)
+	fmt.Fprintf(w, "glassbox: %s exited (%d) after %d ms\n", name, e.code, e.after.Milliseconds())
 	switch {
 	case e.code == 0 && !e.stdin && strings.HasSuffix(base, "sh"):
 		fmt.Fprintf(w, "  why:   a container lives as long as its PID 1: %s read end-of-file on stdin and was done\n", base)

@@ -73,7 +73,7 @@ func (c *call) exec(ctx context.Context, f *execFlags, name string, command []st
 		return execFailure(err)
 	}
 	if f.explain {
-		if err := writeAccount(c.stderr, account, f.format); err != nil {
+		if err := c.writeAccount(c.stderr, account, f.format); err != nil {
 			return err
 		}
 	}

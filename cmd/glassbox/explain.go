@@ -3,6 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
+
+	"glassbox/program"
 )
 
 func explainVerb() verb {
@@ -35,7 +39,7 @@ func (c *call) explainContainer(ctx context.Context, f *runFlags, args []string)
 	if err != nil {
 		return runFailure(err)
 	}
-	return writeAccount(c.stdout, plan, f.format)
+	return c.writeAccount(c.stdout, plan, f.format)
 }
 
 func checkExplain(explain bool, format string) error {
@@ -46,4 +50,16 @@ func checkExplain(explain bool, format string) error {
 		return fmt.Errorf("--format needs --explain")
 	}
 	return fmt.Errorf("invalid format %q: text or json", format)
+}
+
+// writeAccount prints what was, or would be, asked of the kernel: for people, in colour on a terminal, or as JSON.
+func (c *call) writeAccount(w io.Writer, a []program.Account, format string) error {
+	if format == "json" {
+		return program.WriteJSON(w, a)
+	}
+	style := program.Style{Colour: isTerminal(w) && os.Getenv("NO_COLOR") == ""}
+	if size, ok := windowSize(w); ok {
+		style.Width = int(size.Cols)
+	}
+	return program.Write(w, a, style)
 }

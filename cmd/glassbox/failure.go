@@ -108,18 +108,28 @@ func runFailure(err error) error {
 	var f *failure
 	errors.As(engineFailure(err), &f)
 	return &failure{
-		cause: err, line: text, code: code,
+		cause: err, line: ownWords(text), code: code,
 		docker: fmt.Sprintf("docker: %s\n\nRun 'docker run --help' for more information", f.docker),
 	}
 }
 
+// ownWords leaves out the shim and the runc that Docker's errors tell of: here there is neither.
+func ownWords(text string) string {
+	if i := strings.Index(text, startedHow); i >= 0 && strings.Contains(text[:i], "OCI runtime") {
+		text = text[i:]
+	}
+	return strings.TrimSuffix(text, ": unknown")
+}
+
+const startedHow = "unable to start container process: "
+
 // execFailure is a command that could not be started in a container: dockerd does not call that its own error.
 func execFailure(err error) error {
 	f := runFailure(err).(*failure)
-	if !strings.Contains(f.line, "OCI runtime exec failed") {
+	if !strings.Contains(err.Error(), "OCI runtime exec failed") {
 		return engineFailure(err)
 	}
-	return &failure{cause: err, line: f.line, docker: f.line, code: f.code}
+	return &failure{cause: err, line: f.line, docker: err.Error(), code: f.code}
 }
 
 // isNotFound says whether err means that no such container or image exists.

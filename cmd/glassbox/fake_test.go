@@ -38,7 +38,7 @@ func openFake() (*backend, error) {
 }
 
 func (f *fake) info() (system.Info, error) {
-	return system.Info{ServerVersion: release, KernelVersion: "6.1.0", OSType: "linux", NCPU: 2, CgroupVersion: "2", Driver: "overlay2"}, nil
+	return system.Info{ServerVersion: engine.Version, KernelVersion: "6.1.0", OSType: "linux", NCPU: 2, CgroupVersion: "2", Driver: "overlay2"}, nil
 }
 
 func noSuch(id string) error {

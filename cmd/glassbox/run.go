@@ -155,7 +155,7 @@ func (c *call) account(id string, f *runFlags) error {
 	if err != nil {
 		return engineFailure(err)
 	}
-	return writeAccount(c.stderr, a, f.format)
+	return c.writeAccount(c.stderr, a, f.format)
 }
 
 // noteEarlyEnd tells a person at the terminal what `run -d` hides: a container that was over at once.

@@ -30,7 +30,11 @@ type session struct {
 }
 
 func newSession(name string, stdin io.Reader, stdout, stderr io.Writer) *session {
-	return &session{name: name, stdin: stdin, stdout: stdout, stderr: stderr, open: openEngine, verbs: map[*cli.Command]verb{}}
+	s := &session{name: name, stdin: stdin, stdout: stdout, stderr: stderr, verbs: map[*cli.Command]verb{}}
+	s.open = func() (*backend, error) {
+		return openEngine(func(message string) { fmt.Fprintf(stderr, "%s: %s\n", name, oneLine(message)) })
+	}
+	return s
 }
 
 // run parses the options before the command, then hands over to the command tree.

@@ -10,15 +10,14 @@ import (
 	"text/template"
 	"time"
 
+	"glassbox/engine"
+
 	"github.com/docker/cli/cli/command/formatter/tabwriter"
 	"github.com/docker/cli/templates"
 	"github.com/docker/docker/api"
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/system"
 )
-
-// release is this program's version.
-const release = "0.1.0"
 
 const versionTemplate = `{{with .Client -}}
 Client: {{.Platform.Name}}
@@ -116,16 +115,16 @@ func printTemplate(w io.Writer, t *template.Template, v any) error {
 func newVersions(info system.Info) versions {
 	commit, built := build()
 	c := clientVersion{
-		Version: release, APIVersion: api.DefaultVersion, DefaultAPIVersion: api.DefaultVersion, GitCommit: commit,
+		Version: engine.Version, APIVersion: api.DefaultVersion, DefaultAPIVersion: api.DefaultVersion, GitCommit: commit,
 		GoVersion: runtime.Version(), Os: runtime.GOOS, Arch: runtime.GOARCH, BuildTime: built, Context: "default",
 	}
 	c.Platform.Name = "glassbox"
 	s := &types.Version{
-		Version: release, APIVersion: c.APIVersion, MinAPIVersion: "1.24", GitCommit: commit, GoVersion: c.GoVersion,
+		Version: engine.Version, APIVersion: c.APIVersion, MinAPIVersion: "1.24", GitCommit: commit, GoVersion: c.GoVersion,
 		Os: c.Os, Arch: c.Arch, KernelVersion: info.KernelVersion, BuildTime: built,
 	}
 	s.Platform.Name = "glassbox (no daemon: the engine is this program)"
-	s.Components = []types.ComponentVersion{{Name: "Engine", Version: release, Details: map[string]string{
+	s.Components = []types.ComponentVersion{{Name: "Engine", Version: engine.Version, Details: map[string]string{
 		"ApiVersion": s.APIVersion, "MinAPIVersion": s.MinAPIVersion, "GitCommit": commit, "GoVersion": s.GoVersion,
 		"Os": s.Os, "Arch": s.Arch, "BuildTime": built, "Experimental": strconv.FormatBool(false), "KernelVersion": s.KernelVersion,
 	}}}
@@ -154,5 +153,5 @@ func build() (commit, when string) {
 // versionLine is --version, as Docker words it.
 func (s *session) versionLine() string {
 	commit, _ := build()
-	return fmt.Sprintf("%s version %s, build %s", map[bool]string{true: "Docker", false: "glassbox"}[s.isDocker()], release, commit)
+	return fmt.Sprintf("%s version %s, build %s", map[bool]string{true: "Docker", false: "glassbox"}[s.isDocker()], engine.Version, commit)
 }
