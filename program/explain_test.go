@@ -139,6 +139,7 @@ func TestLongLinesAreBrokenAtArguments(t *testing.T) {
 	for i := range env {
 		env[i] = "NAME_" + strings.Repeat("x", i%7) + "=a, b"
 	}
+	b.Call(unix.SYS_MOUNT, "a|b", "/c", nil, 0x3ffffff, "x|y, z")
 	b.Call(unix.SYS_EXECVE, "/bin/sh", []string{"sh"}, env).Why("become %s", strings.Repeat("the container's first process ", 8))
 	accounts := Plan([]Phase{{Name: "start", Child: b.Program()}})
 	for _, full := range []bool{false, true} {
@@ -150,6 +151,10 @@ func TestLongLinesAreBrokenAtArguments(t *testing.T) {
 			if len(line) > 101 {
 				t.Errorf("%d columns: %s", len(line), line)
 			}
+		}
+		whole := strings.Join(strings.Fields(out.String()), "")
+		if want := strings.ReplaceAll(accounts[0].Child[0].Call, " ", ""); !strings.Contains(whole, want) {
+			t.Errorf("the broken lines are not %s:\n%s", want, out.String())
 		}
 		if strings.Contains(out.String(), ", ... 44 more])") == full || strings.Count(out.String(), "NAME_") != map[bool]int{true: 50, false: 6}[full] {
 			t.Errorf("full %v:\n%s", full, out.String())

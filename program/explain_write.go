@@ -92,7 +92,7 @@ func (w *writer) done(number string, d Done) {
 		call += " = " + d.Result
 	}
 	prefix := fmt.Sprintf("%5s %10s  ", number, at)
-	for _, l := range wrap(arguments(call), ", ", w.Width-margin) {
+	for _, l := range breakSets(wrap(arguments(call), ", ", w.Width-margin), w.Width-margin) {
 		if d.Failed {
 			l = w.paint(red, l)
 		}
@@ -136,6 +136,41 @@ func wrap(pieces []string, between string, width int) []string {
 		return lines
 	}
 	return append(lines, current)
+}
+
+// breakSets breaks lines that are still too long, at the bars between flags.
+func breakSets(lines []string, width int) []string {
+	var broken []string
+	for _, l := range lines {
+		for len(broken) > 0 && len(l) > width-4 || len(l) > width {
+			room := width
+			if len(broken) > 0 {
+				room -= 4
+			}
+			at := lastBar(l, room)
+			if at < 0 {
+				break
+			}
+			broken = append(broken, l[:at+1])
+			l = l[at+1:]
+		}
+		broken = append(broken, l)
+	}
+	return broken
+}
+
+// lastBar is the last bar outside strings among the first width bytes, -1 if there is none.
+func lastBar(l string, width int) int {
+	last := -1
+	for i := 0; i < len(l) && i < width; i++ {
+		switch l[i] {
+		case '"':
+			i = closing(l, i)
+		case '|':
+			last = i
+		}
+	}
+	return last
 }
 
 // arguments parts a call at the commas outside strings.

@@ -111,6 +111,48 @@ func TestStartsAreWhatStraceSees(t *testing.T) {
 	}
 }
 
+// A step that the kernel refuses is reported as step, call, errno and config field; strace must have seen just that as the child's last
+// step, and nothing is left behind.
+func TestRefusedStepIsWhatStraceSees(t *testing.T) {
+	need.Root(t)
+	need.SecondKernel(t)
+	h := harness{strace: need.Program(t, "strace"), bin: need.Programs(t)}
+	for name, c := range map[string]struct {
+		change  func(*bundle)
+		field   string
+		message string
+	}{
+		"unknown file system": {func(b *bundle) {
+			b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/mnt", Type: "nosuchfs", Source: "none"})
+		}, "mounts[7]", "no such device"},
+		"missing program":   {func(b *bundle) { b.spec.Process.Args = []string{"/bin/nonexistent"} }, "process.args", "no such file or directory"},
+		"missing directory": {func(b *bundle) { b.spec.Process.Cwd = "/etc/passwd" }, "process.cwd", "not a directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBundle(t)
+			c.change(b)
+			b.write(t)
+			before := remains(t)
+			trace := b.path("trace")
+			out, err := output(exec.Command(h.strace, "-f", "-v", "-s", "65536", "-o", trace, h.bin+"/glassrun", "run", "--bundle", b.dir, "strace-test"), false)
+			if err == nil {
+				t.Fatalf("the container ran: %s", out)
+			}
+			calls := traceOf(t, trace)
+			child := program.Child(calls, born(t, calls))
+			last := child[len(child)-2] // the very last is exit_group
+			for _, want := range []string{fmt.Sprintf("step %d, ", len(child)-1), "(asked for by " + c.field + ")", last.Call, c.message} {
+				if !strings.Contains(out, want) {
+					t.Errorf("%s\nlacks %q; strace saw %s", out, want, last)
+				}
+			}
+			if after := remains(t); after != before {
+				t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
+			}
+		})
+	}
+}
+
 // Limits of the cgroup need controllers.
 func TestLimitsAreWhatStraceSees(t *testing.T) {
 	need.Root(t)
@@ -134,22 +176,9 @@ func (h harness) check(t *testing.T, s start) {
 	b.write(t)
 	before := remains(t)
 	told, calls := h.run(t, s, b)
-	if len(told.child) < 20 {
-		t.Fatalf("only %d steps are told", len(told.child))
-	}
-	child := program.Child(calls, born(t, calls))
-	if err := program.Compare(told.child, child); err != nil {
-		t.Error(err)
-	} else {
-		sabotage(t, told.child, func(d []program.Done) error { return program.Compare(d, child) })
-	}
+	believe(t, told, calls)
 	told, calls = h.run(t, s, b, "-y")
-	asked := program.Asked(host(t, calls), cgroups(t), told.host...)
-	if err := program.CompareHost(told.host, asked); err != nil {
-		t.Errorf("the host's half: %v", err)
-	} else {
-		sabotage(t, told.host, func(d []program.Done) error { return program.CompareHost(d, asked) })
-	}
+	believeHost(t, told, calls)
 	if after := remains(t); after != before {
 		t.Errorf("left behind:\n%s\nbefore:\n%s", after, before)
 	}
@@ -338,32 +367,69 @@ func TestExecIsWhatStraceSees(t *testing.T) {
 	need.Root(t)
 	need.SecondKernel(t)
 	strace := need.Program(t, "strace")
-	for _, mapped := range []bool{false, true} {
-		t.Run(fmt.Sprintf("user namespace %v", mapped), func(t *testing.T) {
+	for name, change := range map[string]func(*bundle){
+		"plain": func(*bundle) {},
+		"user namespace": func(b *bundle) {
+			b.mapped()
+			b.owned(t)
+		},
+		"terminal": func(b *bundle) { b.spec.Annotations = map[string]string{execTerminal: "yes"} },
+	} {
+		t.Run(name, func(t *testing.T) {
 			b := newBundle(t)
 			b.spec.Process.Args = []string{"sleep", "100"}
-			if mapped {
-				b.mapped()
-				b.owned(t)
-			}
+			change(b)
 			b.write(t)
-			account, trace := b.path("account.json"), b.path("trace")
-			c := exec.Command(strace, "-f", "-v", "-s", "65536", "-o", trace, os.Args[0])
-			c.Env = append(os.Environ(), "GLASSBOX_EXEC_IN="+b.dir, "GLASSBOX_TOLD="+account)
-			if out, err := output(c, false); err != nil {
-				t.Fatalf("%v: %s", err, out)
+			run := func(flags ...string) (told, []program.Traced) {
+				account, trace := b.path("account.json"), b.path("trace")
+				c := exec.Command(strace, append(flags, "-f", "-v", "-s", "65536", "-o", trace, os.Args[0])...)
+				c.Env = append(os.Environ(), "GLASSBOX_EXEC_IN="+b.dir, "GLASSBOX_TOLD="+account)
+				if out, err := output(c, false); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+				calls := traceOf(t, trace)
+				if n := len(births(calls)); n != 2 {
+					t.Fatalf("%d processes were made, not the container's and the exec's", n)
+				}
+				return accountOf(t, account), calls
 			}
-			told, calls := accountOf(t, account), traceOf(t, trace)
-			if n := len(births(calls)); n != 2 {
-				t.Fatalf("%d processes were made, not the container's and the exec's", n)
-			}
-			child := program.Child(calls, born(t, calls))
-			if err := program.Compare(told.child, child); err != nil {
-				t.Fatal(err)
-			}
-			sabotage(t, told.child, func(d []program.Done) error { return program.Compare(d, child) })
+			told, calls := run()
+			believe(t, told, calls)
+			told, calls = run("-y")
+			believeHost(t, told, calls)
 		})
 	}
+}
+
+// execTerminal asks startAndExec for a process with a terminal.
+const execTerminal = "exec-terminal"
+
+// believe holds the child's steps against the trace, and sees that false accounts are not believed.
+func believe(t *testing.T, told told, calls []program.Traced) {
+	t.Helper()
+	if len(told.child) < 20 {
+		t.Fatalf("only %d steps are told", len(told.child))
+	}
+	child := program.Child(calls, born(t, calls))
+	if err := program.Compare(told.child, child); err != nil {
+		t.Errorf("the child's half: %v", err)
+		return
+	}
+	sabotage(t, told.child, func(d []program.Done) error { return program.Compare(d, child) })
+}
+
+// believeHost does the same for the host's requests, which the trace shows with what descriptors refer to.
+func believeHost(t *testing.T, told told, calls []program.Traced) {
+	t.Helper()
+	if len(told.host) == 0 {
+		t.Fatal("no request of the host is told")
+	}
+	asked := program.Asked(host(t, calls), cgroups(t), told.host...)
+	if err := program.CompareHost(told.host, asked); err != nil {
+		t.Errorf("the host's half: %v", err)
+		return
+	}
+	sabotage(t, told.host, func(d []program.Done) error { return program.CompareHost(d, asked) })
 }
 
 // startAndExec starts the bundle's container, executes a process in it, ends the container and leaves the exec's account in file.
@@ -388,9 +454,13 @@ func startAndExec(dir, file string) error {
 	}
 	p := *spec.Process
 	p.Args, p.User = []string{"sh", "-c", "exit 7"}, specs.User{UID: 5, GID: 6}
+	p.Terminal = spec.Annotations[execTerminal] != ""
 	e, err := c.Exec(&p, o)
 	if err != nil {
 		return err
+	}
+	if master := e.Console(); master != nil {
+		defer master.Close()
 	}
 	if status, err := e.Wait(); err != nil || status.ExitStatus() != 7 {
 		return fmt.Errorf("the exec ended with %v, %v", status, err)
