@@ -1,7 +1,7 @@
 // Package need lets a test say what it needs of the machine. What is missing is found by trying, and named in the skip; in the
 // VM ring (GLASSBOX_RING=vm), which exists to have it all, a missing thing is a failure.
 //
-// `go run ./test/vm test` runs the tests that call CgroupV2 or SecondKernel.
+// `go run ./test/vm test` runs the tests that call CgroupV2 or SecondKernel, and in a second boot those that call Systemd.
 package need
 
 import (
@@ -79,6 +79,14 @@ func Programs(t testing.TB) string {
 		t.Fatalf("building the programs: %v\n%s", err, out)
 	}
 	return dir
+}
+
+// Systemd needs a host whose cgroup v2 is managed by systemd. The VM ring has a boot of its own for it.
+func Systemd(t testing.TB) {
+	t.Helper()
+	if _, err := os.Stat("/run/systemd/system"); err != nil || cgroup2() != "/sys/fs/cgroup" {
+		missing(t, "needs systemd with cgroup v2 (runs in the VM: go run ./test/vm test)")
+	}
 }
 
 // SecondKernel marks a test that shall be run on the VM's kernel too.

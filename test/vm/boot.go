@@ -23,7 +23,6 @@ type machine struct {
 	Timeout      time.Duration
 	Share        string
 	Console      bool
-	Systemd      bool
 	Plan         plan
 	run          string // the directory shared with the machine
 }
@@ -37,6 +36,7 @@ type plan struct {
 	Time     int64 // seconds: the machine has no clock of its own
 	CPUs     int
 	Verbose  bool
+	Systemd  bool // PID 1 is systemd
 }
 
 // command is one program to run. With a Test name its output is shown as `go test` shows it.

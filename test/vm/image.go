@@ -34,7 +34,7 @@ var moreModules = regexp.MustCompile(`^(veth|bridge|br_netfilter|stp|llc|dummy|m
 
 var packages = map[string]string{
 	"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "cpio": "cpio", "xz": "xz-utils", "mke2fs": "e2fsprogs",
-	"modprobe": "kmod", "depmod": "kmod",
+	"modprobe": "kmod", "depmod": "kmod", "/lib/systemd/systemd": "systemd",
 }
 
 // prepare makes the image, or finds it made.

@@ -18,7 +18,30 @@ import (
 
 // runInit is PID 1 of the machine. It comes back only to say what went wrong.
 func runInit() error {
-	err := initMachine()
+	return end(func(p plan) error {
+		if err := complete(p); err != nil {
+			return err
+		}
+		if p.Systemd {
+			return becomeSystemd()
+		}
+		return carryOut(p)
+	})
+}
+
+// runPlan carries out the plan below systemd.
+func runPlan() error { return end(carryOut) }
+
+// end ends the machine after do.
+func end(do func(plan) error) error {
+	var p plan
+	text, err := os.ReadFile("/mnt/vm/plan.json")
+	if err == nil {
+		err = json.Unmarshal(text, &p)
+	}
+	if err == nil {
+		err = do(p)
+	}
 	if err != nil {
 		fmt.Println("vm init:", err)
 	}
@@ -27,18 +50,24 @@ func runInit() error {
 	return err
 }
 
-func initMachine() error {
-	var p plan
-	text, err := os.ReadFile("/mnt/vm/plan.json")
-	if err != nil {
+// becomeSystemd lets the host's systemd be PID 1. Its one unit is the plan: the host's own services stay where they are.
+func becomeSystemd() error {
+	const unit = `[Unit]
+DefaultDependencies=no
+[Service]
+ExecStart=/mnt/vm/vm plan
+StandardOutput=tty
+TTYPath=/dev/ttyS0
+PassEnvironment=PATH HOME
+`
+	if err := os.WriteFile("/etc/systemd/system/vm-plan.service", []byte(unit), 0o644); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(text, &p); err != nil {
-		return err
-	}
-	if err := complete(p); err != nil {
-		return err
-	}
+	args := []string{"systemd", "--unit=vm-plan.service", "--log-target=console", "--log-level=warning"}
+	return syscall.Exec("/lib/systemd/systemd", args, os.Environ())
+}
+
+func carryOut(p plan) error {
 	out, err := openRelay("out")
 	if err != nil {
 		return err
@@ -56,7 +85,7 @@ func initMachine() error {
 	}
 	out.close()
 	errs.close()
-	text, err = json.Marshal(s)
+	text, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,8 @@ func run(args []string) (int, error) {
 	switch args[0] {
 	case "init":
 		return 1, runInit()
+	case "plan":
+		return 1, runPlan()
 	case "prepare":
 		if _, err := prepare(); err != nil {
 			return 1, err
@@ -63,6 +65,7 @@ func machineFlags(set *flag.FlagSet, m *machine) {
 	set.IntVar(&m.Memory, "mem", m.Memory, "how much memory, in MiB")
 	set.DurationVar(&m.Timeout, "timeout", m.Timeout, "after this the machine is ended")
 	set.StringVar(&m.Share, "share", "", "a directory of the host that the machine may write to, at the same place")
+	set.BoolVar(&m.Plan.Systemd, "systemd", m.Plan.Systemd, "let systemd be PID 1")
 	set.BoolVar(&m.Console, "console", false, "show the kernel's console")
 }
 
@@ -79,6 +82,6 @@ func runCommand(args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	m.Plan = plan{Commands: []command{{Dir: dir, Args: set.Args(), Env: env}}}
+	m.Plan.Commands = []command{{Dir: dir, Args: set.Args(), Env: env}}
 	return m.boot()
 }

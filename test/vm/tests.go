@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// runTests builds the packages' tests here, and runs those in the machine that say they need it.
+// runTests builds the packages' tests here, and runs those in the machine that say they need it: in one boot, and those that
+// need systemd in a second one.
 func runTests(args []string) (int, error) {
 	m := machine{CPUs: 2, Memory: 3072, Timeout: 9 * time.Minute}
 	set := flag.NewFlagSet("vm test", flag.ContinueOnError)
@@ -32,31 +33,51 @@ func runTests(args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	if err := m.open(); err != nil {
-		return 1, err
-	}
-	defer m.close()
-	var env []string
-	for i, p := range packages {
-		names, err := p.needing(*all)
+	worst := 0
+	for _, systemd := range []bool{false, true} {
+		boot := m
+		boot.Plan.Systemd = systemd
+		if err := boot.open(); err != nil {
+			return 1, err
+		}
+		defer boot.close()
+		if err := boot.collect(packages, *all, *only); err != nil {
+			return 1, err
+		}
+		if len(boot.Plan.Commands) == 0 {
+			continue
+		}
+		status, err := boot.boot()
 		if err != nil {
 			return 1, err
 		}
-		if names, err = matching(names, *only); err != nil {
-			return 2, err
+		worst = max(worst, status)
+	}
+	return worst, nil
+}
+
+// collect builds the packages that have tests for this boot, and plans them.
+func (m *machine) collect(packages []testPackage, all bool, only string) error {
+	var env []string
+	for i, p := range packages {
+		names, err := p.needing(m.Plan.Systemd, all)
+		if err != nil {
+			return err
+		}
+		if names, err = matching(names, only); err != nil {
+			return err
 		}
 		if len(names) == 0 {
-			fmt.Printf("?   \t%s\t[no test needs the machine]\n", p.path)
 			continue
 		}
 		if env == nil && p.runsPrograms() {
 			if env, err = buildPrograms(filepath.Join(m.run, "bin")); err != nil {
-				return 1, err
+				return err
 			}
 		}
 		name := fmt.Sprintf("%d.test", i)
 		if err := p.build(filepath.Join(m.run, name)); err != nil {
-			return 1, err
+			return err
 		}
 		args := []string{"/mnt/vm/" + name, "-test.run=^(" + strings.Join(names, "|") + ")$", "-test.timeout=" + m.Timeout.String()}
 		if m.Plan.Verbose {
@@ -64,10 +85,7 @@ func runTests(args []string) (int, error) {
 		}
 		m.Plan.Commands = append(m.Plan.Commands, command{Dir: p.dir, Args: args, Test: p.path, Env: env})
 	}
-	if len(m.Plan.Commands) == 0 {
-		return 0, nil
-	}
-	return m.boot()
+	return nil
 }
 
 // runsPrograms: need.Programs is called somewhere in the package's tests.
@@ -128,13 +146,23 @@ func (p testPackage) build(to string) error {
 	return goTool(p.dir, "test", "-c", "-vet=off", "-o", to, ".")
 }
 
-// needing lists the tests that call need.CgroupV2 or need.SecondKernel, themselves or through functions of their test files.
-func (p testPackage) needing(all bool) ([]string, error) {
+// wants is what a function asks of the machine through package need.
+type wants struct{ machine, systemd bool }
+
+func (w *wants) add(v wants) bool {
+	before := *w
+	w.machine, w.systemd = w.machine || v.machine, w.systemd || v.systemd
+	return *w != before
+}
+
+// needing lists the tests that call need.CgroupV2 or need.SecondKernel, or for a boot with systemd need.Systemd, themselves or
+// through functions of their test files.
+func (p testPackage) needing(systemd, all bool) ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(p.dir, "*_test.go"))
 	if err != nil {
 		return nil, err
 	}
-	calls, needs := map[string][]string{}, map[string]bool{}
+	calls, needs := map[string][]string{}, map[string]*wants{}
 	for _, file := range files {
 		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
 		if err != nil {
@@ -149,14 +177,16 @@ func (p testPackage) needing(all bool) ([]string, error) {
 	for changed := true; changed; {
 		changed = false
 		for f, to := range calls {
-			if !needs[f] && slices.ContainsFunc(to, func(g string) bool { return needs[g] }) {
-				needs[f], changed = true, true
+			for _, g := range to {
+				if w := needs[g]; w != nil && needs[f].add(*w) {
+					changed = true
+				}
 			}
 		}
 	}
 	var tests []string
-	for f := range calls {
-		if isTest(f) && (all || needs[f]) {
+	for f, w := range needs {
+		if isTest(f) && w.systemd == systemd && (w.systemd || w.machine || all) {
 			tests = append(tests, f)
 		}
 	}
@@ -164,20 +194,22 @@ func (p testPackage) needing(all bool) ([]string, error) {
 	return tests, nil
 }
 
-// called lists the functions that a body mentions, and whether it declares a need for the machine.
-func called(body *ast.BlockStmt) (names []string, needs bool) {
+// called lists the names that a body mentions, and what it needs itself.
+func called(body *ast.BlockStmt) (names []string, w *wants) {
+	w = &wants{}
 	ast.Inspect(body, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.Ident:
 			names = append(names, n.Name)
 		case *ast.SelectorExpr:
-			if x, ok := n.X.(*ast.Ident); ok && x.Name == "need" && (n.Sel.Name == "CgroupV2" || n.Sel.Name == "SecondKernel") {
-				needs = true
+			if x, ok := n.X.(*ast.Ident); ok && x.Name == "need" {
+				w.machine = w.machine || n.Sel.Name == "CgroupV2" || n.Sel.Name == "SecondKernel"
+				w.systemd = w.systemd || n.Sel.Name == "Systemd"
 			}
 		}
 		return true
 	})
-	return names, needs
+	return names, w
 }
 
 func isTest(name string) bool {
