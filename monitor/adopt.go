@@ -8,8 +8,6 @@ import (
 	"time"
 	"unsafe"
 
-	"glassbox/runtime"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -64,16 +62,14 @@ func (m *monitor) killUnstarted() error {
 }
 
 func (m *monitor) takeOver() error {
-	layers, err := m.layers()
+	p := &process{m: m, pid: m.state.Pid, console: -1}
+	m.processes = []*process{p}
+	c, err := m.runtime()
 	if err != nil {
 		return err
 	}
-	if m.c, err = m.starter.adopt(m.spec, m.state.Pid, runtime.Options{Dir: m.dir, Layers: layers}); err != nil {
-		return err
-	}
-	_, pidfd := m.c.pids()
-	p := &process{m: m, pid: m.state.Pid, pidfd: int(pidfd.Fd()), console: -1}
-	m.processes = []*process{p}
+	_, pidfd := c.pids()
+	p.pidfd, m.group = int(pidfd.Fd()), c.Group()
 	m.started = true
 	if err := m.reopen(p); err != nil {
 		return err

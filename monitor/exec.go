@@ -30,7 +30,7 @@ func (m *monitor) exec(spec *ExecSpec) (*process, []program.Account, error) {
 		p.close()
 		return nil, nil, err
 	}
-	c, err := m.c.exec(&spec.Process, o)
+	c, err := m.fork(spec, o)
 	closeAll(o.Stdin, o.Stdout, o.Stderr)
 	if err != nil {
 		p.close()
@@ -43,10 +43,22 @@ func (m *monitor) exec(spec *ExecSpec) (*process, []program.Account, error) {
 	return p, accountOf(c), nil
 }
 
+func (m *monitor) fork(spec *ExecSpec, o runtime.Options) (child, error) {
+	m.grown = true
+	c, err := m.runtime()
+	if err != nil {
+		return nil, err
+	}
+	return c.exec(&spec.Process, o)
+}
+
 // pipes makes an exec's standard streams, unless it has a terminal. They are owned by its user, for /dev/stdout.
 func (m *monitor) pipes(p *process, spec *ExecSpec, o *runtime.Options) (err error) {
 	if spec.Process.Terminal {
 		return nil
+	}
+	if _, err := m.runtime(); err != nil { // which reads config.json
+		return err
 	}
 	owner := *m.spec
 	owner.Process = &spec.Process

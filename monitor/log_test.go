@@ -98,7 +98,7 @@ func BenchmarkLog(b *testing.B) {
 		b.Fatal(err)
 	}
 	s := &lines{log: l, stream: "stdout"}
-	chunk := bytes.Repeat([]byte("The quick brown fox jumps over the lazy dog, 0123456789 times or so.\n"), 949)[:largest]
+	chunk := bytes.Repeat([]byte("The quick brown fox jumps over the lazy dog, 0123456789 times or so.\n"), 1000)[:largest]
 	b.SetBytes(largest)
 	for b.Loop() {
 		s.write(chunk, time.Now())

@@ -137,6 +137,10 @@ func (m *monitor) tidyAt() time.Time {
 // tidy gives buffers and freed memory back to the kernel: most monitors are idle, and there may be many.
 func (m *monitor) tidy(now time.Time) {
 	m.busyAt, m.tidiedAt = time.Time{}, now
+	if m.mayRenew() {
+		complain(m.renew())
+		m.grown = false // not again and again
+	}
 	m.scratch, m.sources = nil, nil
 	if m.log != nil {
 		m.log.buf = nil
@@ -159,16 +163,14 @@ type children struct {
 	fd int
 }
 
-// watchChildren also catches the signals that would end us; they are sent to everything at a shutdown or logout, and it is
-// for the container, not for us, to end then. They are caught, not ignored: an ignored signal would be inherited.
 func watchChildren(m *monitor) (*children, error) {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	dead, ending := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	dead := make(chan os.Signal, 1)
 	signal.Notify(dead, unix.SIGCHLD)
-	signal.Notify(ending, unix.SIGHUP, unix.SIGINT, unix.SIGTERM)
+	catchEnding()
 	go func() {
 		one := []byte{1, 0, 0, 0, 0, 0, 0, 0}
 		for range dead {
@@ -184,4 +186,10 @@ func (c *children) ready(int16) {
 	var count [8]byte
 	unix.Read(c.fd, count[:])
 	c.m.reapAll()
+}
+
+// catchEnding: these signals are sent to everything at a shutdown or logout, and it is for the container, not for its monitor,
+// to end then. They are caught, not ignored: an ignored signal would be inherited.
+func catchEnding() {
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGTERM)
 }

@@ -1,13 +1,15 @@
 package monitor
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
+	"glassbox/cgroups"
 	"glassbox/program"
 	"glassbox/rootfs"
 	"glassbox/runtime"
@@ -32,10 +34,12 @@ type monitor struct {
 	config  Config
 	spec    *specs.Spec
 	starter starter
-	c       container
+	c       container     // nil after a renewal, until it is needed
+	group   cgroups.Group // of the container
 	state   State
 	before  []byte // the state file as it was found
-	lock    *store.Lock
+	lock    int    // descriptor, -1: not held
+	grown   bool   // work was done that leaves traces in memory: renew
 	log     *logFile
 	started bool
 	over    bool
@@ -55,17 +59,27 @@ type monitor struct {
 	tidiedAt time.Time
 }
 
-// Run is `glassrun monitor DIR`, and with adopt `glassrun monitor --adopt DIR`, which takes over a container whose monitor
-// was killed. Descriptor 3 is a socket to the first client.
-func Run(dir string, adopt bool) error { return run(dir, adopt, realStarter{}) }
+// Run is `glassrun monitor DIR`. With --adopt it takes over a container whose monitor was killed, with --resume FD it
+// is the same monitor renewed. Descriptor 3 is a socket to the first client, but for --resume.
+func Run(args []string) error { return run(args, realStarter{}) }
 
-func run(dir string, adopt bool, s starter) error {
-	m := &monitor{dir: dir, starter: s}
+func run(args []string, s starter) error {
+	var how string
+	if len(args) > 0 && strings.HasPrefix(args[0], "--") {
+		how, args = args[0], args[1:]
+	}
+	if how == "--resume" && len(args) == 2 {
+		return continued(args[0], args[1], s)
+	}
+	if len(args) != 1 || how != "" && how != "--adopt" {
+		return errors.New("monitor: want [--adopt] and the container's state directory")
+	}
+	m := &monitor{dir: args[0], starter: s, lock: -1}
 	if err := m.settleIn(); err != nil {
 		return err
 	}
 	begin := m.create
-	if adopt {
+	if how == "--adopt" {
 		begin = m.adopt
 	}
 	if err := begin(); err != nil {
@@ -73,7 +87,20 @@ func run(dir string, adopt bool, s starter) error {
 		m.withdraw()
 		return err
 	}
+	m.grown = true
 	m.first.reply(reply{Pid: m.main().pid})
+	return m.loop()
+}
+
+func continued(fd, dir string, s starter) error {
+	n, err := strconv.Atoi(fd)
+	if err != nil {
+		return fmt.Errorf("monitor: --resume: %w", err)
+	}
+	m := &monitor{dir: dir, starter: s, lock: -1}
+	if err := m.resume(n); err != nil {
+		return err
+	}
 	return m.loop()
 }
 
@@ -112,12 +139,8 @@ func (m *monitor) open(patience time.Duration) error {
 	if err := m.read("monitor.json", &m.config); err != nil {
 		return err
 	}
-	m.spec = &specs.Spec{}
-	if err := m.read("config.json", m.spec); err != nil {
+	if err := m.readSpec(); err != nil {
 		return err
-	}
-	if m.spec.Process == nil {
-		return fmt.Errorf("%s/config.json: process is missing", m.dir)
 	}
 	if m.config.LogFile != "" {
 		l, err := openLog(m.config.LogFile)
@@ -131,17 +154,38 @@ func (m *monitor) open(patience time.Duration) error {
 	return err
 }
 
+// readSpec reads config.json.
+func (m *monitor) readSpec() error {
+	m.spec = &specs.Spec{}
+	if err := m.read("config.json", m.spec); err != nil {
+		return err
+	}
+	if m.spec.Process == nil {
+		return fmt.Errorf("%s: process is missing", m.path("config.json"))
+	}
+	return nil
+}
+
+// takeLock waits a little: a blocked flock(2) could not be given up.
 func (m *monitor) takeLock(patience time.Duration) error {
 	path := m.path("lock")
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	unix.Close(fd)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	m.lock, err = store.Exclusive(ctx, path)
-	return err
+	deadline := time.Now().Add(patience)
+	for {
+		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			m.lock = fd
+			return nil
+		}
+		if err != unix.EINTR && (err != unix.EWOULDBLOCK || time.Now().After(deadline)) {
+			unix.Close(fd)
+			return &os.PathError{Op: "lock", Path: path, Err: err}
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (m *monitor) path(name string) string { return m.dir + "/" + name }
@@ -194,6 +238,7 @@ func (m *monitor) create() error {
 		return errors.Join(err, m.destroy())
 	}
 	m.processes = []*process{p}
+	m.group = m.c.Group()
 	return m.record(p)
 }
 
@@ -324,7 +369,7 @@ func (m *monitor) leave() {
 }
 
 func (m *monitor) withdraw() {
-	if m.lock == nil {
+	if m.lock < 0 {
 		return
 	}
 	if m.listener != nil {
@@ -334,8 +379,8 @@ func (m *monitor) withdraw() {
 	for _, name := range fifos {
 		unix.Unlink(m.path(name))
 	}
-	m.lock.Release()
-	m.lock = nil
+	unix.Close(m.lock)
+	m.lock = -1
 }
 
 // mayLeave ends the loop when everything is over and told.

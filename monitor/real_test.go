@@ -241,6 +241,7 @@ func TestRealMemory(t *testing.T) {
 	}
 	until(t, "idle monitors that have tidied up", func() bool {
 		time.Sleep(100 * time.Millisecond)
+		t.Log(privateDirty(t, boxes[0].state().MonitorPid), privateDirty(t, boxes[1].state().MonitorPid))
 		return privateDirty(t, boxes[0].state().MonitorPid) <= 1536 && privateDirty(t, boxes[1].state().MonitorPid) <= 1536
 	})
 	for _, b := range boxes {

@@ -1,6 +1,8 @@
 package monitor
 
 import (
+	"errors"
+	"os"
 	"time"
 	"unsafe"
 
@@ -36,12 +38,26 @@ func (m *monitor) reap(p *process) {
 // mainEnded: what else the container held goes before its end is told, so that it can be started again at once.
 func (m *monitor) mainEnded() {
 	m.state.FinishedAt = time.Now().UTC()
-	kills, _ := m.c.Group().OOMKills() // the group is new with each start: any count is of this one
-	m.state.OOMKilled = kills > 0
 	m.state.Pid, m.state.PidStart = 0, 0
-	if err := m.c.Destroy(); err != nil {
+	kills, _ := m.group.OOMKills() // the group is new with each start: any count is of this one
+	m.state.OOMKilled = kills > 0
+	if err := m.demolish(); err != nil {
 		complain(err)
 	}
+}
+
+// demolish is the runtime's Destroy, or, after a renewal, what that means for a container whose process is reaped.
+func (m *monitor) demolish() error {
+	if m.c != nil {
+		return m.c.Destroy()
+	}
+	if m.group.Path == "" {
+		return nil
+	}
+	if err := m.group.Kill(); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return m.group.Remove()
 }
 
 // reapAll looks at every dead child before it takes one (WNOWAIT): those that the runtime started are its to wait for, the others

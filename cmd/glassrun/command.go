@@ -21,7 +21,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"run", "run [--bundle DIR] [--explain FILE] ID", "Run the container of an OCI bundle to its end", true, runBundle},
-		{"monitor", "monitor [--adopt] DIR", "Stay with the container whose state directory is DIR (started by glassbox)", true, runMonitor},
+		{"monitor", "monitor [--adopt] DIR", "Stay with the container whose state directory is DIR (started by glassbox)", true, monitor.Run},
 	}
 }
 
