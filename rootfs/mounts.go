@@ -3,6 +3,7 @@ package rootfs
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
 	"path"
 	"strings"
 
@@ -12,12 +13,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mounts are the detached bind mounts taken from the host, by what they are for.
-type mounts map[string]program.Slot
+// mounts are the detached bind mounts taken from the host, by what they are for: slots, or with a user namespace descriptors of the host.
+type mounts map[string]any
 
-// gather compiles the taking of what the host gives, while its paths can still be named.
-func (t *Tree) gather(b *program.Builder) (mounts, error) {
-	held := mounts{}
+// Take is something of the host's that a container shows.
+type Take struct {
+	For       string // mounts[3], or the path of a device
+	From      string
+	Source    string
+	Recursive bool
+	Why       string
+}
+
+// Host is the descriptor of a take that the host makes.
+func (t Take) Host() program.Host { return program.Host(t.For) }
+
+// flags for open_tree(2).
+func (t Take) flags() int {
+	f := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
+	if t.Recursive {
+		f |= unix.AT_RECURSIVE
+	}
+	return f
+}
+
+// Takes lists them.
+func (t *Tree) Takes() ([]Take, error) {
+	var list []Take
 	for i, m := range t.Spec.Mounts {
 		source, recursive, ok := t.bound(m)
 		if !ok {
@@ -26,16 +48,47 @@ func (t *Tree) gather(b *program.Builder) (mounts, error) {
 		if _, known := t.Kinds[source]; !known && source != t.Cgroup {
 			return nil, fmt.Errorf("mounts[%d]: bind source %s does not exist", i, source)
 		}
-		b.From("%s.source", step(i))
-		held[step(i)] = take(b, source, recursive, "take hold of "+source+" on the host")
+		list = append(list, Take{step(i), step(i) + ".source", source, recursive, "take hold of " + source + " on the host"})
 	}
 	if t.UserNS {
 		for _, d := range t.deviceList() {
-			b.From("%s", d.from)
-			held[d.Path] = take(b, d.host, false, "take hold of the host's device: mknod is not for a user namespace")
+			list = append(list, Take{d.Path, d.from, d.host, false, "take hold of the host's device: mknod is not for a user namespace"})
 		}
 	}
-	return held, nil
+	return list, nil
+}
+
+// Request is the take as the host makes it: the root of a user namespace may not pass through the host's private directories.
+func (t Take) Request(keep func(program.Host, *os.File)) program.Request {
+	at := ""
+	if t.Recursive {
+		at = "|AT_RECURSIVE"
+	}
+	return program.Request{
+		Call: fmt.Sprintf("open_tree(AT_FDCWD, %q, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC%s)", t.Source, at), From: t.From, Why: t.Why,
+		Do: func() error {
+			fd, err := unix.OpenTree(unix.AT_FDCWD, t.Source, uint(t.flags()))
+			if err == nil {
+				keep(t.Host(), os.NewFile(uintptr(fd), t.Source))
+			}
+			return err
+		},
+	}
+}
+
+// gather compiles the taking of what the host gives, while its paths can still be named.
+func (t *Tree) gather(b *program.Builder) (mounts, error) {
+	takes, err := t.Takes()
+	held := mounts{}
+	for _, take := range takes {
+		if t.Shift {
+			held[take.For] = take.Host()
+			continue
+		}
+		b.From("%s", take.From)
+		held[take.For] = b.Call(unix.SYS_OPEN_TREE, unix.AT_FDCWD, take.Source, take.flags()).Why("%s", take.Why).Keep()
+	}
+	return held, err
 }
 
 // Sources are the host's paths that a container's bind mounts show, and those that may have to stand in for a file system which a
@@ -49,14 +102,6 @@ func Sources(spec *specs.Spec, dir string) []string {
 		}
 	}
 	return list
-}
-
-func take(b *program.Builder, source string, recursive bool, why string) program.Slot {
-	flags := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
-	if recursive {
-		flags |= unix.AT_RECURSIVE
-	}
-	return b.Call(unix.SYS_OPEN_TREE, unix.AT_FDCWD, source, flags).Why("%s", why).Keep()
 }
 
 // bound says whether a mount shows something of the host, and what. In a user namespace that shares the host's network, sysfs cannot be
@@ -136,7 +181,7 @@ func (t *Tree) propagate(b *program.Builder, p string, o options) {
 
 // attach compiles the attributes of a bind mount and puts it in its place. It is changed while it is detached: it is
 // never seen without its protection.
-func (t *Tree) attach(b *program.Builder, m specs.Mount, tree program.Slot, o options, dir bool) {
+func (t *Tree) attach(b *program.Builder, m specs.Mount, tree any, o options, dir bool) {
 	if o.recSet|o.recClear != 0 {
 		setAttr(b, tree, unix.AT_RECURSIVE, mountAttr(o.recSet, o.recClear, 0), "protect it and all that is mounted below it")
 	}
@@ -168,9 +213,11 @@ func (t *Tree) shown(m specs.Mount) string {
 }
 
 // place puts a detached mount on a held mount point.
-func place(b *program.Builder, tree, at program.Slot, why string) {
+func place(b *program.Builder, tree any, at program.Slot, why string) {
 	b.Call(unix.SYS_MOVE_MOUNT, tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH).Why("%s", why)
-	b.Close(tree)
+	if slot, ok := tree.(program.Slot); ok {
+		b.Close(slot)
+	}
 	b.Close(at)
 }
 
@@ -181,7 +228,7 @@ func recursive(yes bool) int {
 	return 0
 }
 
-func setAttr(b *program.Builder, tree program.Slot, flags int, attr []byte, why string) {
+func setAttr(b *program.Builder, tree any, flags int, attr []byte, why string) {
 	b.Call(unix.SYS_MOUNT_SETATTR, tree, "", unix.AT_EMPTY_PATH|flags, attr, len(attr)).Why("%s", why)
 }
 

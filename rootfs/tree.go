@@ -16,7 +16,7 @@ type Tree struct {
 	Dir    string            // the bundle: relative paths of config.json are below it
 	Layers *Layers           // nil: root.path is a plain directory
 	Kinds  map[string]uint32 // st_mode of bind sources and devices on the host, by path, observed beforehand
-	Shift  bool              // a new user namespace: the host mounts the overlay, whose layers show shifted owners
+	Shift  bool              // a new user namespace: the host takes what is shown, and mounts the overlay with shifted owners
 	UserNS bool              // the process is in a user namespace: mknod and some mounts are not for it
 	OwnNet bool              // the network namespace is not the host's
 	OwnPID bool              // the PID namespace is not the host's
@@ -81,7 +81,7 @@ func (t *Tree) mountRoot(b *program.Builder) program.Slot {
 	switch {
 	case t.Layers == nil:
 		b.Call(unix.SYS_MOUNT, root, root, nil, unix.MS_BIND|unix.MS_REC, nil).Why("make the directory a mount, which pivot_root asks for")
-	case t.Shift:
+	case t.Shift && t.Layers != nil:
 		root = t.Layers.Mount // the host has mounted it, with shifted owners
 	default:
 		root = t.Layers.Mount

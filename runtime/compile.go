@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"glassbox/cgroups"
@@ -20,8 +21,9 @@ type Plan struct {
 	Phases []program.Phase
 	Group  cgroups.Group
 	set    namespaces.Set
-	shift  *rootfs.Shifter // nil: the child mounts its own root
-	child  *int            // pid of the child, for the host's requests after it is made
+	shift  *rootfs.Shifter           // nil: the child mounts its own root
+	taken  map[program.Host]*os.File // with a user namespace: what the host has taken for the child to show
+	child  *int                      // pid of the child, for the host's requests after it is made
 }
 
 // The gates at which the child waits for the host.
@@ -55,8 +57,17 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	b.next("cgroup", "A group that counts and limits what the container uses.").Host = limits
 
 	newUser := set.New&unix.CLONE_NEWUSER != 0
+	tree := rootfs.Tree{
+		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Shift: newUser, UserNS: set.Own(unix.CLONE_NEWUSER),
+		OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), Cgroup: shownGroup(set, group, f.Cgroups),
+	}
 	birth := b.next("namespaces", "A process in new namespaces: it sees a world of its own.")
-	birth.Host = []program.Request{{Call: cloneText(set.Clone(), group.Path != ""), From: "linux.namespaces", Why: cloneReason(group.Path != "")}}
+	if newUser {
+		if birth.Host, err = p.take(&tree); err != nil {
+			return nil, err
+		}
+	}
+	birth.Host = append(birth.Host, program.Request{Call: cloneText(set.Clone(), group.Path != ""), From: "linux.namespaces", Why: cloneReason(group.Path != "")})
 	b.Begin()
 	held := set.Open(&b.Builder)
 	if newUser {
@@ -83,10 +94,6 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	}
 
 	b.next("files", "The container's file tree becomes the root; the host's is let go of.")
-	tree := rootfs.Tree{
-		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Shift: newUser && layers != nil,
-		UserNS: set.Own(unix.CLONE_NEWUSER), OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), Cgroup: shownGroup(set, group, f.Cgroups),
-	}
 	if err := tree.Compile(&b.Builder); err != nil {
 		return nil, err
 	}
@@ -106,6 +113,17 @@ func shownGroup(set namespaces.Set, g cgroups.Group, f cgroups.Facts) string {
 		return g.Path
 	}
 	return f.Mount
+}
+
+// take is the host's half of what a container in a user namespace shows of the host.
+func (p *Plan) take(tree *rootfs.Tree) ([]program.Request, error) {
+	takes, err := tree.Takes()
+	p.taken = map[program.Host]*os.File{}
+	var out []program.Request
+	for _, t := range takes {
+		out = append(out, t.Request(func(name program.Host, f *os.File) { p.taken[name] = f }))
+	}
+	return out, err
 }
 
 // finish compiles the last steps, the same for a container's process and for an exec.

@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strconv"
 	"syscall"
@@ -69,7 +70,11 @@ func (c *Container) create(o Options) error {
 	for i, phase := range c.plan.Phases {
 		c.told = append(c.told, nil)
 		if phase.Name == "namespaces" {
-			if err := c.bear(o, phase.Host[0]); err != nil {
+			birth := len(phase.Host) - 1
+			if err := c.carry(phase.Host[:birth]); err != nil {
+				return err
+			}
+			if err := c.bear(o, phase.Host[birth]); err != nil {
 				return err
 			}
 			continue
@@ -121,6 +126,7 @@ func (c *Container) bear(o Options, r program.Request) error {
 	if err != nil {
 		return err
 	}
+	maps.Copy(hosts, c.plan.taken)
 	defer closeAll(hosts)
 	c.process, err = program.Start(c.plan.whole(), program.Clone{Flags: c.plan.set.Clone(), Cgroup: group}, hosts, c.explain)
 	if err == nil {
@@ -236,6 +242,7 @@ func wait(pid int) (syscall.WaitStatus, error) {
 // abandon ends a start that failed: the child dies, what the host did is taken back, the cgroup is removed.
 func (c *Container) abandon() {
 	c.plan.shift.Leave()
+	closeAll(c.plan.taken)
 	if c.process != nil {
 		c.process.Abandon()
 		unix.PidfdSendSignal(int(c.process.Pidfd.Fd()), unix.SIGKILL, nil, 0) //nolint:errcheck // it may be gone already

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"text/tabwriter"
 
 	"glassbox/monitor"
@@ -21,6 +22,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"run", "run [--bundle DIR] [--explain FILE] ID", "Run the container of an OCI bundle to its end", true, runBundle},
+		{"init", "init -- COMMAND [ARGUMENT...]", "Be PID 1 of a container: start COMMAND, pass signals on, reap (run --init)", false, runInit},
 		{"monitor", "monitor [--adopt] DIR", "Stay with the container whose state directory is DIR (started by glassbox)", true, monitor.Run},
 	}
 }
@@ -41,6 +43,9 @@ func report(err error) int {
 }
 
 func run(args []string) error {
+	if filepath.Base(os.Args[0]) == initName {
+		return runInit(args)
+	}
 	if len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
 		return help(os.Stdout)
 	}
