@@ -9,6 +9,8 @@ import (
 
 	"glassbox/program"
 	"glassbox/runtime"
+
+	"golang.org/x/sys/unix"
 )
 
 // Plan compiles what Create and Start would do, and asks the kernel for nothing. Only an image that is missing is fetched.
@@ -26,11 +28,33 @@ func (c *Containers) Plan(ctx context.Context, o Options) ([]program.Account, er
 	if err != nil {
 		return nil, err
 	}
+	for path, kind := range r.promised() {
+		facts.Kinds[path] = kind
+	}
 	compiled, err := runtime.Compile(plan.Spec, plan.Layers, facts)
 	if err != nil {
 		return nil, limitRefused(err)
 	}
 	return compiled.Explain(), nil
+}
+
+// promised are the bind sources that a start makes first.
+func (r *record) promised() map[string]uint32 {
+	kinds := map[string]uint32{}
+	if !r.HostConfig.NetworkMode.IsContainer() {
+		for _, path := range []string{r.place.Hostname(), r.place.Hosts(), r.place.ResolvConf()} {
+			kinds[path] = unix.S_IFREG | 0o644
+		}
+	}
+	if r.HostConfig.IpcMode.IsShareable() {
+		kinds[r.place.Shm()] = unix.S_IFDIR | 0o777
+	}
+	for _, m := range r.Mounts {
+		if _, err := os.Stat(m.Source); m.Make && err != nil {
+			kinds[m.Source] = unix.S_IFDIR | 0o755
+		}
+	}
+	return kinds
 }
 
 // Account is what was asked of the kernel at the container's last start (Options.Explain).

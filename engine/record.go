@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
@@ -51,12 +50,14 @@ func (c *Containers) load(ref string) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.named(id, ref)
+}
+
+// named reads the document of id, which was found as ref. A name whose document says otherwise is the rest of a rename or a
+// removal that was interrupted.
+func (c *Containers) named(id, ref string) (*record, error) {
 	r, err := c.read(id)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, notFound(ref)
-	}
-	// A name whose document says otherwise is the rest of a rename or a removal that was interrupted.
-	if err == nil && !strings.HasPrefix(r.ID, ref) && r.Name != strings.TrimPrefix(ref, "/") {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !strings.HasPrefix(id, ref) && r.Name != strings.TrimPrefix(ref, "/") {
 		return nil, notFound(ref)
 	}
 	return r, err
@@ -92,23 +93,21 @@ const lockWait = 2 * time.Minute
 
 // locked loads a container and keeps everybody else from changing it until the lock is released.
 func (c *Containers) locked(ctx context.Context, ref string) (*record, *store.Lock, error) {
-	r, err := c.load(ref)
+	id, err := c.find(ref)
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
-	lock, err := store.Exclusive(ctx, r.place.Dir)
-	if errors.Is(err, os.ErrNotExist) {
+	lock, err := store.Exclusive(ctx, c.root.Container(id).Dir)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, notFound(ref)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	// While we waited it may have been changed or removed.
-	if r, err = c.read(r.ID); errors.Is(err, os.ErrNotExist) {
-		err = notFound(ref)
-	}
+	// Read only now: while we waited it may have been changed or removed.
+	r, err := c.named(id, ref)
 	if err != nil {
 		return nil, nil, errors.Join(err, lock.Release())
 	}

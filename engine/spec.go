@@ -23,6 +23,7 @@ type drawing struct {
 	groups   cgroups.Facts
 	joined   map[specs.LinuxNamespaceType]int // the PID 1 of the container whose namespace is shared
 	network  store.Place                      // whose hosts and resolv.conf are used
+	memory   store.Place                      // whose /dev/shm is used
 	spec     *specs.Spec
 }
 
@@ -42,11 +43,14 @@ func (c *Containers) draw(r *record) (*blueprint, error) {
 		return nil, err
 	}
 	d := &drawing{
-		record: r, security: sec, groups: groups, joined: joined, network: r.place,
+		record: r, security: sec, groups: groups, joined: joined, network: r.place, memory: r.place,
 		spec: &specs.Spec{Version: specs.Version, Linux: &specs.Linux{}},
 	}
 	if id := r.HostConfig.NetworkMode.ConnectedContainer(); id != "" {
 		d.network = c.root.Container(id)
+	}
+	if id := r.HostConfig.IpcMode.Container(); id != "" {
+		d.memory = c.root.Container(id)
 	}
 	for _, part := range []func() error{
 		d.root, d.process, d.user, d.namespaces, d.resources, d.devices, d.sysctls, d.mounts, d.paths,

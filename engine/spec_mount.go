@@ -86,18 +86,18 @@ func (d *drawing) defaultMounts() []specs.Mount {
 	return append(mounts, d.sharedMemory()...)
 }
 
-// sharedMemory is /dev/shm: it goes with the IPC namespace, whoever's that is.
+// sharedMemory is /dev/shm: it goes with the IPC namespace, whoever's that is. A tmpfs that is mounted in one container's
+// mount namespace cannot be shown in another's, so that a shareable one is a directory in /run, itself a tmpfs, without a
+// size of its own.
 func (d *drawing) sharedMemory() []specs.Mount {
 	const at = "/dev/shm"
-	ipc := d.HostConfig.IpcMode
-	switch {
+	switch ipc := d.HostConfig.IpcMode; {
 	case ipc.IsNone():
 		return nil
 	case ipc.IsHost():
 		return []specs.Mount{{Destination: at, Type: "bind", Source: at, Options: []string{"rbind", "rprivate"}}}
-	case ipc.IsContainer():
-		source := "/proc/" + strconv.Itoa(d.joined[specs.IPCNamespace]) + "/root" + at
-		return []specs.Mount{{Destination: at, Type: "bind", Source: source, Options: []string{"rbind", "rprivate"}}}
+	case ipc.IsContainer(), ipc.IsShareable():
+		return []specs.Mount{{Destination: at, Type: "bind", Source: d.memory.Shm(), Options: []string{"bind", "nosuid", "noexec", "nodev", "rprivate"}}}
 	}
 	return []specs.Mount{{
 		Destination: at, Type: "tmpfs", Source: "shm",

@@ -87,11 +87,16 @@ func (r *record) brief(plan *blueprint) error {
 	if err := os.Remove(r.place.Account()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := store.Write(r.place.Spec(), plan.Spec); err != nil {
+	if r.HostConfig.IpcMode.IsShareable() {
+		if err := r.makeShm(); err != nil {
+			return err
+		}
+	}
+	if err := store.Put(r.place.Spec(), plan.Spec); err != nil {
 		return err
 	}
 	if plan.Layers != nil {
-		if err := store.Write(r.place.Layers(), plan.Layers); err != nil {
+		if err := store.Put(r.place.Layers(), plan.Layers); err != nil {
 			return err
 		}
 	}
@@ -99,7 +104,19 @@ func (r *record) brief(plan *blueprint) error {
 	if err != nil {
 		return err
 	}
-	return store.Write(r.place.Monitor(), config)
+	return store.Put(r.place.Monitor(), config)
+}
+
+// makeShm makes an empty /dev/shm to share.
+func (r *record) makeShm() error {
+	dir := r.place.Shm()
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(dir, 0o777|fs.ModeSticky), r.give(dir))
 }
 
 // monitored is what the monitor is told.

@@ -30,7 +30,7 @@ type System struct {
 // Info returns Docker's document about this host.
 func (s *System) Info() (system.Info, error) {
 	info := system.Info{
-		ID: machineID(), Driver: "overlay2", DockerRootDir: s.root.Data, OSType: "linux", Architecture: machine(), NCPU: runtime.NumCPU(),
+		ID: machineID(), Driver: "overlay2", DockerRootDir: s.root.Data, OSType: "linux", Architecture: architecture(), NCPU: runtime.NumCPU(),
 		KernelVersion: kernel(), OperatingSystem: osRelease("PRETTY_NAME"), OSVersion: osRelease("VERSION_ID"), SystemTime: time.Now().Format(time.RFC3339Nano),
 		LoggingDriver: "json-file", ServerVersion: Version, DefaultRuntime: runtimeName, InitBinary: "glassrun init",
 		Runtimes: map[string]system.RuntimeWithStatus{runtimeName: {}}, NFd: openFiles(), NGoroutines: runtime.NumGoroutine(),
@@ -120,8 +120,8 @@ func machineID() string {
 	return strings.TrimSpace(string(data))
 }
 
-func machine() string { return uname(func(u *unix.Utsname) []byte { return u.Machine[:] }) }
-func kernel() string  { return uname(func(u *unix.Utsname) []byte { return u.Release[:] }) }
+func architecture() string { return uname(func(u *unix.Utsname) []byte { return u.Machine[:] }) }
+func kernel() string       { return uname(func(u *unix.Utsname) []byte { return u.Release[:] }) }
 
 func uname(field func(*unix.Utsname) []byte) string {
 	var u unix.Utsname

@@ -168,6 +168,8 @@ func validateModes(h *container.HostConfig) (warnings []string, err error) {
 		return nil, invalid("invalid PID mode: %v", h.PidMode)
 	case h.ShmSize < 0:
 		return nil, invalid("SHM size can not be less than 0")
+	case h.IpcMode.IsShareable() && h.ShmSize != 0 && h.ShmSize != defaultShm:
+		return nil, later("--shm-size with --ipc shareable")
 	case !h.UTSMode.Valid():
 		return nil, invalid("invalid UTS mode: %v", h.UTSMode)
 	case !h.CgroupnsMode.Valid():
@@ -183,6 +185,9 @@ func validateModes(h *container.HostConfig) (warnings []string, err error) {
 	}
 	return nil, nil
 }
+
+// defaultShm is Docker's size of /dev/shm.
+const defaultShm = 64 << 20
 
 // runtimeName is what `inspect` and `info` show where Docker has runc.
 const runtimeName = "glassrun"
@@ -230,11 +235,8 @@ func validateNetwork(o *Options) (warnings []string, err error) {
 		return nil, later("publishing ports (-p, -P)")
 	}
 	h.NetworkMode = "bridge"
-	return []string{noBridge}, validateEndpoints(o.NetworkingConfig, mode)
+	return nil, validateEndpoints(o.NetworkingConfig, mode)
 }
-
-// noBridge is what people read who expect a network.
-const noBridge = "This version has no bridge networks yet: the container has only its loopback interface, as with --network none"
 
 func validateEndpoints(n *network.NetworkingConfig, mode container.NetworkMode) error {
 	if n == nil {
@@ -310,7 +312,7 @@ func adapt(h *container.HostConfig) error {
 		h.MemorySwap = 2 * h.Memory
 	}
 	if h.ShmSize == 0 {
-		h.ShmSize = 64 << 20
+		h.ShmSize = defaultShm
 	}
 	if h.IpcMode.IsEmpty() {
 		h.IpcMode = container.IPCModePrivate

@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
-// Claims is a directory whose files are owned: the name is what is claimed, the content is the owner's id. A claim
-// comes into being by link(2), which is exclusive and leaves no moment in which the file is there but empty.
+// Claims is a directory whose entries are owned. An entry is a symbolic link to its owner's directory: symlink(2) is
+// exclusive and complete in one call, so there is no moment in which a claim is there but empty, and a person who
+// looks can follow it.
 type Claims struct{ dir string }
 
 // Taken is the error for a claim that somebody else holds.
@@ -36,12 +36,7 @@ func (c Claims) Claim(name, id string, stale func(owner string) bool) error {
 }
 
 func (c Claims) link(name, id string) error {
-	temp := filepath.Join(c.dir, "."+id+"."+strconv.Itoa(os.Getpid()))
-	if err := os.WriteFile(temp, []byte(id), 0o600); err != nil {
-		return err
-	}
-	defer os.Remove(temp)
-	return os.Link(temp, filepath.Join(c.dir, name))
+	return os.Symlink("../containers/"+id, filepath.Join(c.dir, name))
 }
 
 // replace looks again under the directory's lock: of two that found the same stale claim only one may break it.
@@ -75,8 +70,8 @@ func (c Claims) Owner(name string) (string, error) {
 	if name == "" || name[0] == '.' || strings.Contains(name, "/") {
 		return "", fs.ErrNotExist
 	}
-	data, err := os.ReadFile(filepath.Join(c.dir, name))
-	return string(data), err
+	target, err := os.Readlink(filepath.Join(c.dir, name))
+	return filepath.Base(target), err
 }
 
 // Release gives name back; it is no error when nobody holds it.
@@ -89,14 +84,7 @@ func (c Claims) Release(name string) error {
 
 // All returns the claimed names.
 func (c Claims) All() ([]string, error) {
-	all, err := names(c.dir)
-	kept := all[:0]
-	for _, n := range all {
-		if n[0] != '.' {
-			kept = append(kept, n)
-		}
-	}
-	return kept, err
+	return names(c.dir)
 }
 
 // names lists a directory unsorted; one that does not exist is empty.

@@ -60,6 +60,16 @@ func Write(path string, v any) error {
 	return Replace(path, b.Bytes(), 0o600)
 }
 
+// Put is Write for a document that nobody reads yet: without the rename.
+func Put(path string, v any) error {
+	var b bytes.Buffer
+	if err := compact(&b, v); err != nil {
+		return fmt.Errorf("encoding %s: %w", path, err)
+	}
+	b.WriteByte('\n')
+	return os.WriteFile(path, b.Bytes(), 0o600)
+}
+
 var serial atomic.Uint32
 
 // Replace puts data in the place of the file, at once. After an error nothing is left behind.

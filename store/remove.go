@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Make creates a container's directory with upper and work, and returns it locked: until the lock is given back the
+// Make creates a container's directory (searchable for all: a user namespace's root must get through to its files) with upper and work, and returns it locked: until the lock is given back the
 // container is being made, and nobody takes it for the remains of a killed command.
 func (p Place) Make() (*Lock, error) {
-	err := os.Mkdir(p.Dir, 0o710)
+	err := os.Mkdir(p.Dir, 0o711)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = os.MkdirAll(p.Dir, 0o710)
+		err = os.MkdirAll(p.Dir, 0o711)
 	}
 	if err != nil {
 		return nil, err

@@ -2,8 +2,8 @@
 // place that knows paths.
 //
 //	DATA/containers/<id>/   container.json state.json hostname hosts resolv.conf upper/ work/ <id>-json.log
-//	DATA/names/<name>       holds the id of the container that has claimed the name
-//	DATA/idranges/<block>   holds the id of the container that owns these 65536 host ids
+//	DATA/names/<name>       -> ../containers/<id>, the container that has claimed the name
+//	DATA/idranges/<block>   -> ../containers/<id>, the container that owns these 65536 host ids
 //	DATA/images DATA/layers the image store's
 //	RUN/containers/<id>/    the monitor's state directory, gone after a reboot
 //
@@ -70,6 +70,7 @@ func (p Place) Layers() string  { return p.Run + "/layers.json" }
 func (p Place) Monitor() string { return p.Run + "/monitor.json" }
 func (p Place) Account() string { return p.Run + "/account.json" }
 func (p Place) Mount() string   { return p.Run + "/rootfs" }
+func (p Place) Shm() string     { return p.Run + "/shm" }
 
 // Alive is locked by the monitor for as long as it lives.
 func (p Place) Alive() string { return p.Run + "/lock" }
