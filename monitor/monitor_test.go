@@ -370,7 +370,12 @@ func TestSealed(t *testing.T) {
 	b.c.Signal("", unix.SIGKILL)
 	b.wait()
 	until(t, "the monitor's end", func() bool { _, err := os.Stat(exe); return err != nil })
-	if _, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_WRONLY, 0); !errors.Is(err, unix.EROFS) {
+	open := func() error {
+		_, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_WRONLY, 0)
+		return err
+	}
+	until(t, "the program's release", func() bool { return !errors.Is(open(), unix.ETXTBSY) })
+	if err := open(); !errors.Is(err, unix.EROFS) {
 		t.Errorf("opening the program for writing, when it has ended: %v, want EROFS", err)
 	}
 }
