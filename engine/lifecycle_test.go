@@ -780,6 +780,64 @@ func TestExplainAndPlan(t *testing.T) {
 	}
 }
 
+func TestDamagedState(t *testing.T) {
+	m := newMachine(t)
+	for _, running := range []bool{true, false} {
+		id := m.detached(shell("exec sleep 1000"))
+		if !running {
+			m.ok(m.Containers.Kill(id, ""))
+		}
+		m.ok(os.Truncate(m.Containers.root.Container(id).State(), 20))
+		s := m.inspect(id).State
+		if s.Running != running || running != (s.ExitCode == 0) {
+			t.Errorf("running %v: %+v", running, s)
+		}
+		m.ok(m.Containers.Remove(bg, id, true, false))
+	}
+}
+
+func TestLimits(t *testing.T) {
+	m := newMachine(t)
+	f, err := m.Containers.groups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := shell("exec sleep 1000")
+	o.HostConfig.Memory, o.HostConfig.PidsLimit = 32<<20, ptr(int64(50))
+	if !slices.Contains(f.Controllers, "memory") || !slices.Contains(f.Controllers, "pids") {
+		_, err := m.Containers.Create(bg, o)
+		var e *Error
+		if !errors.As(err, &e) || e.Hint == nil || e.Hint.Why == "" {
+			t.Errorf("a limit that cannot be set: %v, %+v", err, e)
+		}
+		_, err = m.Containers.Update(m.create(shell("true")), container.UpdateConfig{Resources: o.HostConfig.Resources})
+		if !errors.As(err, &e) || e.Hint == nil {
+			t.Errorf("an update that cannot be done: %v", err)
+		}
+		return
+	}
+	id := m.detached(o)
+	g, err := m.Containers.groupOf(&record{ID: id, HostConfig: o.HostConfig})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(name, want string) {
+		t.Helper()
+		if data, err := os.ReadFile(filepath.Join(g.Path, name)); err != nil || strings.TrimSpace(string(data)) != want {
+			t.Errorf("%s: %q, %v; want %s", name, data, err, want)
+		}
+	}
+	file("memory.max", fmt.Sprint(32<<20))
+	file("pids.max", "50")
+	_, err = m.Containers.Update(id, container.UpdateConfig{Resources: container.Resources{Memory: 48 << 20, MemorySwap: 96 << 20}})
+	m.ok(err)
+	file("memory.max", fmt.Sprint(48<<20))
+	file("pids.max", "50")
+	if h := m.inspect(id).HostConfig; h.Memory != 48<<20 || *h.PidsLimit != 50 {
+		t.Errorf("%+v", h.Resources)
+	}
+}
+
 func TestImagesInUse(t *testing.T) {
 	m := newMachine(t)
 	o := shell("true")

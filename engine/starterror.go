@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strings"
 
+	"glassbox/cgroups"
+	"glassbox/monitor"
 	"glassbox/program"
 
 	"golang.org/x/sys/unix"
@@ -27,12 +29,19 @@ func (c *Containers) startError(r *record, cause error) error {
 // runError words the failure of a start or exec of the program name.
 func runError(words, name string, f files, cause error) error {
 	var known *Error
-	if errors.As(cause, &known) {
-		return cause
-	}
+	var limit *cgroups.LimitError
+	var there *monitor.Error
 	var failure *program.Failure
-	if !errors.As(cause, &failure) {
+	switch {
+	case errors.As(cause, &known):
 		return cause
+	case errors.As(cause, &limit):
+		return limitRefused(cause)
+	case errors.As(cause, &failure):
+	case errors.As(cause, &there):
+		return &Error{Text: words + cause.Error() + ": unknown", Cause: cause, Exit: exitFor(there.Errno)}
+	default:
+		return cause // it did not come as far as the runtime
 	}
 	if failure.Step.Call != unix.SYS_EXECVE && failure.Step.Call != unix.SYS_EXECVEAT {
 		return &Error{Text: words + failure.Error() + ": unknown", Cause: cause, Exit: exitFor(failure.Errno)}

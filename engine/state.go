@@ -49,10 +49,24 @@ func (c *Containers) state(r *record) (state, error) {
 	return c.verify(r, s)
 }
 
-// reconstruct is for a container whose state was damaged: it runs if its monitor does, and otherwise nobody
-// knows how it ended.
+// reconstruct is for a container whose state was damaged: its monitor knows, and where there is none nobody knows how
+// the container ended.
 func (c *Containers) reconstruct(r *record) (state, error) {
-	s := state{State: monitor.State{Status: monitor.Exited, ExitCode: monitor.Unobserved, Error: "the record of its end was damaged", StartedAt: r.Created, FinishedAt: r.Created}}
+	s := state{State: monitor.State{
+		Status: monitor.Exited, ExitCode: monitor.Unobserved, Error: "the record of its end was damaged", StartedAt: r.Created, FinishedAt: r.Created,
+	}}
+	client, err := monitor.Dial(r.place.Run)
+	if err == nil {
+		defer client.Close()
+		if s.State, err = client.State(); err != nil {
+			return s, err
+		}
+		if s.Status == monitor.Running {
+			if s, err = c.verify(r, s); err != nil {
+				return s, err
+			}
+		}
+	}
 	return s, store.Write(r.place.State(), s.State)
 }
 
