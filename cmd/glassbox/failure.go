@@ -18,6 +18,7 @@ type failure struct {
 	line   string // glassbox: LINE
 	docker string // what docker prints, all of it
 	code   int
+	stdout bool   // Docker prints it there
 	fix    string // what the hint says when no card knows better
 }
 
@@ -85,9 +86,14 @@ func engineFailure(err error) error {
 
 // badRequest is a run or create whose flags contradict each other or this build: nothing was tried.
 func badRequest(command string, err error) error {
+	docker := err.Error()
+	var known *failure
+	if errors.As(err, &known) {
+		docker = known.docker
+	}
 	return &failure{
 		cause: err, line: err.Error(), code: 125, fix: "glassbox " + command + " --help",
-		docker: fmt.Sprintf("docker: %s\n\nRun 'docker %s --help' for more information", err, command),
+		docker: fmt.Sprintf("docker: %s\n\nRun 'docker %s --help' for more information", docker, command),
 	}
 }
 
@@ -123,13 +129,14 @@ func ownWords(text string) string {
 
 const startedHow = "unable to start container process: "
 
-// execFailure is a command that could not be started in a container: dockerd does not call that its own error.
+// execFailure is a command that could not be started in a container. dockerd sends the text where the command's output
+// would have gone.
 func execFailure(err error) error {
 	f := runFailure(err).(*failure)
 	if !strings.Contains(err.Error(), "OCI runtime exec failed") {
 		return engineFailure(err)
 	}
-	return &failure{cause: err, line: f.line, docker: err.Error(), code: f.code}
+	return &failure{cause: err, line: f.line, docker: err.Error(), code: f.code, stdout: true}
 }
 
 // isNotFound says whether err means that no such container or image exists.
@@ -173,7 +180,11 @@ func (s *session) reportOne(err error) int {
 	if !errors.As(err, &f) {
 		f = &failure{cause: err, line: err.Error(), docker: err.Error(), code: 1}
 	}
-	if s.isDocker() {
+	switch {
+	case s.isDocker() && f.stdout:
+		fmt.Fprintln(s.stdout, f.docker)
+		return f.code
+	case s.isDocker():
 		fmt.Fprintln(s.stderr, f.docker)
 		return f.code
 	}

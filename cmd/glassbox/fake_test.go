@@ -230,6 +230,7 @@ func (fakeImages) Pull(ctx context.Context, ref reference.Named, o image.PullOpt
 	if strings.Contains(ref.String(), "nowhere") {
 		return nil, fmt.Errorf("pull access denied for nowhere, repository does not exist or may require 'docker login'")
 	}
+	fmt.Fprintln(o.Out, "pulled", ref, o.Quiet)
 	return &image.Image{}, nil
 }
 func (fakeImages) Tag(source, target string) error {

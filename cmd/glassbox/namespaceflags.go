@@ -43,6 +43,8 @@ func (n *namespaceFlags) apply(o *engine.Options) error {
 		return errors.New("--pid: invalid PID mode")
 	case !h.UTSMode.Valid():
 		return errors.New("--uts: invalid UTS mode")
+	case !n.user.valid():
+		return errors.New("--userns: invalid USER mode")
 	case !h.CgroupnsMode.Valid():
 		return errors.New("--cgroupns: invalid CGROUP mode")
 	case n.user.mode != "" && len(n.user.maps) > 0:
@@ -59,15 +61,15 @@ type usernsFlag struct {
 
 func (u *usernsFlag) Set(v string) error {
 	switch {
-	case v == "" || v == "host" || v == "auto":
+	case idMap(v):
+		u.maps = append(u.maps, v)
+	default:
 		u.mode = v
-		return nil
-	case !idMap(v):
-		return errors.New("invalid USER mode: neither host nor auto nor UID:HOST:SIZE")
 	}
-	u.maps = append(u.maps, v)
 	return nil
 }
+
+func (u *usernsFlag) valid() bool { return u.mode == "" || u.mode == "host" || u.mode == "auto" }
 
 func (u *usernsFlag) String() string { return u.mode }
 func (u *usernsFlag) Type() string   { return "string" }

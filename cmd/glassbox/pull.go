@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 
 	"glassbox/image"
@@ -33,17 +32,10 @@ func pullVerb() verb {
 	}
 }
 
-// pull prints the full name last, on stdout, for scripts; -q prints only that.
 func (c *call) pull(ctx context.Context, name, platform string, quiet bool) error {
 	ref, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
 		return plainFailure("%w", err)
-	}
-	if reference.IsNameOnly(ref) {
-		ref = reference.TagNameOnly(ref)
-		if tagged, ok := ref.(reference.Tagged); ok && !quiet {
-			fmt.Fprintln(c.stdout, "Using default tag:", tagged.Tag())
-		}
 	}
 	b, err := c.backend()
 	if err != nil {
@@ -54,6 +46,5 @@ func (c *call) pull(ctx context.Context, name, platform string, quiet bool) erro
 	}); err != nil {
 		return waitFailure(ctx, err)
 	}
-	fmt.Fprintln(c.stdout, ref.String())
 	return nil
 }

@@ -66,9 +66,14 @@ func refuse(f *pflag.FlagSet, h *container.HostConfig) (err error) {
 }
 
 func refuseNetwork(f *pflag.FlagSet, h *container.HostConfig) error {
-	switch mode := string(h.NetworkMode); {
-	case mode == "", mode == "default", mode == "none", mode == "host":
+	switch mode := h.NetworkMode; {
+	case mode == "", mode.IsDefault(), mode.IsNone(), mode.IsHost():
 		return nil
+	case mode.IsUserDefined():
+		return &failure{
+			line:   fmt.Sprintf("network %s not found: %s", mode, noNetworks),
+			docker: fmt.Sprintf("Error response from daemon: failed to set up container networking: network %s not found", mode),
+		}
 	default:
 		return fmt.Errorf("--network %s: %s", mode, noNetworks)
 	}

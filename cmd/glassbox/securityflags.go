@@ -38,6 +38,7 @@ func (s *securityFlags) apply(h *container.HostConfig) error {
 	h.CapAdd, h.CapDrop = s.capAdd.GetSlice(), s.capDrop.GetSlice()
 	h.Privileged, h.ReadonlyRootfs = s.privileged, s.readOnly
 	h.DeviceCgroupRules = s.deviceRules.GetSlice()
+	h.Devices = []container.DeviceMapping{} // inspect shows [], not null
 	for _, d := range s.devices.GetSlice() {
 		m, err := deviceMapping(d)
 		if err != nil {

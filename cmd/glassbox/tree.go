@@ -90,7 +90,7 @@ func (s *session) noun(name, short string, verbs []verb) *cli.Command {
 			s.nounHelp(out, n)
 			return nil
 		}
-		return s.unknownWord(path, path+" COMMAND", c)
+		return s.unknownWord(path, path, c)
 	}
 	return n
 }
