@@ -58,7 +58,13 @@ func spawn(exe *os.File, dir string, socket int, argv []string) error {
 		return err
 	}
 	defer log.Close()
-	path := "/proc/self/fd/" + strconv.Itoa(int(exe.Fd()))
+	// Above 3, where the child puts the socket before it executes.
+	fd, err := unix.FcntlInt(exe.Fd(), unix.F_DUPFD_CLOEXEC, 4)
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	defer unix.Close(fd)
+	path := "/proc/self/fd/" + strconv.Itoa(fd)
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
 		Dir:   "/",
 		Env:   oneProcessor(os.Environ()),

@@ -405,3 +405,31 @@ func TestSealedCopy(t *testing.T) {
 		t.Errorf("writing to the copy: %v, want EPERM", err)
 	}
 }
+
+// The program's descriptor must not be in the way of the socket's, whatever is free in the engine.
+func TestLaunchWithLowDescriptorsFree(t *testing.T) {
+	b := shell(t, "exit 3")
+	saved, err := unix.FcntlInt(3, unix.F_DUPFD_CLOEXEC, 100)
+	if err == nil {
+		unix.Close(3)
+		defer func() {
+			unix.Dup3(saved, 3, unix.O_CLOEXEC)
+			unix.Close(saved)
+		}()
+	}
+	exe, err := unix.Open("/proc/self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(exe), "exe")
+	defer f.Close()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	if err := spawn(f, b.dir, pair[1], []string{"glassrun", "monitor", b.dir}); err != nil {
+		t.Errorf("with the program as descriptor %d: %v", exe, err)
+	}
+}

@@ -35,7 +35,7 @@ var glassrun = sync.OnceValues(func() (string, error) {
 })
 
 // real is a box whose processes are in a container.
-func real(t *testing.T, script string) *box {
+func real(t testing.TB, script string) *box {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: a container without a user namespace")
@@ -63,7 +63,7 @@ func real(t *testing.T, script string) *box {
 }
 
 // busybox makes a root file system of Debian's static busybox.
-func busybox(t *testing.T, dir string) string {
+func busybox(t testing.TB, dir string) string {
 	t.Helper()
 	data, err := os.ReadFile("/bin/busybox")
 	if err != nil {
@@ -246,5 +246,44 @@ func TestRealMemory(t *testing.T) {
 	})
 	for _, b := range boxes {
 		t.Logf("%d KiB", privateDirty(t, b.state().MonitorPid))
+	}
+}
+
+// BenchmarkRun is a container from Launch to its recorded end, without the engine's part.
+func BenchmarkRun(b *testing.B) {
+	box := real(b, "")
+	box.spec.Process.Args = []string{"/bin/true"}
+	var created, started time.Duration
+	for b.Loop() {
+		began := time.Now()
+		c := box.create()
+		created += time.Since(began)
+		if err := c.Start(); err != nil {
+			b.Fatal(err)
+		}
+		started += time.Since(began)
+		box.wait()
+		c.Close()
+	}
+	b.ReportMetric(float64(created.Microseconds())/float64(b.N), "µs-to-created")
+	b.ReportMetric(float64(started.Microseconds())/float64(b.N), "µs-to-started")
+}
+
+// BenchmarkSeal is what protecting the program costs at each start.
+func BenchmarkSeal(b *testing.B) {
+	for name, seal := range map[string]func(string) (*os.File, error){"mount": sealedMount, "copy": sealedCopy} {
+		b.Run(name, func(b *testing.B) {
+			exe, err := glassrun()
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				f, err := seal(exe)
+				if err != nil {
+					b.Fatal(err)
+				}
+				f.Close()
+			}
+		})
 	}
 }

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 
 // box is one container to test with.
 type box struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	exe    string // the glassrun to launch
 	config Config
@@ -42,7 +42,7 @@ type box struct {
 	pid    int
 }
 
-func newBox(t *testing.T, argv ...string) *box {
+func newBox(t testing.TB, argv ...string) *box {
 	t.Helper()
 	dir := t.TempDir()
 	b := &box{t: t, dir: dir, exe: "/proc/self/exe"}
@@ -52,7 +52,7 @@ func newBox(t *testing.T, argv ...string) *box {
 	return b
 }
 
-func shell(t *testing.T, script string) *box { return newBox(t, "/bin/sh", "-c", script) }
+func shell(t testing.TB, script string) *box { return newBox(t, "/bin/sh", "-c", script) }
 
 func (b *box) terminal() *box {
 	b.spec.Process.Terminal, b.config.Tty = true, true
@@ -149,14 +149,14 @@ var both = AttachSpec{Stdin: true, Stdout: true, Stderr: true}
 
 type follower struct {
 	*Stream
-	t        *testing.T
+	t        testing.TB
 	out, err bytes.Buffer
 	code     int
 	failure  error
 	done     chan struct{}
 }
 
-func follow(t *testing.T, s *Stream) *follower {
+func follow(t testing.TB, s *Stream) *follower {
 	f := &follower{Stream: s, t: t, done: make(chan struct{})}
 	t.Cleanup(func() { s.Close() })
 	go func() {
@@ -246,7 +246,7 @@ func (b *box) entries() (texts []string) {
 }
 
 // until waits for something to become true.
-func until(t *testing.T, what string, f func() bool) {
+func until(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for !f() {
