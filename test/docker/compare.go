@@ -47,13 +47,53 @@ func difference(b *strings.Builder, stream, want, have string, pattern bool) {
 	if want == have || pattern && match(lines(want), lines(have)) {
 		return
 	}
-	fmt.Fprintf(b, "%s:\n", stream)
-	for _, line := range lines(want) {
-		fmt.Fprintf(b, "  - %s\n", line)
+	fmt.Fprintf(b, "%s (- Docker, + glassbox):\n", stream)
+	for _, line := range diff(lines(want), lines(have)) {
+		fmt.Fprintf(b, "  %s\n", line)
 	}
-	for _, line := range lines(have) {
-		fmt.Fprintf(b, "  + %s\n", line)
+}
+
+// diff is the longest common subsequence with what is not in it marked; of the common lines only the neighbours of marked
+// ones are kept.
+func diff(a, b []string) []string {
+	length := make([][]int, len(a)+1)
+	for i := range length {
+		length[i] = make([]int, len(b)+1)
 	}
+	for i := len(a) - 1; i >= 0; i-- {
+		for j := len(b) - 1; j >= 0; j-- {
+			if length[i][j] = max(length[i+1][j], length[i][j+1]); a[i] == b[j] {
+				length[i][j] = length[i+1][j+1] + 1
+			}
+		}
+	}
+	var all []string
+	for i, j := 0, 0; i < len(a) || j < len(b); {
+		switch {
+		case i < len(a) && j < len(b) && a[i] == b[j]:
+			all = append(all, "  "+a[i])
+			i, j = i+1, j+1
+		case j == len(b) || i < len(a) && length[i+1][j] >= length[i][j+1]:
+			all = append(all, "- "+a[i])
+			i++
+		default:
+			all = append(all, "+ "+b[j])
+			j++
+		}
+	}
+	return neighbours(all)
+}
+
+func neighbours(all []string) (kept []string) {
+	for i, line := range all {
+		near := line[0] != ' ' || i > 0 && all[i-1][0] != ' ' || i+1 < len(all) && all[i+1][0] != ' '
+		if near {
+			kept = append(kept, line)
+		} else if len(kept) > 0 && kept[len(kept)-1] != "  (...)" {
+			kept = append(kept, "  (...)")
+		}
+	}
+	return kept
 }
 
 func lines(text string) []string {
