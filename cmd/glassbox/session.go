@@ -130,10 +130,15 @@ func (s *session) backend() (*backend, error) {
 	return s.opened, nil
 }
 
-// configFile is Docker's config.json; one that cannot be read is warned of, as Docker does, and taken as empty.
+// configFile is Docker's config.json; one that cannot be read is warned of, as Docker does, and taken as empty. Unlike
+// Docker's loader this one does not search $PATH for credential helpers: only pull needs them, and looks itself.
 func (s *session) configFile() *configfile.ConfigFile {
 	if s.file == nil {
-		s.file = config.LoadDefaultConfigFile(s.stderr)
+		file, err := config.Load(config.Dir())
+		if err != nil {
+			fmt.Fprintln(s.stderr, "WARNING: Error loading config file:", err)
+		}
+		s.file = file
 	}
 	return s.file
 }
