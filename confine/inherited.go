@@ -31,7 +31,7 @@ import (
 //	securebits                              Identity: prctl(PR_SET_SECUREBITS), where they are set
 //	capabilities, ambient ones included      Identity: capset, prctl
 //	parent death signal                       cleared by the kernel at clone, PR_SET_PDEATHSIG(2const)
-//	timer slack                                Reset: prctl(PR_SET_TIMERSLACK, 0) goes back to the parent's default, 50 us
+//	timer slack                                Reset: prctl(PR_SET_TIMERSLACK)
 //	working directory, root                     pivot_root, chdir
 //	descriptors                                   dup3 and close_range
 type Inherited struct {
@@ -39,6 +39,7 @@ type Inherited struct {
 	Nice     int      // of this process
 	Policy   int      // scheduling policy, sched(7)
 	IOPrio   int      // ioprio_get(2)
+	Slack    int      // timer slack in nanoseconds
 	Affinity bool     // bound to fewer CPUs than there are
 	OOMAdj   int      // oom_score_adj
 	Bounding uint64   // capabilities that can still be had
@@ -69,6 +70,7 @@ func Observe() (Inherited, error) {
 	in.Policy = call(unix.SYS_SCHED_GETSCHEDULER, 0, 0)
 	in.IOPrio = call(unix.SYS_IOPRIO_GET, ioprioWhoProcess, 0)
 	in.Secure = uint64(call(unix.SYS_PRCTL, unix.PR_GET_SECUREBITS, 0))
+	in.Slack = call(unix.SYS_PRCTL, unix.PR_GET_TIMERSLACK, 0)
 	in.Affinity = bound()
 	for n := range rlimitCount {
 		var l unix.Rlimit
@@ -145,6 +147,9 @@ func (in Inherited) Reset(b *program.Builder) {
 	if in.IOPrio != 0 {
 		b.Call(unix.SYS_IOPRIO_SET, ioprioWhoProcess, 0, 0).Why("our parent had an io priority: back to none")
 	}
+	if in.Slack != 0 && in.Slack != defaultSlack {
+		b.Call(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, defaultSlack, 0, 0, 0).Why("our parent's timers were more or less exact: back to 50 microseconds")
+	}
 	if in.Affinity {
 		every := make([]byte, 128)
 		for i := range every {
@@ -153,6 +158,9 @@ func (in Inherited) Reset(b *program.Builder) {
 		b.Call(unix.SYS_SCHED_SETAFFINITY, 0, len(every), every).Why("our parent was bound to some CPUs: any may be used, the cgroup decides")
 	}
 }
+
+// defaultSlack is init's timer slack in nanoseconds (INIT_TASK, init/init_task.c).
+const defaultSlack = 50000
 
 const keyctlJoinSessionKeyring = 1
 

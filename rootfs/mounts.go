@@ -88,7 +88,33 @@ func (t *Tree) gather(b *program.Builder) (mounts, error) {
 		b.From("%s", take.From)
 		held[take.For] = b.Call(unix.SYS_OPEN_TREE, unix.AT_FDCWD, take.Source, take.flags()).Why("%s", take.Why).Keep()
 	}
+	for i, m := range t.Spec.Mounts {
+		if t.UserNS && held[step(i)] == nil && (m.Type == "proc" || m.Type == "sysfs") {
+			held[step(i)] = t.early(b, i)
+		}
+	}
 	return held, err
+}
+
+// early compiles the making of a proc or sysfs while the host's can still be seen: the kernel gives a user namespace only what
+// it sees already (mount_too_revealing, fs/namespace.c). It is put in its place later.
+func (t *Tree) early(b *program.Builder, i int) program.Slot {
+	m := t.Spec.Mounts[i]
+	o := parse(m.Options)
+	b.From("%s", step(i))
+	fs := b.Call(unix.SYS_FSOPEN, m.Type, unix.FSOPEN_CLOEXEC).Why("a new %s, of this user namespace's own: it must be made while the host's can be seen", m.Type).Keep()
+	for _, word := range o.data {
+		key, value, isString := strings.Cut(word, "=")
+		if isString {
+			b.Call(unix.SYS_FSCONFIG, fs, unix.FSCONFIG_SET_STRING, key, value, 0).Why("with this option")
+		} else {
+			b.Call(unix.SYS_FSCONFIG, fs, unix.FSCONFIG_SET_FLAG, key, nil, 0).Why("with this option")
+		}
+	}
+	b.Call(unix.SYS_FSCONFIG, fs, unix.FSCONFIG_CMD_CREATE, nil, nil, 0).Why("make it")
+	mount := b.Call(unix.SYS_FSMOUNT, fs, unix.FSMOUNT_CLOEXEC, o.set).Why("as a mount that is nowhere yet").Keep()
+	b.Close(fs)
+	return mount
 }
 
 // Sources are the host's paths that a container's bind mounts show, and those that may have to stand in for a file system which a
@@ -130,7 +156,13 @@ func (t *Tree) mount(b *program.Builder, i int, held mounts) error {
 	o := parse(m.Options)
 	b.From("%s", step(i))
 	if tree, ok := held[step(i)]; ok {
-		source, _, _ := t.bound(m)
+		source, _, isBind := t.bound(m)
+		if !isBind { // made early
+			t.directories(b, m.Destination)
+			place(b, tree, hold(b, m.Destination, unix.O_DIRECTORY, unix.RESOLVE_NO_SYMLINKS, "hold the mount point"), reason(m.Type, m.Destination))
+			t.covered(m.Destination)
+			return nil
+		}
 		m.Source = source
 		t.attach(b, m, tree, o, source == t.Cgroup || t.Kinds[source]&unix.S_IFMT == unix.S_IFDIR)
 		return nil

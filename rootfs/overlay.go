@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -12,18 +13,31 @@ import (
 // pageLimit is what mount(2) takes as data: one page, NUL included.
 const pageLimit = 4096
 
+// Check refuses what mount(2) could not take even with short names.
+func (l *Layers) Check() error {
+	if len(l.data(l.Lower)) >= pageLimit && len(l.data(l.short())) >= pageLimit {
+		return fmt.Errorf("layers.json: the names of %d layers do not fit into the %d bytes that mount(2) takes", len(l.Lower), pageLimit)
+	}
+	return nil
+}
+
+// short are the layers' names as seen from the directory that holds them all.
+func (l *Layers) short() []string {
+	dir := common(l.Lower)
+	var short []string
+	for _, path := range l.Lower {
+		rel, _ := filepath.Rel(dir, path) // dir is a parent of path
+		short = append(short, rel)
+	}
+	return short
+}
+
 // mount compiles the overlay. Long lists of layers are made short by a change of directory: mount(2)'s data hold one page.
 func (l *Layers) mount(b *program.Builder) {
 	data := l.data(l.Lower)
 	if len(data) >= pageLimit {
-		dir := common(l.Lower)
-		var short []string
-		for _, path := range l.Lower {
-			rel, _ := filepath.Rel(dir, path) // dir is a parent of path
-			short = append(short, rel)
-		}
-		b.Call(unix.SYS_CHDIR, dir).Why("stand among the layers: their full names do not fit into one page")
-		data = l.data(short)
+		b.Call(unix.SYS_CHDIR, common(l.Lower)).Why("stand among the layers: their full names do not fit into one page")
+		data = l.data(l.short())
 	}
 	why := "lay the container's own writable directory over the image's layers, which stay as they are"
 	if l.Upper == "" {

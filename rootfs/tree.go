@@ -32,11 +32,11 @@ const Console = 1000
 // Compile appends the steps that build the tree and make it the root. Their order is the security argument:
 //
 //  1. take what the host gives: bind sources and device files, as detached mounts held by descriptor;
-//  2. mount the root, make it the root (pivot_root);
+//  2. mount the root, make it the root (pivot_root), let go of the host's tree at once: it is stacked on the new root, and
+//     a link with enough ".." in it would climb into it;
 //  3. from here on every path is resolved inside the container, and never through a magic link: whatever links the image
 //     holds, they cannot lead out. Make mount points, mounts, devices, terminal;
-//  4. let go of the host's tree;
-//  5. cover and protect what must not be seen or written.
+//  4. cover and protect what must not be seen or written.
 func (t *Tree) Compile(b *program.Builder) error {
 	b.From("")
 	b.Call(unix.SYS_UMASK, 0).Why("files made for the container get exactly the modes asked for")
@@ -46,7 +46,7 @@ func (t *Tree) Compile(b *program.Builder) error {
 	if err != nil {
 		return err
 	}
-	host := t.mountRoot(b)
+	t.mountRoot(b)
 	for i := range t.Spec.Mounts {
 		if err := t.mount(b, i, held); err != nil {
 			return err
@@ -59,7 +59,6 @@ func (t *Tree) Compile(b *program.Builder) error {
 	if t.Spec.Process != nil && t.Spec.Process.Terminal {
 		t.terminal(b)
 	}
-	letGo(b, host)
 	t.sysctls(b)
 	t.protect(b)
 	return nil
@@ -73,33 +72,35 @@ func (t *Tree) absolute(path string) string {
 	return filepath.Join(t.Dir, path)
 }
 
-// mountRoot mounts the root file system and pivots into it. It returns the descriptor of the host's root.
-func (t *Tree) mountRoot(b *program.Builder) program.Slot {
+// mountRoot mounts the root file system, pivots into it and lets go of the host's.
+func (t *Tree) mountRoot(b *program.Builder) {
 	b.From("root.path")
 	host := b.Call(unix.SYS_OPENAT, unix.AT_FDCWD, "/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0).Why("hold the host's root, to let go of it later").Keep()
 	root := t.absolute(t.Spec.Root.Path)
 	switch {
 	case t.Layers == nil:
 		b.Call(unix.SYS_MOUNT, root, root, nil, unix.MS_BIND|unix.MS_REC, nil).Why("make the directory a mount, which pivot_root asks for")
-	case t.Shift && t.Layers != nil:
-		root = t.Layers.Mount // the host has mounted it, with shifted owners
+	case t.Shift:
+		root = "" // the host has mounted it, and we stand in it already
 	default:
 		root = t.Layers.Mount
 		t.Layers.mount(b)
 	}
-	b.Call(unix.SYS_CHDIR, root).Why("go to what will be the root")
-	b.Call(unix.SYS_PIVOT_ROOT, ".", ".").Why("make it the root; the host's tree is now stacked beneath and can be let go of")
-	return host
-}
-
-// letGo detaches the host's tree. It stayed until here because the kernel lets a user namespace mount proc only while another
-// proc is visible.
-func letGo(b *program.Builder, host program.Slot) {
-	b.From("root.path")
+	if root != "" {
+		b.Call(unix.SYS_CHDIR, root).Why("go to what will be the root")
+	}
+	b.Call(unix.SYS_PIVOT_ROOT, ".", ".").Why("make it the root; the host's tree is now stacked on it, and can be let go of")
 	b.Call(unix.SYS_FCHDIR, host).Why("stand in the host's root")
 	b.Call(unix.SYS_UMOUNT2, ".", unix.MNT_DETACH).Why("let go of the host's whole tree: no path leads to it any more")
 	b.Call(unix.SYS_CHDIR, "/").Why("stand in the container's root")
 	b.Close(host)
+}
+
+// Stand compiles the change into the overlay that the host has mounted for a user namespace. It comes before the change of user: the
+// namespace's root may not pass through the host's private directories.
+func (l *Layers) Stand(b *program.Builder) {
+	b.From("root.path")
+	b.Call(unix.SYS_CHDIR, l.Mount).Why("go to what will be the root, while the way there is still open to us")
 }
 
 // workingDir compiles the making of process.cwd, where the image lacks it, as Docker and runc do.

@@ -77,6 +77,9 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 		if ids.Host, err = p.identities(spec, layers); err != nil {
 			return nil, err
 		}
+		if layers != nil {
+			layers.Stand(&b.Builder)
+		}
 		namespaces.Become(&b.Builder)
 		if set.New&unix.CLONE_NEWTIME != 0 {
 			b.Call(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1, 0, 0, 0).From("linux.timeOffsets").Why("a process that changed its ids may not write its own /proc files; execve sets this anew")
@@ -237,6 +240,8 @@ func check(spec *specs.Spec, layers *rootfs.Layers) error {
 		return errors.New("root.path: missing")
 	case layers != nil && len(layers.Lower) == 0:
 		return errors.New("layers.json: no layer")
+	case layers != nil && layers.Check() != nil:
+		return layers.Check()
 	case spec.Linux.Seccomp != nil:
 		return errors.New("linux.seccomp: this build has no seccomp filters yet")
 	case spec.Hooks != nil:
