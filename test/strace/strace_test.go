@@ -104,10 +104,21 @@ var starts = []start{
 
 func TestStartsAreWhatStraceSees(t *testing.T) {
 	need.Root(t)
-	need.SecondKernel(t)
 	h := harness{strace: need.Program(t, "strace"), bin: need.Programs(t)}
 	for _, s := range starts {
 		t.Run(s.name, func(t *testing.T) { h.check(t, s) })
+	}
+}
+
+// Another kernel refuses other things; a few starts tell, since each takes half a minute there.
+func TestAnotherKernelIsWhatStraceSees(t *testing.T) {
+	need.Root(t)
+	need.SecondKernel(t)
+	h := harness{strace: need.Program(t, "strace"), bin: need.Programs(t)}
+	for _, s := range starts {
+		if s.name == "user namespace over an overlay" || s.name == "a time namespace" {
+			t.Run(s.name, func(t *testing.T) { h.check(t, s) })
+		}
 	}
 }
 
@@ -115,7 +126,6 @@ func TestStartsAreWhatStraceSees(t *testing.T) {
 // step, and nothing is left behind.
 func TestRefusedStepIsWhatStraceSees(t *testing.T) {
 	need.Root(t)
-	need.SecondKernel(t)
 	h := harness{strace: need.Program(t, "strace"), bin: need.Programs(t)}
 	for name, c := range map[string]struct {
 		change  func(*bundle)
@@ -207,10 +217,13 @@ func (h harness) run(t *testing.T, s start, b *bundle, flags ...string) (told, [
 	return accountOf(t, account), traceOf(t, trace)
 }
 
-// output runs the command with a terminal of its own or with pipes. A container that hangs is ended after half a minute.
+// patience is for a container that hangs. Under strace in an emulated machine a start takes half a minute.
+const patience = 3 * time.Minute
+
+// output runs the command with a terminal of its own or with pipes.
 func output(c *exec.Cmd, terminal bool) (string, error) {
 	if !terminal {
-		stop := time.AfterFunc(30*time.Second, func() { c.Process.Kill() })
+		stop := time.AfterFunc(patience, func() { c.Process.Kill() })
 		defer stop.Stop()
 		out, err := c.CombinedOutput()
 		return string(out), err
@@ -220,7 +233,7 @@ func output(c *exec.Cmd, terminal bool) (string, error) {
 		return "", err
 	}
 	defer master.Close()
-	stop := time.AfterFunc(30*time.Second, func() { c.Process.Kill() })
+	stop := time.AfterFunc(patience, func() { c.Process.Kill() })
 	defer stop.Stop()
 	out, _ := io.ReadAll(master) // EIO is a terminal's end of file
 	return string(out), c.Wait()
@@ -306,9 +319,13 @@ func host(t *testing.T, calls []program.Traced) []program.Traced {
 	return own
 }
 
-// sabotage drops, swaps and alters each entry of an account in turn: none of these may be believed.
+// sabotage drops, swaps and alters each entry of an account in turn: none of these may be believed. What it tests is ours and not the
+// kernel's, so the VM need not do it again.
 func sabotage(t *testing.T, account []program.Done, compare func([]program.Done) error) {
 	t.Helper()
+	if need.VM() {
+		return
+	}
 	for i := range account {
 		for name, change := range map[string]func([]program.Done) []program.Done{
 			"dropped": func(d []program.Done) []program.Done { return slices.Delete(d, i, i+1) },
@@ -365,7 +382,6 @@ func cgroups(t *testing.T) string {
 // TestExecIsWhatStraceSees starts a further process in a container.
 func TestExecIsWhatStraceSees(t *testing.T) {
 	need.Root(t)
-	need.SecondKernel(t)
 	strace := need.Program(t, "strace")
 	for name, change := range map[string]func(*bundle){
 		"plain": func(*bundle) {},
