@@ -66,6 +66,7 @@ func (t Take) Request(keep func(program.Host, *os.File)) program.Request {
 	}
 	return program.Request{
 		Call: fmt.Sprintf("open_tree(AT_FDCWD, %q, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC%s)", t.Source, at), From: t.From, Why: t.Why,
+		Gives: "<" + t.For + ">",
 		Do: func() error {
 			fd, err := unix.OpenTree(unix.AT_FDCWD, t.Source, uint(t.flags()))
 			if err == nil {
