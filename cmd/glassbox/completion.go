@@ -60,7 +60,7 @@ function __glassbox_offers
 	set -l words (commandline -opc) (commandline -ct)
 	glassbox __complete -- $words[2..-1] 2>/dev/null
 end
-complete -c glassbox -a '(__glassbox_offers)'
+complete -c glassbox -f -a '(__glassbox_offers)'
 `,
 }
 

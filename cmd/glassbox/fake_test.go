@@ -156,6 +156,10 @@ func (p *fakeProcess) Run(ctx context.Context) (int, error) {
 		if _, err := io.ReadFull(p.s.In, make([]byte, 4)); err != nil {
 			return 0, err
 		}
+	case "forever":
+		fmt.Fprintln(p.s.Out, "reading")
+		<-ctx.Done()
+		return 0, context.Cause(ctx)
 	case "keys":
 		fmt.Fprintln(p.s.Out, p.s.DetachKeys)
 	}

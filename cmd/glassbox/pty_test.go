@@ -178,3 +178,24 @@ func TestSizesArePassed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestInterruptedExec: Ctrl-C leaves the command in the container alone and ends the command line as a signal would.
+func TestInterruptedExec(t *testing.T) {
+	for _, args := range [][]string{
+		{"glassbox", "exec", "web", "forever"},
+		{"glassbox", "run", "--sig-proxy=false", "--network", "none", "alpine", "forever"},
+	} {
+		p := startOnTerminal(t, args...)
+		eventually(t, "reading", func() bool { return strings.Contains(p.text(), "reading") })
+		if _, err := p.master.Write([]byte{3}); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.Wait()
+		if code := p.ProcessState.ExitCode(); code != 130 {
+			t.Errorf("%v: exit code %d, not 130: %s", args, code, p.text())
+		}
+		if text := strings.ReplaceAll(p.text(), "^C", ""); text != "reading\n" {
+			t.Errorf("%v printed %q", args, text)
+		}
+	}
+}

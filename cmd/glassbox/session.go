@@ -118,6 +118,9 @@ type terminated syscall.Signal
 
 func (t terminated) Error() string { return syscall.Signal(t).String() }
 
+// Is makes it the cancellation that it is, for those who return a context's cause.
+func (t terminated) Is(target error) bool { return target == context.Canceled }
+
 // backend opens the engine at its first use: help, completion and flag errors need none.
 func (s *session) backend() (*backend, error) {
 	if s.opened == nil {
