@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"glassbox/test/registry"
 
@@ -112,4 +113,22 @@ func filesOf(t testing.TB, dir string, skip, size int64) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// TestServeLarge keeps a registry with the benchmark's image running for as long as the file named by
+// GLASSBOX_BENCH_SERVE exists, into which it writes the image's name: for measuring other programs on it.
+func TestServeLarge(t *testing.T) {
+	path := os.Getenv("GLASSBOX_BENCH_SERVE")
+	if path == "" {
+		t.Skip("GLASSBOX_BENCH_SERVE names no file")
+	}
+	if err := os.WriteFile(path, []byte(pushLarge(t)+"/large:latest\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(path); err != nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }

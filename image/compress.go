@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -30,8 +29,7 @@ func decompress(r io.Reader) (io.ReadCloser, compression, error) {
 	}
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(b)
-		return z, gzipped, err
+		return io.NopCloser(newGunzip(b)), gzipped, nil
 	case bytes.Equal(head, []byte{0x28, 0xb5, 0x2f, 0xfd}), isSkippable(head):
 		// A window above 128 MiB is beyond what the zstd tool accepts without --long; it would be memory taken by an attacker.
 		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
