@@ -103,6 +103,7 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	b.Gate(gateCreated, "the container is created; wait for start")
 
 	b.next("start", "Rights are given up, then the process becomes the program.")
+	f.Inherited.CanRaise = f.Inherited.CanRaise && !set.Own(unix.CLONE_NEWUSER) // the capability of a user namespace does not count, setrlimit(2)
 	if err := finish(&b.Builder, spec.Process, f); err != nil {
 		return nil, err
 	}

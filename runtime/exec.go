@@ -95,6 +95,7 @@ func CompileExec(p *specs.Process, joined uint64, f Facts) ([]program.Phase, err
 		b.From("process.terminal")
 		rootfs.Control(&b.Builder, slave)
 	}
+	f.Inherited.CanRaise = f.Inherited.CanRaise && joined&unix.CLONE_NEWUSER == 0
 	if err := finish(&b.Builder, p, f); err != nil {
 		return nil, err
 	}
