@@ -1,0 +1,322 @@
+package shell
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	"mvdan.cc/sh/v3/syntax"
+
+	"glassbox/tiny/line"
+)
+
+// interact reads commands from a terminal until Ctrl-D or exit.
+func (s *Shell) interact(login bool) int {
+	s.interactive = true
+	s.options['i'] = true
+	s.traps.shared.listen()
+	s.takeControl()
+	s.prepareInteractive()
+	if login {
+		s.profile("/etc/profile")
+		s.profile(s.value("HOME") + "/.profile")
+	}
+	if file := s.value("ENV"); file != "" {
+		s.profile(file)
+	}
+	next := s.reader()
+	warned := false
+	for s.flow != exiting {
+		s.flow, s.levels = running, 0
+		s.interrupted.Store(false)
+		s.announce()
+		s.pending()
+		source, err := s.compound(next)
+		switch {
+		case errors.Is(err, line.ErrInterrupted):
+			s.status = 130
+		case err != nil:
+			if s.stoppedJobs() && !warned {
+				fmt.Fprintln(s.stderr(), "You have stopped jobs.")
+				warned = true
+				continue
+			}
+			return s.finish()
+		default:
+			warned = false
+			s.evaluate(source, s.name)
+		}
+	}
+	return s.finish()
+}
+
+func (s *Shell) stoppedJobs() bool {
+	return slices.ContainsFunc(s.jobs.list, func(j *job) bool { return !j.ended() && j.stopped() })
+}
+
+func (s *Shell) profile(path string) {
+	text, err := os.ReadFile(path)
+	if err == nil {
+		s.stream(strings.NewReader(string(text)), path)
+	}
+}
+
+// takeControl makes the shell the terminal's foreground group and turns job control on, when it has a controlling terminal.
+func (s *Shell) takeControl() {
+	fd, err := high(0)
+	if err != nil {
+		return
+	}
+	group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
+	for ; err == nil && group != unix.Getpgrp() && group != 0; group, err = unix.IoctlGetInt(fd, unix.TIOCGPGRP) {
+		unix.Kill(0, unix.SIGTTIN) // started in the background: wait there, as every shell does
+	}
+	if err != nil {
+		unix.Close(fd)
+		if isTerminal(0) {
+			s.errorf("can't access tty; job control turned off")
+		}
+		return
+	}
+	s.prepareInteractive()
+	unix.Setpgid(0, 0) // fails for a session leader, which leads its group already
+	s.jobs.group = unix.Getpgrp()
+	s.terminal, s.control = fd, true
+	s.options['m'] = true
+	unix.IoctlSetPointerInt(fd, unix.TIOCSPGRP, s.jobs.group)
+	s.sane, _ = unix.IoctlGetTermios(fd, unix.TCGETS)
+}
+
+// reader gives lines: from the editor on a terminal, plainly otherwise.
+func (s *Shell) reader() func(prompt string) (string, error) {
+	if !isTerminal(0) {
+		return func(prompt string) (string, error) {
+			io.WriteString(s.stderr(), prompt)
+			text, code := s.readLine(0, plainLine())
+			if code != 0 && text == "" {
+				if code > 128 {
+					return "", line.ErrInterrupted
+				}
+				return "", io.EOF
+			}
+			return text, nil
+		}
+	}
+	out := 2
+	if isTerminal(1) {
+		out = 1
+	}
+	editor := &line.Editor{
+		In: 0, Out: out, Complete: s.complete,
+		Event: func() int {
+			if s.traps.shared.any.Load() {
+				return s.traps.shared.event
+			}
+			s.traps.shared.drain()
+			return s.traps.shared.event
+		},
+		OnEvent: func() bool {
+			s.traps.shared.drain()
+			s.pending()
+			return s.flow == exiting
+		},
+	}
+	return func(prompt string) (string, error) {
+		editor.History = s.past
+		return editor.Read(prompt)
+	}
+}
+
+func plainLine() lineWanted { return lineWanted{raw: true, delimiter: '\n'} }
+
+// compound reads lines until they are a whole command.
+func (s *Shell) compound(next func(string) (string, error)) (string, error) {
+	source := ""
+	prompt := s.prompt()
+	for {
+		text, err := next(prompt)
+		if err != nil {
+			if errors.Is(err, io.EOF) && source != "" {
+				s.errorf("syntax error: unexpected end of file")
+				s.status = 2
+				return "", nil
+			}
+			return "", err
+		}
+		source += text
+		if _, err := parse(strings.NewReader(source+"\n"), "sh"); err != nil && syntax.IsIncomplete(err) || strings.HasSuffix(text, `\`) && !strings.HasSuffix(text, `\\`) {
+			source += "\n"
+			prompt = s.secondPrompt()
+			continue
+		}
+		s.remember(source)
+		return source, nil
+	}
+}
+
+func (s *Shell) secondPrompt() string {
+	if vr := s.vars["PS2"]; vr.Set {
+		return vr.Str
+	}
+	return "> "
+}
+
+const mostHistory = 500
+
+func (s *Shell) remember(source string) {
+	source = strings.TrimSpace(strings.ReplaceAll(source, "\\\n", ""))
+	source = strings.ReplaceAll(source, "\n", "; ")
+	if source == "" || len(source) > 1<<16 || len(s.past) > 0 && s.past[len(s.past)-1] == source {
+		return
+	}
+	if s.past = append(s.past, source); len(s.past) > mostHistory {
+		s.past = s.past[1:]
+	}
+}
+
+func (s *Shell) history() int {
+	for i, text := range s.past {
+		fmt.Fprintf(s.stdout(), "%4d %s\n", i, text)
+	}
+	return 0
+}
+
+// prompt expands PS1: \w \W \u \h \$ and the rest of the letters that images set it with.
+func (s *Shell) prompt() string {
+	form := `\w \$ `
+	if vr := s.vars["PS1"]; vr.Set {
+		form = vr.Str
+	}
+	dir := s.dir
+	if home := s.value("HOME"); len(home) > 1 && (dir == home || strings.HasPrefix(dir, home+"/")) {
+		dir = "~" + dir[len(home):]
+	}
+	var text strings.Builder
+	for i := 0; i < len(form); i++ {
+		if form[i] != '\\' || i+1 == len(form) {
+			text.WriteByte(form[i])
+			continue
+		}
+		i++
+		switch form[i] {
+		case 'w':
+			text.WriteString(dir)
+		case 'W':
+			text.WriteString(path.Base(dir))
+		case 'u':
+			text.WriteString(s.user())
+		case 'h', 'H':
+			name, _ := os.Hostname()
+			text.WriteString(name)
+		case 'n':
+			text.WriteByte('\n')
+		case 'e':
+			text.WriteByte(0x1b)
+		case '[', ']':
+		case '$':
+			if os.Geteuid() == 0 {
+				text.WriteByte('#')
+			} else {
+				text.WriteByte('$')
+			}
+		default:
+			text.WriteString(form[i-1 : i+1])
+		}
+	}
+	return text.String()
+}
+
+func (s *Shell) user() string {
+	data, _ := os.ReadFile("/etc/passwd")
+	for entry := range strings.SplitSeq(string(data), "\n") {
+		if f := strings.Split(entry, ":"); len(f) > 2 && f[2] == itoa(os.Getuid()) {
+			return f[0]
+		}
+	}
+	return itoa(os.Getuid())
+}
+
+// complete offers commands for the first word of a command, names of variables after $, and files.
+func (s *Shell) complete(text string) (start int, candidates []string) {
+	start = strings.LastIndexAny(text, " \t;|&<>(=`'\"") + 1
+	word := text[start:]
+	if strings.HasPrefix(word, "$") {
+		for name := range s.vars {
+			if strings.HasPrefix(name, word[1:]) {
+				candidates = append(candidates, "$"+name)
+			}
+		}
+		slices.Sort(candidates)
+		return start, candidates
+	}
+	first := strings.TrimRight(text[:start], " \t")
+	command := (first == "" || strings.ContainsRune(";|&(`", rune(first[len(first)-1]))) && !strings.Contains(word, "/")
+	if command {
+		candidates = s.commands(word)
+	} else {
+		candidates = s.paths(word)
+	}
+	slices.Sort(candidates)
+	candidates = slices.Compact(candidates)
+	if len(candidates) == 1 && !strings.HasSuffix(candidates[0], "/") {
+		candidates[0] += " "
+	}
+	return start, candidates
+}
+
+func (s *Shell) commands(prefix string) (names []string) {
+	add := func(name string) {
+		if strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	for name := range s.aliases {
+		add(name)
+	}
+	for name := range s.funcs {
+		add(name)
+	}
+	for _, name := range []string{"alias", "bg", "cd", "command", "continue", "break", "eval", "exec", "exit", "export", "fg", "getopts",
+		"hash", "help", "history", "jobs", "kill", "local", "pwd", "read", "readonly", "return", "set", "shift", "source", "times", "trap", "type",
+		"ulimit", "umask", "unalias", "unset", "wait", "while", "until", "for", "case", "then", "else", "done"} {
+		add(name)
+	}
+	for dir := range strings.SplitSeq(s.value("PATH"), ":") {
+		entries, _ := os.ReadDir(dir)
+		for _, entry := range entries {
+			if strings.HasPrefix(entry.Name(), prefix) && unix.Access(filepath.Join(dir, entry.Name()), unix.X_OK) == nil {
+				names = append(names, entry.Name())
+			}
+		}
+	}
+	return names
+}
+
+func (s *Shell) paths(word string) (names []string) {
+	dir, base := path.Split(word)
+	look := dir
+	if strings.HasPrefix(look, "~/") {
+		look = s.value("HOME") + look[1:]
+	}
+	if look == "" {
+		look = "."
+	}
+	entries, _ := os.ReadDir(look)
+	for _, entry := range entries {
+		name := entry.Name()
+		if !strings.HasPrefix(name, base) || base == "" && strings.HasPrefix(name, ".") {
+			continue
+		}
+		if info, err := os.Stat(look + "/" + name); err == nil && info.IsDir() {
+			name += "/"
+		}
+		names = append(names, dir+name)
+	}
+	return names
+}

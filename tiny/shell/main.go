@@ -1,0 +1,147 @@
+package shell
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// Main is sh: args are those after the name.
+func Main(name string, args []string, builtins map[string]Builtin) int {
+	s := fresh(name, builtins)
+	if state, ok := os.LookupEnv(handover); ok {
+		return s.resume(state)
+	}
+	s.importEnvironment()
+	rest, _, err := s.options.parse(args, s.stdout())
+	if err != nil {
+		s.errorf("%v", err)
+		return 2
+	}
+	s.traps.inherit()
+	command := s.options['c']
+	if command && len(rest) == 0 {
+		s.errorf("-c requires an argument")
+		return 2
+	}
+	switch {
+	case command:
+		source := rest[0]
+		if len(rest) > 1 {
+			s.name = rest[1]
+			s.params = rest[2:]
+		}
+		s.configure()
+		s.runText(source)
+	case len(rest) > 0 && !s.options['s']:
+		return s.script(rest[0], rest[1:])
+	default:
+		s.params = rest
+		return s.standardInput(strings.HasPrefix(name, "-") || s.options['l'])
+	}
+	return s.finish()
+}
+
+func fresh(name string, builtins map[string]Builtin) *Shell {
+	s := &Shell{
+		name: name, vars: map[string]expand.Variable{}, funcs: map[string]*syntax.Stmt{}, aliases: map[string]string{},
+		options: options{}, pid: os.Getpid(), builtins: builtins, terminal: -1, interrupted: new(atomic.Bool),
+	}
+	s.files = inheritedFiles()
+	s.traps.reset()
+	return s
+}
+
+func (s *Shell) importEnvironment() {
+	for _, pair := range os.Environ() {
+		name, value, _ := strings.Cut(pair, "=")
+		if syntax.ValidName(name) {
+			s.vars[name] = expand.Variable{Set: true, Exported: true, Kind: expand.String, Str: value}
+		}
+	}
+	s.dir = workingDir(s.vars["PWD"].Str)
+	s.assign("PWD", s.dir)
+	s.assign("IFS", " \t\n")
+	s.assign("OPTIND", "1")
+	if !s.vars["PATH"].Set {
+		s.assign("PATH", "/sbin:/usr/sbin:/bin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+	}
+}
+
+// workingDir believes PWD when it names this directory, since it may go through links that getcwd(2) resolves.
+func workingDir(claim string) string {
+	var here, there unix.Stat_t
+	if filepath.IsAbs(claim) && unix.Stat(".", &here) == nil && unix.Stat(claim, &there) == nil &&
+		here.Dev == there.Dev && here.Ino == there.Ino {
+		return claim
+	}
+	dir, err := unix.Getwd()
+	if err != nil {
+		return "/"
+	}
+	return dir
+}
+
+func (s *Shell) script(path string, params []string) int {
+	f, err := os.Open(path)
+	if err != nil && !strings.Contains(path, "/") {
+		if found := s.find(path); found != "" {
+			f, err = os.Open(found)
+		}
+	}
+	if err != nil {
+		s.errorf("can't open '%s': %s", path, reason(err))
+		if errors.Is(err, os.ErrNotExist) {
+			return 127
+		}
+		return 126
+	}
+	s.name, s.params = path, params
+	s.configure()
+	s.stream(f, path)
+	f.Close()
+	return s.finish()
+}
+
+func (s *Shell) standardInput(login bool) int {
+	s.configure()
+	if s.options['i'] || isTerminal(0) && isTerminal(2) {
+		return s.interact(login)
+	}
+	s.stream(single{0}, "stdin")
+	return s.finish()
+}
+
+// single reads a byte at a time, so that what the commands of the script read from the same descriptor is left to them.
+type single struct{ fd int }
+
+func (r single) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for {
+		n, err := unix.Read(r.fd, p[:1])
+		if err == unix.EINTR {
+			continue
+		}
+		if n <= 0 && err == nil {
+			err = io.EOF
+		}
+		return max(n, 0), err
+	}
+}
+
+func isTerminal(fd int) bool {
+	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	return err == nil
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
