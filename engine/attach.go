@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 	"syscall"
+	"time"
 
 	"glassbox/monitor"
 
@@ -85,9 +87,50 @@ type attachment struct {
 	record     *record
 	streams    Streams
 	client     *monitor.Client
-	stream     *monitor.Stream
 	exec       string // empty: the container's first process
 	ends       bool   // the process's input ends with ours
+
+	mu     sync.Mutex
+	stream *monitor.Stream // another one after the monitor was replaced
+}
+
+func (a *attachment) current() *monitor.Stream {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.stream
+}
+
+func (a *attachment) join(s *monitor.Stream) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stream = s
+}
+
+// Write sends input. When the monitor has died, it waits a little for the next one.
+func (a *attachment) Write(b []byte) (int, error) {
+	sent := 0
+	for s := a.current(); ; {
+		n, err := s.Write(b[sent:])
+		sent += n
+		if !errors.Is(err, monitor.ErrDead) || sent == len(b) {
+			return sent, err
+		}
+		next := a.successor(s)
+		if next == s {
+			return sent, err
+		}
+		s = next
+	}
+}
+
+func (a *attachment) successor(s *monitor.Stream) *monitor.Stream {
+	for range 300 {
+		if next := a.current(); next != s {
+			return next
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return s
 }
 
 func (a *attachment) connect(r *record, client *monitor.Client) error {
@@ -99,7 +142,7 @@ func (a *attachment) connect(r *record, client *monitor.Client) error {
 	if err != nil {
 		return err
 	}
-	a.stream = stream
+	a.join(stream)
 	return a.firstSize()
 }
 
@@ -121,8 +164,9 @@ func (a *attachment) Run(ctx context.Context) (int, error) {
 		go a.typing(stop)
 	}
 	for {
-		defer context.AfterFunc(ctx, func() { a.stream.Close() })()
-		code, err := a.stream.Copy(a.streams.Out, a.streams.Err)
+		stream := a.current()
+		defer context.AfterFunc(ctx, func() { stream.Close() })()
+		code, err := stream.Copy(a.streams.Out, a.streams.Err)
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}
@@ -157,14 +201,14 @@ func (a *attachment) typing(stop context.CancelCauseFunc) {
 	if len(a.streams.DetachKeys) > 0 {
 		in = term.NewEscapeProxy(in, a.streams.DetachKeys)
 	}
-	_, err := io.Copy(a.stream, in)
+	_, err := io.Copy(a, in)
 	var escape term.EscapeError
 	if errors.As(err, &escape) {
 		stop(ErrDetached)
 		return
 	}
 	if a.ends {
-		a.stream.CloseWrite() // a process that has ended needs no end of input
+		a.current().CloseWrite() // a process that has ended needs no end of input
 	}
 }
 
@@ -193,8 +237,8 @@ func (a *attachment) Close() error { return a.hangUp() }
 
 func (a *attachment) hangUp() error {
 	var err error
-	if a.stream != nil {
-		err, a.stream = a.stream.Close(), nil
+	if stream := a.current(); stream != nil {
+		err = stream.Close()
 	}
 	if errors.Is(err, os.ErrClosed) {
 		err = nil

@@ -48,7 +48,7 @@ func (c *Containers) prepare(ctx context.Context, o *Options) (*record, []string
 		return nil, warnings, err
 	}
 	r := &record{
-		Created: time.Now().UTC(), Config: o.Config, HostConfig: o.HostConfig, Networking: o.NetworkingConfig,
+		Created: time.Now().UTC(), Config: o.Config, HostConfig: o.HostConfig,
 		TimeOffset: o.TimeOffset, Explain: o.Explain,
 	}
 	mismatch, err := c.base(ctx, r, o)
@@ -207,7 +207,21 @@ func (c *Containers) establish(r *record, name string) (err error) {
 			return err
 		}
 	}
-	return r.save()
+	if err := r.save(); err != nil {
+		return err
+	}
+	return r.haveLayers()
+}
+
+// haveLayers looks at the layers once more, now that whoever removes an image sees this container: the image may have been
+// removed since it was found.
+func (r *record) haveLayers() error {
+	for _, dir := range r.Lower {
+		if _, err := os.Lstat(dir); err != nil {
+			return fmt.Errorf("the image %s was removed meanwhile: %w", r.Config.Image, err)
+		}
+	}
+	return nil
 }
 
 // makeUpper makes what the container writes into. The overlay's root takes the upper directory's mode and owner.

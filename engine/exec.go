@@ -48,7 +48,8 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 	if err != nil {
 		return nil, monitor.AccountOf(err), errors.Join(runError(execFailed, o.Cmd[0], inside, err), client.Close())
 	}
-	a := &attachment{containers: c, record: r, streams: s, client: client, stream: stream, exec: stream.ID, ends: true}
+	a := &attachment{containers: c, record: r, streams: s, client: client, exec: stream.ID, ends: true}
+	a.join(stream)
 	if !o.AttachStdin {
 		a.streams.In = nil
 	}

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"glassbox/image"
 	"glassbox/store"
 
 	"github.com/docker/docker/api/types/container"
@@ -39,7 +40,7 @@ func (c *Containers) List(all bool, limit int, size bool, f filters.Args) ([]con
 	if err := sieve.neighbours(c); err != nil {
 		return nil, err
 	}
-	tags := c.tags()
+	names := imageNames{store: c.images, ids: map[string]string{}}
 	out := []container.Summary{}
 	for _, l := range containers {
 		if limit > 0 && len(out) == limit {
@@ -49,7 +50,7 @@ func (c *Containers) List(all bool, limit int, size bool, f filters.Args) ([]con
 			continue
 		}
 		if sieve.passes(l) {
-			s := l.summary(tags)
+			s := l.summary(names)
 			if size {
 				if s.SizeRw, s.SizeRootFs, err = c.sizes(l.record); err != nil {
 					return nil, err
@@ -114,23 +115,24 @@ func (c *Containers) one(id string) (listed, error) {
 	return listed{r, s}, err
 }
 
-// tags maps what users call images to their ids, so that `ps` can show the id of an image whose name has moved on.
-func (c *Containers) tags() map[string]string {
-	tags := map[string]string{}
-	images, err := c.images.List()
-	if err != nil {
-		return tags
-	}
-	for _, img := range images {
-		for _, t := range img.Tags {
-			tags[t] = string(img.ID)
-			tags[strings.TrimSuffix(t, ":latest")] = string(img.ID)
-		}
-	}
-	return tags
+// imageNames looks up what users call images, each name once.
+type imageNames struct {
+	store *image.Store
+	ids   map[string]string
 }
 
-func (l listed) summary(tags map[string]string) container.Summary {
+func (n imageNames) id(name string) string {
+	id, known := n.ids[name]
+	if !known {
+		if img, err := n.store.Resolve(name); err == nil {
+			id = string(img.ID)
+		}
+		n.ids[name] = id
+	}
+	return id
+}
+
+func (l listed) summary(names imageNames) container.Summary {
 	s := container.Summary{
 		ID: l.ID, Names: []string{"/" + l.Name}, Image: l.Config.Image, ImageID: string(l.Image), Command: l.commandLine(),
 		Created: l.Created.Unix(), Ports: l.ports(), Labels: l.Config.Labels, State: l.now.word(), Status: l.now.sentence(time.Now()),
@@ -141,8 +143,8 @@ func (l listed) summary(tags map[string]string) container.Summary {
 	s.HostConfig.Annotations = l.HostConfig.Annotations
 	if l.Rootfs != "" {
 		s.Image = l.Rootfs
-	} else if id, known := tags[s.Image]; known && id != s.ImageID {
-		s.Image = s.ImageID // the tag now names another image
+	} else if s.Image != s.ImageID && names.id(s.Image) != s.ImageID {
+		s.Image = s.ImageID // the name has moved on to another image, or is gone
 	}
 	return s
 }

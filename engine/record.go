@@ -11,7 +11,6 @@ import (
 	"glassbox/store"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/network"
 	"github.com/opencontainers/go-digest"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -28,7 +27,6 @@ type record struct {
 	Rootfs     string        // a plain directory instead of an image
 	Config     *container.Config
 	HostConfig *container.HostConfig
-	Networking *network.NetworkingConfig
 	Mounts     []mountPoint
 	IDMap      []specs.LinuxIDMapping // the user namespace's; empty: none
 	Range      string                 // the claimed block that IDMap came from, with --userns auto

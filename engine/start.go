@@ -164,6 +164,9 @@ func (c *Containers) failed(r *record, before state, client *monitor.Client, cau
 		}
 		return errors.Join(err, err2, closeClient(client))
 	}
+	if account := monitor.AccountOf(cause); r.Explain && account != nil {
+		err = errors.Join(err, store.Put(r.place.Account(), account))
+	}
 	s := before.State
 	if s.Status == "" {
 		s.Status = monitor.Created

@@ -116,7 +116,7 @@ func (c *Containers) lastSign(r *record, s state) time.Time {
 
 // groups are the facts of cgroup v2 on this host, read once per command.
 func (c *Containers) groups() (cgroups.Facts, error) {
-	c.observe.Do(func() { c.facts, c.factsErr = cgroups.Observe() })
+	c.observe.Do(func() { c.facts, c.factsErr = cgroups.Observe(nil) })
 	return c.facts, c.factsErr
 }
 

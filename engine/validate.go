@@ -32,6 +32,9 @@ func (c *Containers) validate(o *Options) (warnings []string, err error) {
 	if err != nil {
 		return warnings, err
 	}
+	if o.HostConfig.Privileged && (len(o.UsernsMap) > 0 || o.HostConfig.UsernsMode == "auto") {
+		return warnings, invalid("privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode")
+	}
 	if err := c.resolveModes(o.HostConfig); err != nil {
 		return warnings, err
 	}
