@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // Facts is what this host lets us do with cgroup v2, read from mountinfo, /proc/self/cgroup and
@@ -31,17 +33,19 @@ type Facts struct {
 	Sitting     []int             // processes in the root of a cgroup namespace: they forbid it to hand controllers down
 }
 
-// Observe reads the facts; it changes nothing.
-func Observe() (Facts, error) {
+// Observe reads the facts that matter for these limits; it changes nothing. Without limits it does not look for what only they need.
+func Observe(r *specs.LinuxResources) (Facts, error) {
 	f := Facts{V1: map[string]string{}, Files: map[string]bool{}}
 	info, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return f, fmt.Errorf("observing cgroups: %w", err)
 	}
 	f.readMounts(info)
-	table, err := os.ReadFile("/proc/cgroups")
-	if err == nil {
-		f.Disabled = disabled(table)
+	limited := asks(r)
+	if limited {
+		if table, err := os.ReadFile("/proc/cgroups"); err == nil {
+			f.Disabled = disabled(table)
+		}
 	}
 	if f.Mount == "" {
 		return f, nil
@@ -59,8 +63,16 @@ func Observe() (Facts, error) {
 	if f.inNamespace() {
 		f.Sitting = pids(f.Mount)
 	}
-	f.seeFiles()
+	if limited {
+		f.seeFiles()
+	}
 	return f, nil
+}
+
+// asks reports whether any limit is asked for. Device rules need no controller.
+func asks(r *specs.LinuxResources) bool {
+	return r != nil && (r.Memory != nil || r.CPU != nil || r.Pids != nil || r.BlockIO != nil || r.Network != nil ||
+		len(r.HugepageLimits)+len(r.Rdma)+len(r.Unified) > 0)
 }
 
 // unified is where a host without v1 mounts cgroup2.

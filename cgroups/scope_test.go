@@ -65,7 +65,7 @@ func TestScope(t *testing.T) {
 	if err := syscall.Kill(pid, 0); err != nil {
 		t.Errorf("the container died: %v", err)
 	}
-	f, err := Observe()
+	f, err := Observe(anything)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestScope(t *testing.T) {
 
 // playMonitor makes the scope and a process in it, reports both and goes.
 func playMonitor(t *testing.T, report string) {
-	f, err := Observe()
+	f, err := Observe(anything)
 	if err != nil {
 		t.Fatal(err)
 	}

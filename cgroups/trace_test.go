@@ -55,7 +55,7 @@ func TestRequestsAreWhatStraceSees(t *testing.T) {
 		t.Fatal("the marks are not in the trace")
 	}
 	calls = calls[begin:end]
-	f, err := Observe()
+	f, err := Observe(anything)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestRequestsAreWhatStraceSees(t *testing.T) {
 
 // traced leaves the account in the file that the environment names.
 func traced(t *testing.T) {
-	f, err := Observe()
+	f, err := Observe(anything)
 	if err != nil {
 		t.Fatal(err)
 	}

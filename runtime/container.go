@@ -276,7 +276,7 @@ func (c *Container) Destroy() error {
 // Adopt makes a Container of a running one whose creator died, from its PID 1 and config.json. Wait is not
 // possible on it (it is not our child); Pidfd becomes readable when it ends.
 func Adopt(spec *specs.Spec, pid int, o Options) (*Container, error) {
-	facts, err := cgroups.Observe()
+	facts, err := cgroups.Observe(nil)
 	if err != nil {
 		return nil, err
 	}

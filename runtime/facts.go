@@ -28,7 +28,7 @@ func Observe(spec *specs.Spec, dir string) (Facts, error) {
 	if f.Dir, err = filepath.Abs(dir); err != nil {
 		return f, err
 	}
-	if f.Cgroups, err = cgroups.Observe(); err != nil {
+	if f.Cgroups, err = cgroups.Observe(resources(spec)); err != nil {
 		return f, err
 	}
 	if f.Inherited, err = confine.Observe(); err != nil {
@@ -41,4 +41,11 @@ func Observe(spec *specs.Spec, dir string) (Facts, error) {
 		}
 	}
 	return f, nil
+}
+
+func resources(spec *specs.Spec) *specs.LinuxResources {
+	if spec.Linux == nil {
+		return nil
+	}
+	return spec.Linux.Resources
 }
