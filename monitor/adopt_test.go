@@ -23,6 +23,7 @@ func (b *box) killMonitor() {
 }
 
 func TestAdoptWhileItPrints(t *testing.T) {
+	t.Parallel()
 	b := shell(t, `i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); sleep 0.01; done; read x; exit 11`)
 	b.config.OpenStdin = true
 	b.start()
@@ -116,6 +117,7 @@ func TestAdoptUnstarted(t *testing.T) {
 
 // A container that prints more than the pipe holds while there is no monitor waits, and loses nothing.
 func TestOutputWithoutMonitor(t *testing.T) {
+	t.Parallel()
 	const size = 1 << 20
 	b := shell(t, fmt.Sprintf("read x; head -c %d /dev/zero; sleep 100", size))
 	b.config.OpenStdin = true

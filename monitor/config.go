@@ -24,5 +24,4 @@ type Config struct {
 	StdinOnce bool     // close stdin when the first attached client goes
 	Cleanup   []string // command line run as the monitor's last act, unless an attached client took it over; [0] is an absolute path
 	Explain   bool     // keep times and write account.json
-	StopOnOOM bool     `json:",omitempty"`
 }

@@ -36,10 +36,13 @@ func (m *monitor) exec(spec *ExecSpec) (*process, []program.Account, error) {
 		p.close()
 		return nil, nil, err
 	}
-	m.processes = append(m.processes, p)
 	if err := m.hold(p, c); err != nil {
-		return nil, nil, err
+		p.signal(unix.SIGKILL) // it may be gone already
+		_, waitErr := c.Wait()
+		p.close()
+		return nil, nil, errors.Join(err, waitErr)
 	}
+	m.processes = append(m.processes, p)
 	return p, accountOf(c), nil
 }
 

@@ -64,4 +64,5 @@ func (l *listener) close() {
 	l.ready(0)
 	unix.Unlink(l.m.path("sock"))
 	unix.Close(l.fd)
+	l.fd = -1 // poll(2) may have reported it already
 }

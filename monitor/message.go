@@ -49,6 +49,13 @@ type request struct {
 	Run    *ExecSpec   `json:",omitempty"`
 }
 
+func (r request) size() Size {
+	if r.Size == nil {
+		return Size{}
+	}
+	return *r.Size
+}
+
 type reply struct {
 	Pid     int               `json:",omitempty"`
 	ID      string            `json:",omitempty"`

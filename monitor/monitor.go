@@ -247,11 +247,12 @@ func (m *monitor) main() *process { return m.processes[0] }
 // hold takes the runtime's handles on a new process.
 func (m *monitor) hold(p *process, c child) error {
 	pid, pidfd := c.pids()
-	p.pid, p.pidfd, p.child = pid, int(pidfd.Fd()), c
-	if c.Console() != nil {
-		return p.terminal(int(c.Console().Fd()), m.lines("stdout", p))
+	p.pid, p.pidfd, p.handle, p.child = pid, int(pidfd.Fd()), pidfd, c
+	console := c.Console()
+	if console == nil {
+		return nil
 	}
-	return nil
+	return errors.Join(p.terminal(int(console.Fd()), m.lines("stdout", p)), console.Close())
 }
 
 // record writes the first state of this start.
@@ -283,9 +284,14 @@ func (m *monitor) start() error {
 		m.fail(err)
 		return err
 	}
-	m.started = true
 	m.state.Status, m.state.StartedAt = Running, time.Now().UTC()
-	return m.writeState()
+	if err := m.writeState(); err != nil { // a container that nobody would find again must not run
+		err = errors.Join(err, m.destroy())
+		m.fail(err)
+		return err
+	}
+	m.started = true
+	return nil
 }
 
 // fail records a start that did not succeed; the runtime has destroyed the container.
@@ -403,7 +409,7 @@ func (m *monitor) forget() {
 		if i == 0 || !p.over {
 			kept = append(kept, p)
 		} else {
-			unix.Close(p.pidfd)
+			p.release()
 		}
 	}
 	clear(m.processes[len(kept):])

@@ -142,6 +142,7 @@ func TestEngineGoneBeforeStart(t *testing.T) {
 }
 
 func TestCleanup(t *testing.T) {
+	t.Parallel()
 	mark := func(b *box) bool { _, err := os.Stat(b.dir + "/mark"); return err == nil }
 	with := func(t *testing.T) *box {
 		b := shell(t, "exit 4")
@@ -205,6 +206,7 @@ func TestCleanup(t *testing.T) {
 
 // With the host's PID namespace orphans come to the monitor, and it must reap them.
 func TestOrphansAreReaped(t *testing.T) {
+	t.Parallel()
 	b := shell(t, `for i in 1 2 3 4 5; do (setsid sh -c 'sleep 0.1' & ) ; done; sleep 0.5; sleep 100`)
 	b.start()
 	monitor := b.state().MonitorPid
@@ -240,6 +242,7 @@ func TestMonitorOutlivesSignals(t *testing.T) {
 }
 
 func TestTwoMonitorsNeverMeet(t *testing.T) {
+	t.Parallel()
 	b := shell(t, "sleep 100")
 	b.start()
 	c, err := Launch("/proc/self/exe", b.dir)

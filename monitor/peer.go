@@ -173,7 +173,7 @@ func (p *peer) serve(r request) {
 	case "exec":
 		p.exec(r.Run)
 	case "resize":
-		p.answer(p.m.on(r.Exec, func(q *process) error { return q.resize(*r.Size) }))
+		p.answer(p.m.on(r.Exec, func(q *process) error { return q.resize(r.size()) }))
 	case "signal":
 		p.answer(p.m.on(r.Exec, func(q *process) error { return q.signal(unix.Signal(r.Signal)) }))
 	case "wait":
@@ -215,6 +215,7 @@ func (p *peer) attach(spec *AttachSpec) {
 	}
 	p.reply(reply{Pid: p.m.main().pid})
 	p.stream, p.wants = p.m.main(), *spec
+	p.wants.Stdin = spec.Stdin && p.m.config.OpenStdin
 }
 
 func (p *peer) exec(spec *ExecSpec) {

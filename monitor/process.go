@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"os"
 	"syscall"
 	"time"
 
@@ -17,7 +18,8 @@ type process struct {
 	id      string // empty: the first process
 	pid     int
 	pidfd   int
-	child   child // nil: adopted, so not our child to wait for
+	handle  *os.File // the runtime's, whose number pidfd is; nil after a renewal
+	child   child    // nil: adopted, so not our child to wait for
 	in      *input
 	outputs []*output
 	console int  // our descriptor of the terminal's master, -1: none
@@ -46,6 +48,15 @@ func (p *process) end(code int) {
 	p.drainBy, p.reapBy = time.Now().Add(drainTime), time.Time{}
 	if p.in != nil && !p.in.tty {
 		p.in.close()
+	}
+}
+
+// release closes what is still open of a process that is over.
+func (p *process) release() {
+	if p.handle != nil {
+		p.handle.Close()
+	} else {
+		unix.Close(p.pidfd)
 	}
 }
 

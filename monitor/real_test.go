@@ -189,6 +189,7 @@ func TestRealExec(t *testing.T) {
 
 // What a container leaves in the background goes with it, and does not hold its end back.
 func TestRealBackground(t *testing.T) {
+	t.Parallel()
 	b := real(t, "(sleep 100; echo never) & yes | head -c 1000000; exit 6")
 	began := time.Now()
 	b.start()
@@ -204,6 +205,7 @@ func TestRealBackground(t *testing.T) {
 }
 
 func TestRealAdopt(t *testing.T) {
+	t.Parallel()
 	b := real(t, `i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); sleep 0.01; done; read x; exit 11`)
 	b.config.OpenStdin = true
 	b.start()
@@ -249,24 +251,27 @@ func TestRealMemory(t *testing.T) {
 	}
 }
 
-// BenchmarkRun is a container from Launch to its recorded end, without the engine's part.
+// BenchmarkRun is a container from Launch to its recorded end, without the engine's part. The best of all tells more than their
+// mean on a machine with other work.
 func BenchmarkRun(b *testing.B) {
 	box := real(b, "")
 	box.spec.Process.Args = []string{"/bin/true"}
-	var created, started time.Duration
+	created, started, ended := time.Hour, time.Hour, time.Hour
 	for b.Loop() {
 		began := time.Now()
 		c := box.create()
-		created += time.Since(began)
+		created = min(created, time.Since(began))
 		if err := c.Start(); err != nil {
 			b.Fatal(err)
 		}
-		started += time.Since(began)
+		started = min(started, time.Since(began))
 		box.wait()
+		ended = min(ended, time.Since(began))
 		c.Close()
 	}
-	b.ReportMetric(float64(created.Microseconds())/float64(b.N), "µs-to-created")
-	b.ReportMetric(float64(started.Microseconds())/float64(b.N), "µs-to-started")
+	b.ReportMetric(float64(created.Microseconds()), "best-µs-to-created")
+	b.ReportMetric(float64(started.Microseconds()), "best-µs-to-started")
+	b.ReportMetric(float64(ended.Microseconds()), "best-µs-to-end")
 }
 
 // BenchmarkSeal is what protecting the program costs at each start.

@@ -29,6 +29,7 @@ func TestOutput(t *testing.T) {
 
 // All of the output comes before the exit, to everybody, however much is left in the pipe at the end.
 func TestOutputIsDrained(t *testing.T) {
+	t.Parallel()
 	const size = 10 << 20
 	b := shell(t, fmt.Sprintf("yes 0123456789abcdef | head -c %d; exit 3", size))
 	b.create()
@@ -121,6 +122,7 @@ func TestEndDoesNotWaitForReaders(t *testing.T) {
 
 // With the host's PID namespace a process can outlive PID 1 and hold its output open. The exit is told after two seconds.
 func TestGrandchildHoldsOutput(t *testing.T) {
+	t.Parallel()
 	b := shell(t, "echo hello; (setsid sleep 6 &); sleep 0.1; exit 2")
 	b.start()
 	f := b.attach(both)
