@@ -20,6 +20,7 @@ var (
 	address     = regexp.MustCompile(`\b172\.17\.0\.\d+\b`)
 	invented    = regexp.MustCompile(`\b[a-z]+_[a-z]+\d?\b`)
 	escape      = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
+	progress    = regexp.MustCompile(`(?m)^[0-9a-f]{12}: (?:Waiting|Verifying Checksum|Download complete)\n`)
 	padding     = regexp.MustCompile(` {3,}`)
 )
 
@@ -29,6 +30,7 @@ func (m *Mask) Apply(text string) string {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	text = escape.ReplaceAllString(text, "")
 	text = strings.ReplaceAll(text, "error during container init: ", "") // runc says so from 1.2 on; Debian 12 has 1.1
+	text = progress.ReplaceAllString(text, "") // shown when they last long enough to be seen
 	text = hexadecimal.ReplaceAllStringFunc(text, m.id)
 	text = moment.ReplaceAllString(text, "<time>")
 	text = address.ReplaceAllString(text, "<address>")
