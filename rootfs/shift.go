@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 
 	"glassbox/program"
@@ -93,7 +92,7 @@ func (s *Shifter) enter() error {
 	defer mnt.Close()
 	s.work = make(chan func())
 	entered := make(chan error)
-	go onOwnThread(func() {
+	program.Apart(func() {
 		err := unix.Unshare(unix.CLONE_FS)
 		if err == nil {
 			err = unix.Setns(int(mnt.Fd()), unix.CLONE_NEWNS)
@@ -112,24 +111,6 @@ func (s *Shifter) enter() error {
 		return err
 	}
 	return nil
-}
-
-// onOwnThread runs f on a thread that ends with it. Go cannot end a process's first thread, and it is the first that gives the
-// process its /proc/self/mountinfo: were f to run there, we would see the container's mounts for ever.
-func onOwnThread(f func()) {
-	runtime.LockOSThread()
-	if unix.Gettid() != os.Getpid() {
-		f()
-		return
-	}
-	begun := make(chan struct{})
-	go func() {
-		runtime.LockOSThread() // not the first thread: that one waits below
-		close(begun)
-		f()
-	}()
-	<-begun
-	runtime.UnlockOSThread()
 }
 
 // there makes a function run on that thread.

@@ -159,9 +159,8 @@ func TestNothingIsInherited(t *testing.T) {
 // onPoisonedThread runs f on a thread with a nice value, an affinity, an io priority, a timer slack and a keyring of its own.
 func onPoisonedThread(t *testing.T, f func() string) (out string) {
 	done := make(chan struct{})
-	go func() {
+	program.Apart(func() {
 		defer close(done)
-		lockThread() // never unlocked: the thread ends with the goroutine
 		var one unix.CPUSet
 		one.Set(0)
 		for what, err := range map[string]error{
@@ -174,7 +173,7 @@ func onPoisonedThread(t *testing.T, f func() string) (out string) {
 			}
 		}
 		out = f()
-	}()
+	})
 	<-done
 	return out
 }

@@ -1,5 +1,0 @@
-package runtime
-
-import goruntime "runtime"
-
-func lockThread() { goruntime.LockOSThread() }
