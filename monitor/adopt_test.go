@@ -125,8 +125,8 @@ func TestOutputWithoutMonitor(t *testing.T) {
 	f := b.attach(both)
 	f.Write([]byte("go\n"))
 	b.killMonitor()
-	if _, err := f.Copy(nil, nil); err == nil {
-		t.Error("the stream did not notice")
+	if <-f.done; !errors.Is(f.failure, ErrDead) {
+		t.Errorf("the stream of a monitor that was killed: %v, want ErrDead", f.failure)
 	}
 	time.Sleep(100 * time.Millisecond)
 	if _, err := b.adopt(); err != nil {
