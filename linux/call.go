@@ -43,7 +43,7 @@ const (
 	Fd
 	Pid
 	ID           // a user or group; -1 means no change
-	SignalNumber //
+	SignalNumber
 	Set          // Names joined, 32 bits
 	Set64        // Names joined
 	One          // one of Names, 32 bits

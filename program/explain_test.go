@@ -3,6 +3,8 @@ package program
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -158,6 +160,43 @@ func TestLongLinesAreBrokenAtArguments(t *testing.T) {
 		}
 		if strings.Contains(out.String(), ", ... 44 more])") == full || strings.Count(out.String(), "NAME_") != map[bool]int{true: 50, false: 6}[full] {
 			t.Errorf("full %v:\n%s", full, out.String())
+		}
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	for _, c := range []struct {
+		call   uintptr
+		result int64
+		want   string
+	}{
+		{unix.SYS_EXIT_GROUP, 0, "?"}, {unix.SYS_UMASK, 0o22, "022"}, {unix.SYS_MOUNT, -19, "-1 ENODEV (No such device)"},
+		{unix.SYS_MOUNT, -524, "-1 ENOTSUPP (Unknown error 524)"}, {unix.SYS_MOUNT, -4000, "-1 (errno 4000)"}, {0xfff, -38, "-1 ENOSYS (Function not implemented)"},
+		{0xfff, 12, "12"},
+	} {
+		if got := (Step{Call: c.call}).Answer(c.result); got != c.want {
+			t.Errorf("%d of %d: %s, not %s", c.result, c.call, got, c.want)
+		}
+	}
+}
+
+func TestRequestsTellWhatTheKernelAnswered(t *testing.T) {
+	write := Request{Call: `write("/sys/fs/cgroup/a/memory.max", "1, 2", 4)`}
+	take := Request{Call: `open_tree(AT_FDCWD, "/a", OPEN_TREE_CLONE)`, Gives: "<layer>"}
+	make := Request{Call: `mkdirat(AT_FDCWD, "/sys/fs/cgroup/a", 0755)`}
+	for _, c := range []struct {
+		r      Request
+		err    error
+		want   string
+		failed bool
+	}{
+		{write, nil, "4", false}, {take, nil, "<layer>", false}, {make, nil, "0", false},
+		{make, Tolerated{unix.EEXIST}, "-1 EEXIST (File exists)", false},
+		{make, fmt.Errorf("making it: %w", unix.EACCES), "-1 EACCES (Permission denied)", true},
+		{take, unix.ENOENT, "-1 ENOENT (No such file or directory)", true}, {make, errors.New("no bus"), "no bus", true},
+	} {
+		if d := c.r.Done(c.err, 0); d.Result != c.want || d.Failed != c.failed {
+			t.Errorf("%s, %v: %s, failed %v", c.r.Call, c.err, d.Result, d.Failed)
 		}
 	}
 }
