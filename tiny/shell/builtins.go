@@ -174,7 +174,7 @@ func (s *Shell) become(path string, args []string) int {
 		}
 	}
 	if s.interactive {
-		for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGQUIT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
+		for _, sig := range deaf {
 			s.traps.restore(sig)
 		}
 	}
@@ -433,6 +433,9 @@ func (s *Shell) describe(names []string) int {
 }
 
 func (s *Shell) kill(args []string) int {
+	if len(args) > 0 && strings.HasPrefix(args[0], "%") {
+		args = append([]string{"--"}, args...) // a process group looks like an option
+	}
 	for i, arg := range args {
 		if !strings.HasPrefix(arg, "%") {
 			continue

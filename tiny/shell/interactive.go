@@ -14,6 +14,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"glassbox/tiny/line"
+	"glassbox/tiny/signals"
 )
 
 // interact reads commands from a terminal until Ctrl-D or exit.
@@ -21,8 +22,9 @@ func (s *Shell) interact(login bool) int {
 	s.interactive = true
 	s.options['i'] = true
 	s.traps.shared.listen()
+	deafen()
+	s.hearInterrupt()
 	s.takeControl()
-	s.prepareInteractive()
 	if login {
 		s.profile("/etc/profile")
 		s.profile(s.value("HOME") + "/.profile")
@@ -51,6 +53,10 @@ func (s *Shell) interact(login bool) int {
 		default:
 			warned = false
 			s.evaluate(source, s.name)
+			if s.interrupted.Load() {
+				io.WriteString(s.stderr(), "\n")
+				s.status = 130
+			}
 		}
 	}
 	return s.finish()
@@ -74,9 +80,11 @@ func (s *Shell) takeControl() {
 		return
 	}
 	group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
+	signals.Default(unix.SIGTTIN)
 	for ; err == nil && group != unix.Getpgrp() && group != 0; group, err = unix.IoctlGetInt(fd, unix.TIOCGPGRP) {
 		unix.Kill(0, unix.SIGTTIN) // started in the background: wait there, as every shell does
 	}
+	signals.Deafen(unix.SIGTTIN)
 	if err != nil {
 		unix.Close(fd)
 		if isTerminal(0) {
@@ -84,7 +92,6 @@ func (s *Shell) takeControl() {
 		}
 		return
 	}
-	s.prepareInteractive()
 	unix.Setpgid(0, 0) // fails for a session leader, which leads its group already
 	s.jobs.group = unix.Getpgrp()
 	s.terminal, s.control = fd, true

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -16,6 +17,9 @@ import (
 
 // Main is sh: args are those after the name.
 func Main(name string, args []string, builtins map[string]Builtin) int {
+	// On the main thread, so that /proc/PID/status shows this shell's signals and not those of the thread that the runtime makes
+	// wait for them.
+	runtime.LockOSThread()
 	s := fresh(name, builtins)
 	if state, ok := os.LookupEnv(handover); ok {
 		return s.resume(state)
@@ -104,7 +108,7 @@ func (s *Shell) script(path string, params []string) int {
 		}
 		return 126
 	}
-	s.name, s.params = path, params
+	s.name, s.params, s.fromFile = path, params, true
 	s.configure()
 	s.stream(f, path)
 	f.Close()

@@ -57,6 +57,9 @@ type Shell struct {
 	optIndex int  // getopts: the word and the byte in it
 	optByte  int
 
+	fromFile bool // the script is a file: messages tell its lines
+	line     int
+
 	past        []string // the lines typed so far
 	interactive bool
 	control     bool          // jobs have process groups and the terminal is handed to them
@@ -93,7 +96,11 @@ func (s *Shell) configure() {
 }
 
 func (s *Shell) errorf(format string, args ...any) {
-	fmt.Fprintf(s.stderr(), s.label()+": "+format+"\n", args...)
+	where := s.label() + ": "
+	if s.fromFile {
+		where += "line " + itoa(s.line) + ": "
+	}
+	fmt.Fprintf(s.stderr(), where+format+"\n", args...)
 }
 
 func (s *Shell) label() string {
@@ -127,9 +134,11 @@ func (s *Shell) syntaxError(err error) {
 	var lang syntax.LangError
 	switch {
 	case errors.As(err, &parse):
-		s.errorf("line %d: syntax error: %s", parse.Pos.Line(), parse.Text)
+		s.line = int(parse.Pos.Line())
+		s.errorf("syntax error: %s", parse.Text)
 	case errors.As(err, &lang):
-		s.errorf("line %d: syntax error: %s", lang.Pos.Line(), lang.Feature)
+		s.line = int(lang.Pos.Line())
+		s.errorf("syntax error: %s", lang.Feature)
 	default:
 		s.errorf("%s", reason(err))
 	}
@@ -209,14 +218,17 @@ func (s *Shell) finish() int {
 	return s.status
 }
 
-// asInit says whether this shell is the first process of a PID namespace.
-func asInit() bool { return os.Getpid() == 1 }
-
-// prepareInteractive makes the shell deaf, as every interactive shell is, to what a user types at its children.
-func (s *Shell) prepareInteractive() {
-	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGQUIT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
+// deafen makes the shell deaf, as every interactive shell is, to what a user types at its children.
+func deafen() {
+	for _, sig := range deaf {
 		signals.Deafen(sig)
 	}
+}
+
+var deaf = [...]unix.Signal{unix.SIGTERM, unix.SIGQUIT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU}
+
+// hearInterrupt lets Ctrl-C end the command line that the shell itself is busy with.
+func (s *Shell) hearInterrupt() {
 	arrived := make(chan os.Signal, 1)
 	signals.Catch(arrived, unix.SIGINT)
 	go func() {

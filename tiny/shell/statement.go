@@ -29,6 +29,7 @@ func (s *Shell) statement(st *syntax.Stmt) {
 	if s.options['n'] && !s.interactive {
 		return
 	}
+	s.line = int(st.Position.Line())
 	switch {
 	case st.Coprocess || st.Disown:
 		s.errorf("syntax error: coprocesses are not supported")
@@ -359,8 +360,12 @@ func (s *Shell) expansionError(err error) {
 	if errors.Is(err, errSubstitution) {
 		return
 	}
+	division := strings.Contains(err.Error(), "division by zero")
+	if division {
+		err = errors.New("divide by zero")
+	}
 	s.errorf("%s", reason(err))
-	if errors.Is(err, errReadOnly) || strings.Contains(err.Error(), "division by zero") {
+	if errors.Is(err, errReadOnly) || division {
 		s.status = 2
 		s.abandon()
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -180,14 +181,13 @@ func (s *Shell) setTrap(sig unix.Signal, action string, remove bool) {
 		return
 	}
 	s.traps.shared.listen()
-	if remove && s.interactive {
-		s.prepareInteractive()
-		if sig != unix.SIGTERM && sig != unix.SIGQUIT && sig != unix.SIGINT {
-			s.traps.restore(sig)
-		}
-		return
+	switch {
+	case remove && s.interactive && slices.Contains(deaf[:], sig):
+		signals.Deafen(sig)
+	case remove && s.interactive && sig == unix.SIGINT:
+	default:
+		s.traps.restore(sig)
 	}
-	s.traps.restore(sig)
 }
 
 func (s *Shell) showTraps() {
