@@ -22,7 +22,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// contact bounds the first contact with a registry: beyond it there is no network, as far as a user can tell.
+// contact bounds the time for finding and connecting to a registry: beyond it there is no network, as far as a user can
+// tell. One that is connected gets three times as long to answer, since TLS on a slow line takes several round trips.
 const contact = 3 * time.Second
 
 // endpoint is a place that a repository may be pulled from.
@@ -84,7 +85,7 @@ func connect(ctx context.Context, e endpoint, ref reference.Named, stall time.Du
 
 func connectBy(ctx context.Context, scheme string, e endpoint, ref reference.Named, stall time.Duration) (*repository, error) {
 	base := roundTripper(e, stall)
-	question, err := ping(ctx, scheme+"://"+e.host+e.prefix+"/v2/", base)
+	question, err := ping(ctx, scheme+"://"+e.host+e.prefix+"/v2/", base, min(stall, 3*contact))
 	if err != nil {
 		return nil, err
 	}
@@ -117,12 +118,12 @@ func connectBy(ctx context.Context, scheme string, e endpoint, ref reference.Nam
 }
 
 // ping finds out whether and how the registry wants to know who asks.
-func ping(ctx context.Context, url string, rt http.RoundTripper) (*transport.Challenge, error) {
+func ping(ctx context.Context, url string, rt http.RoundTripper, timeout time.Duration) (*transport.Challenge, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := (&http.Client{Transport: rt}).Do(req)
+	resp, err := (&http.Client{Transport: rt, Timeout: timeout}).Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, err

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -368,4 +370,46 @@ func TestBuiltinIsRemade(t *testing.T) {
 	if img, err := s.Resolve("hello-world"); err != nil || img.ID == now.ID {
 		t.Errorf("%v, %v", img, err)
 	}
+}
+
+// TestHelloOfBoth runs the two machines' programs, one of them by emulation where that is installed.
+func TestHelloOfBoth(t *testing.T) {
+	for arch, how := range map[string][]string{"amd64": {"qemu-x86_64-static"}, "arm64": {"qemu-aarch64-static"}} {
+		t.Run(arch, func(t *testing.T) {
+			if arch == runtime.GOARCH {
+				how = nil
+			} else if _, err := exec.LookPath(how[0]); err != nil {
+				t.Skip(how[0] + " is missing (apt-get install qemu-user-static)")
+			}
+			path := filepath.Join(t.TempDir(), "hello")
+			if err := os.WriteFile(path, helloProgram(arch, helloText), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			argv := append(how, path)
+			if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil || string(out) != helloText {
+				t.Errorf("%v, %q", err, out)
+			}
+		})
+	}
+}
+
+// FuzzDocuments reads anything as a manifest and as a config.
+func FuzzDocuments(f *testing.F) {
+	f.Add([]byte(`{"schemaVersion":2,"config":{"mediaType":"","digest":"sha256:x","size":-1},"layers":[{}]}`))
+	f.Add([]byte(`{"schemaVersion":2,"manifests":[{"platform":{"os":"linux","architecture":"arm","variant":"v99999999999999999999"}}]}`))
+	f.Add([]byte(`{"os":"linux","rootfs":{"diff_ids":["sha256:` + strings.Repeat("0", 64) + `"]},"config":{"Healthcheck":{"Interval":1e9}}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m := document{raw: raw}
+		if m.parse("") == nil {
+			for _, d := range append([]ocispec.Descriptor{m.config}, m.layers...) {
+				if !m.isList && (d.Size < 0 || checkDigest(d.Digest) != nil) {
+					t.Errorf("passed: %+v", d)
+				}
+			}
+			choose(m.manifests, thisPlatform())
+		}
+		if img, err := parseConfig(raw); err == nil {
+			img.ChainIDs()
+		}
+	})
 }
