@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-
-	"glassbox/engine"
 )
 
 func attachVerb() verb {
@@ -56,12 +53,5 @@ func (c *call) attach(ctx context.Context, name string, stdin, proxy bool, keys 
 	if err != nil {
 		return engineFailure(err)
 	}
-	code, err := c.follow(ctx, a, w)
-	if errors.Is(err, engine.ErrDetached) {
-		return plainFailure("%w", engine.ErrDetached)
-	}
-	if err != nil {
-		return err
-	}
-	return exited(code)
+	return c.finish(ctx, a, w)
 }

@@ -7,6 +7,7 @@ import (
 	"glassbox/engine"
 	"glassbox/image"
 	"glassbox/program"
+	"glassbox/tiny"
 
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/container"
@@ -64,6 +65,7 @@ func openEngine(warn func(message string)) (*backend, error) {
 		return nil, err
 	}
 	e.Containers.Warn = warn
+	e.Images.Applets = tiny.Names
 	return &backend{containers: e.Containers, images: engineImages{e}, info: e.System.Info}, nil
 }
 

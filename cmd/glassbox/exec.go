@@ -40,15 +40,9 @@ func execVerb() verb {
 }
 
 func (c *call) exec(ctx context.Context, f *execFlags, name string, command []string) error {
-	if err := checkExplain(f.explain, f.format); err != nil {
-		return badRequest("exec", err)
+	if err := f.complete(command); err != nil {
+		return err
 	}
-	env, err := opts.ReadKVEnvStrings(f.envFile.GetSlice(), f.env.GetSlice())
-	if err != nil {
-		return plainFailure("%w", err)
-	}
-	f.Cmd, f.Env, f.Explain = command, env, f.explain
-	f.AttachStdout, f.AttachStderr, f.AttachStdin = !f.Detach, !f.Detach, !f.Detach && f.stdin
 	b, err := c.backend()
 	if err != nil {
 		return err
@@ -80,6 +74,25 @@ func (c *call) exec(ctx context.Context, f *execFlags, name string, command []st
 	if a == nil {
 		return nil
 	}
+	return c.finish(ctx, a, w)
+}
+
+// complete fills in what the flags' values do not say directly.
+func (f *execFlags) complete(command []string) error {
+	if err := checkExplain(f.explain, f.format); err != nil {
+		return badRequest("exec", err)
+	}
+	env, err := opts.ReadKVEnvStrings(f.envFile.GetSlice(), f.env.GetSlice())
+	if err != nil {
+		return plainFailure("%w", err)
+	}
+	f.Cmd, f.Env, f.Explain = command, env, f.explain
+	f.AttachStdout, f.AttachStderr, f.AttachStdin = !f.Detach, !f.Detach, !f.Detach && f.stdin
+	return nil
+}
+
+// finish follows what is attached to its end; a detachment is an error here, as for Docker's exec and attach.
+func (c *call) finish(ctx context.Context, a engine.Attachment, w wiring) error {
 	code, err := c.follow(ctx, a, w)
 	if errors.Is(err, engine.ErrDetached) {
 		return plainFailure("%w", engine.ErrDetached)

@@ -253,7 +253,7 @@ func (fakeImages) Inspect(ref string) (dockerimage.InspectResponse, error) {
 	if ref != "alpine" {
 		return dockerimage.InspectResponse{}, &image.NotFound{Ref: ref + ":latest"}
 	}
-	return dockerimage.InspectResponse{ID: "sha256:" + webID, RepoTags: []string{"alpine:latest"}}, nil
+	return dockerimage.InspectResponse{ID: "sha256:" + webID, RepoTags: []string{"alpine:latest"}, Os: "linux", Architecture: "amd64"}, nil
 }
 func (fakeImages) Remove(ref string, force bool) ([]dockerimage.DeleteResponse, error) {
 	if ref != "alpine" {

@@ -11,9 +11,9 @@ import (
 
 // imagesFlags are those of images.
 type imagesFlags struct {
-	quiet, all, noTrunc, digests, tree bool
-	format                             string
-	filter                             opts.FilterOpt
+	quiet, all, noTrunc, digests bool
+	format                       string
+	filter                       opts.FilterOpt
 }
 
 func imagesVerb() verb {
@@ -28,7 +28,11 @@ func imagesVerb() verb {
 			c.flags.BoolVar(&f.digests, "digests", false, "Show digests")
 			c.flags.StringVar(&f.format, "format", "", formatHelp)
 			c.flags.VarP(&f.filter, "filter", "f", "Filter output based on conditions provided")
+			tree := c.flags.Bool("tree", false, "List multi-platform images as a tree (EXPERIMENTAL)")
 			return func(ctx context.Context, args []string) error {
+				if *tree {
+					return plainFailure("--tree: this build keeps one platform of an image, so there are no trees")
+				}
 				name := ""
 				if len(args) > 0 {
 					name = args[0]

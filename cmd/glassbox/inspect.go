@@ -11,7 +11,10 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/containerd/platforms"
 	"github.com/docker/cli/templates"
+	"github.com/docker/docker/api/types/image"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // finder looks up what a reference names.
@@ -56,8 +59,11 @@ func imageInspectVerb() verb {
 		short: "Display detailed information on one or more images", min: 1, max: -1, offers: offerImages,
 		prepare: func(c *call) action {
 			format := c.flags.StringP("format", "f", "", inspectFormatHelp)
+			platform := c.flags.String("platform", "", `Inspect a specific platform of the multi-platform image.
+If the image or the server is not multi-platform capable, the command will error out if the platform does not match.
+'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)`)
 			return func(ctx context.Context, args []string) error {
-				return c.inspect(args, *format, c.findImage)
+				return c.inspect(args, *format, c.findPlatform(*platform))
 			}
 		},
 	}
@@ -113,6 +119,26 @@ func (c *call) findImage(ref string) (any, error) {
 	}
 	i, err := b.images.Inspect(ref)
 	return i, engineFailure(err)
+}
+
+// findPlatform is findImage for those of one platform. A store holds one platform of an image.
+func (c *call) findPlatform(wanted string) finder {
+	return func(ref string) (any, error) {
+		v, err := c.findImage(ref)
+		if err != nil || wanted == "" {
+			return v, err
+		}
+		p, err := platforms.Parse(wanted)
+		if err != nil {
+			return nil, plainFailure("%w", err)
+		}
+		i := v.(image.InspectResponse)
+		has := platforms.Normalize(ocispec.Platform{OS: i.Os, Architecture: i.Architecture, Variant: i.Variant})
+		if !platforms.OnlyStrict(p).Match(has) {
+			return nil, engineFailure(fmt.Errorf("image with reference %s was found but does not provide the specified platform (%s)", ref, platforms.FormatAll(p)))
+		}
+		return v, nil
+	}
 }
 
 // inspect prints what was found, then the errors of what was not.

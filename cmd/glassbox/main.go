@@ -5,9 +5,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"glassbox/tiny"
 )
 
 func main() {
+	if code, is := tiny.Run(os.Args[0], os.Args[1:]); is {
+		os.Exit(code)
+	}
 	os.Exit(run(os.Stdin, os.Stdout, os.Stderr, os.Args))
 }
 

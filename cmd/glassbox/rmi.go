@@ -12,7 +12,15 @@ func rmiVerb() verb {
 		short: "Remove one or more images", min: 1, max: -1, group: commands, offers: offerImages,
 		prepare: func(c *call) action {
 			force := c.flags.BoolP("force", "f", false, "Force removal of the image")
-			return func(ctx context.Context, args []string) error { return c.removeImages(args, *force) }
+			// An image here is one manifest with its layers: it has no untagged parents that could go with it or stay.
+			c.flags.Bool("no-prune", false, "Do not delete untagged parents")
+			platforms := c.flags.StringSlice("platform", nil, `Remove only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")`)
+			return func(ctx context.Context, args []string) error {
+				if len(*platforms) > 0 {
+					return plainFailure("--platform: this build keeps one platform of an image; leave the flag out to remove that")
+				}
+				return c.removeImages(args, *force)
+			}
 		},
 	}
 }

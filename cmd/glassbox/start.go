@@ -17,7 +17,12 @@ func startVerb() verb {
 			attach := c.flags.BoolP("attach", "a", false, "Attach STDOUT/STDERR and forward signals")
 			stdin := c.flags.BoolP("interactive", "i", false, "Attach container's STDIN")
 			keys := c.flags.String("detach-keys", "", "Override the key sequence for detaching a container")
+			c.flags.String("checkpoint", "", "Restore from this checkpoint")
+			c.flags.String("checkpoint-dir", "", "Use a custom checkpoint storage directory")
 			return func(ctx context.Context, args []string) error {
+				if c.flags.Changed("checkpoint") || c.flags.Changed("checkpoint-dir") {
+					return plainFailure("--checkpoint: this build keeps no checkpoints")
+				}
 				if !*attach && !*stdin {
 					return c.startAll(ctx, args)
 				}
