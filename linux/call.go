@@ -42,18 +42,18 @@ const (
 	DirFd      // a descriptor, or AT_FDCWD
 	Fd
 	Pid
-	ID           // a user or group; -1 means no change
+	ID // a user or group; -1 means no change
 	SignalNumber
-	Set          // Names joined, 32 bits
-	Set64        // Names joined
-	One          // one of Names, 32 bits
-	One64        // one of Names
-	SignedOne    // one of Names, else a signed number
-	Open         // access mode and flags of openat
-	Address      // a pointer that is not followed
-	MountType    // a string, but ignored when a mount is bound, moved or changed
-	MountData    // the same
-	PathName     // a string of at most PATH_MAX
+	Set       // Names joined, 32 bits
+	Set64     // Names joined
+	One       // one of Names, 32 bits
+	One64     // one of Names
+	SignedOne // one of Names, else a signed number
+	Open      // access mode and flags of openat
+	Address   // a pointer that is not followed
+	MountType // a string, but ignored when a mount is bound, moved or changed
+	MountData // the same
+	PathName  // a string of at most PATH_MAX
 	String
 	String256  // a string of which 256 bytes are shown
 	TaskName   // a string of which 15 bytes are shown
