@@ -84,8 +84,8 @@ func (r *record) brief(plan *blueprint) error {
 	if err := os.MkdirAll(r.place.Mount(), 0o711); err != nil {
 		return err
 	}
-	if err := os.Remove(r.place.Account()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if err := unix.Unlink(r.place.Account()); err != nil && err != unix.ENOENT {
+		return &os.PathError{Op: "remove", Path: r.place.Account(), Err: err}
 	}
 	if r.HostConfig.IpcMode.IsShareable() {
 		if err := r.makeShm(); err != nil {

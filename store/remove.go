@@ -36,16 +36,15 @@ func (p Place) Remove() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(err, os.RemoveAll(p.Run), p.removeDir())
+	return errors.Join(err, erase(p.Run), p.removeDir())
 }
 
-// removeDir deletes the data directory. os.RemoveAll goes by descriptors and never follows a symbolic link, so a container cannot
-// lead it elsewhere; an immutable or append-only file (chattr(1)) must lose that flag first.
+// removeDir deletes the data directory. An immutable or append-only file (chattr(1)) must lose that flag first.
 func (p Place) removeDir() error {
-	err := os.RemoveAll(p.Dir)
+	err := erase(p.Dir)
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
 	unlockTree(p.Dir)
-	return os.RemoveAll(p.Dir)
+	return erase(p.Dir)
 }

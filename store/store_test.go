@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"golang.org/x/sys/unix"
 )
 
 func root(t *testing.T) Root {
@@ -187,6 +188,47 @@ func TestLocks(t *testing.T) {
 	}
 	if held, err := Held(dir + "/nope"); held || err != nil {
 		t.Errorf("Held of nothing = %v, %v", held, err)
+	}
+}
+
+func TestEraseDeepTree(t *testing.T) {
+	dir := t.TempDir()
+	top := dir + "/tree"
+	if err := os.Mkdir(top, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open(top, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3000 { // 3000 levels of 11 bytes: longer than a path may be
+		if err := unix.Mkdirat(fd, "directory", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if i%100 == 0 {
+			if err := unix.Mknodat(fd, "file", unix.S_IFREG|0o600, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next, err := unix.Openat(fd, "directory", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(fd)
+		fd = next
+	}
+	unix.Close(fd)
+	if err := erase(top); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	if err := erase(dir + "/nothing"); err != nil {
+		t.Error(err)
+	}
+	if err := erase(dir + "/no/thing"); err != nil {
+		t.Error(err)
 	}
 }
 
