@@ -118,7 +118,7 @@ func TestAdoptUnstarted(t *testing.T) {
 // A container that prints more than the pipe holds while there is no monitor waits, and loses nothing.
 func TestOutputWithoutMonitor(t *testing.T) {
 	t.Parallel()
-	const size = 1 << 20
+	const size = 256 << 10
 	b := shell(t, fmt.Sprintf("read x; head -c %d /dev/zero; sleep 100", size))
 	b.config.OpenStdin = true
 	b.start()
