@@ -189,11 +189,15 @@ func (p *Process) end(waitedFor string) error {
 		i := int(failed) - 1
 		return &Failure{Index: i, Step: p.program[i], Errno: errno, Call: p.program.Call(i, p.ran, p.hosts)}
 	}
-	if last := len(p.program) - 1; reached < last {
+	if !p.program[reached].becomes() {
 		return fmt.Errorf("the container's process was killed in step %d (%s) while the host waited for %s", reached+1, p.program[reached].Why, waitedFor)
 	}
 	return err
 }
+
+// becomes says whether the step ends the program when it succeeds. It need not be the last one: a name is looked for in
+// each directory of PATH.
+func (s Step) becomes() bool { return s.Call == unix.SYS_EXECVE || s.Call == unix.SYS_EXECVEAT }
 
 // settle follows a second clone: the first child has handed over to another one, which is our child too (CLONE_PARENT).
 func (p *Process) settle() error {

@@ -95,3 +95,26 @@ func TestStartForks(t *testing.T) {
 		t.Fatalf("wait: %v, exit status %d, want 9", err, status.ExitStatus())
 	}
 }
+
+// A name that is found in an earlier directory of PATH than the last.
+func TestStartFindsInPath(t *testing.T) {
+	var b Builder
+	b.Begin()
+	for _, path := range []string{"/nonexistent/sh", "/bin/sh", "/usr/bin/sh"} {
+		b.Call(unix.SYS_EXECVE, path, []string{"sh", "-c", "exit 3"}, []string{}).Why("become %s", path).Tolerate(unix.ENOENT)
+	}
+	p, err := Start(b.Program(), Clone{}, nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Finish(); err != nil {
+		t.Error(err)
+	}
+	var status unix.WaitStatus
+	if _, err := unix.Wait4(p.Pid, &status, 0, nil); err != nil || status.ExitStatus() != 3 {
+		t.Fatalf("wait: %v, exit status %d, want 3", err, status.ExitStatus())
+	}
+	if n, want := len(p.Ran()), len(b.Program())-1; n != want {
+		t.Errorf("%d steps ran, want %d", n, want)
+	}
+}
