@@ -39,8 +39,8 @@ func Dial(dir string) (*Client, error) {
 	return &Client{dir: dir, conn: c}, nil
 }
 
-// Close ends the connection. Before Start, on a client of Launch, it undoes the launch.
-func (c *Client) Close() error { return c.conn.Close() }
+// Close ends the connection. Before Start, on a client of Launch, it undoes the launch. Closing twice is no error.
+func (c *Client) Close() error { return c.conn.close() }
 
 // Create waits until the container's process is at its gate `created` and returns its pid. On a client of Adopt it waits
 // until the container is taken over. It must be the first call after Launch or Adopt.
@@ -175,6 +175,13 @@ func newConn(fd int) (*conn, error) {
 	}
 	f := os.NewFile(uintptr(fd), "monitor")
 	return &conn{f, bufio.NewReaderSize(f, 32<<10)}, nil
+}
+
+func (c *conn) close() error {
+	if err := c.File.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // dial connects. The lock decides whether there is a monitor; it is held a moment before the socket exists and

@@ -100,5 +100,5 @@ func (s *Stream) end(n int64) (int, error) {
 	return *c.Exit, nil
 }
 
-// Close detaches.
-func (s *Stream) Close() error { return s.conn.Close() }
+// Close detaches. Closing twice is no error.
+func (s *Stream) Close() error { return s.conn.close() }
