@@ -11,10 +11,17 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// configOf reads which image a manifest is of.
-func (s *Store) configOf(manifest digest.Digest) (digest.Digest, error) {
-	m, err := s.manifest(manifest)
-	return m.Config.Digest, err
+// configOf reads which image an index entry is of.
+func (s *Store) configOf(entry digest.Digest) (digest.Digest, error) {
+	m, err := s.manifest(entry)
+	if err != nil || m.Config.Digest != "" {
+		return m.Config.Digest, err
+	}
+	img, err := s.load(ocispec.Descriptor{Digest: entry})
+	if err != nil {
+		return "", err
+	}
+	return img.ID, nil
 }
 
 func (s *Store) manifest(d digest.Digest) (m ocispec.Manifest, err error) {

@@ -12,6 +12,7 @@ import (
 	"glassbox/store"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // randomName is a name that nobody else uses.
@@ -58,21 +59,12 @@ func (s *Store) unneeded(x *index) ([]string, error) {
 func (s *Store) needed(x *index) (blobs, chains map[string]bool, err error) {
 	blobs, chains = map[string]bool{}, map[string]bool{}
 	for _, d := range x.Manifests {
-		if blobs[d.Digest.Encoded()] {
-			continue
-		}
-		img, err := s.load(d)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
+		if err := s.mark(d.Digest, blobs, chains); err != nil {
 			return nil, nil, err
 		}
-		blobs[d.Digest.Encoded()], blobs[img.ID.Encoded()] = true, true
-		for _, l := range img.layers {
-			blobs[l.Digest.Encoded()] = true
-		}
-		note(chains, img.ChainIDs())
+	}
+	if err := s.markKept(chains); err != nil {
+		return nil, nil, err
 	}
 	leases, err := os.ReadDir(s.dir + "/leases")
 	if err != nil {
@@ -92,6 +84,99 @@ func (s *Store) needed(x *index) (blobs, chains map[string]bool, err error) {
 		note(chains, h.Chains)
 	}
 	return blobs, chains, nil
+}
+
+// mark notes what an image, or each image of a list, consists of. What is missing (a list's images for other machines) needs nothing.
+func (s *Store) mark(manifest digest.Digest, blobs, chains map[string]bool) error {
+	if blobs[manifest.Encoded()] {
+		return nil
+	}
+	raw, err := s.document(manifest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var m struct {
+		ocispec.Manifest
+		Manifests []ocispec.Descriptor `json:"manifests"`
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &m)
+	}
+	if err != nil {
+		return err
+	}
+	blobs[manifest.Encoded()] = true
+	for _, d := range m.Manifests {
+		if err := s.mark(d.Digest, blobs, chains); err != nil {
+			return err
+		}
+	}
+	for _, l := range m.Layers {
+		blobs[l.Digest.Encoded()] = true
+	}
+	if m.Config.Digest == "" {
+		return nil
+	}
+	blobs[m.Config.Digest.Encoded()] = true
+	img, err := s.loadOne(ocispec.Descriptor{Digest: manifest})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		note(chains, img.ChainIDs())
+	}
+	return err
+}
+
+// keep notes the layers of an image that is removed by force although a stopped container needs them: the image goes, its layers
+// stay until the container goes, as in Docker.
+func (s *Store) keep(img *Image) error {
+	raw, err := json.Marshal(held{Chains: img.ChainIDs()})
+	if err != nil {
+		return err
+	}
+	return store.Replace(filepath.Join(s.dir, "kept", img.ID.Encoded()), raw, 0o644)
+}
+
+func (s *Store) markKept(chains map[string]bool) error {
+	entries, err := os.ReadDir(s.dir + "/kept")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(s.dir, "kept", e.Name())
+		if s.InUse != nil {
+			if c, _ := s.InUse(digest.NewDigestFromEncoded(digest.SHA256, e.Name())); c == "" {
+				if err := os.Remove(path); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		raw, err := os.ReadFile(path)
+		var h held
+		if err == nil {
+			err = json.Unmarshal(raw, &h)
+		}
+		if err != nil {
+			return err
+		}
+		note(chains, h.Chains)
+	}
+	return nil
+}
+
+// Collect deletes the layers that were kept for containers which are gone. It costs one look into an empty directory when
+// there are none; whoever removes a container calls it.
+func (s *Store) Collect(ctx context.Context) error {
+	entries, err := os.ReadDir(s.dir + "/kept")
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.collect(ctx)
 }
 
 func note(set map[string]bool, all []digest.Digest) {

@@ -4,6 +4,7 @@
 //	DATA/images/blobs/sha256/    manifests, configs and layers as the registry sent them
 //	DATA/images/temp/<digest>    a blob on its way; flock(2) held by whoever fetches it
 //	DATA/images/leases/<random>  what a pull going on relies on; flock held by it
+//	DATA/images/kept/<id>        layers of an image removed by force under a stopped container
 //	DATA/layers/<number>/        an unpacked layer, in overlayfs's own on-disk form
 //	DATA/layers/chain/<hex>      {"number": ..., "diff": ..., "size": ...}, by chain id
 //	DATA/layers/temp/<hex>       a layer being unpacked, by chain id; flock held by whoever does it

@@ -49,11 +49,35 @@ func (s *Store) load(d ocispec.Descriptor) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	var m ocispec.Manifest
+	var m struct {
+		ocispec.Manifest
+		Manifests []ocispec.Descriptor `json:"manifests"`
+	}
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return nil, fmt.Errorf("reading manifest %s: %w", d.Digest, err)
 	}
-	raw, err = s.document(m.Config.Digest)
+	if m.Manifests != nil {
+		// Another tool has put a list of images here; ours is the one for this machine.
+		one, err := choose(m.Manifests, thisPlatform())
+		if err != nil {
+			return nil, fmt.Errorf("reading manifest list %s: %w", d.Digest, err)
+		}
+		return s.loadOne(one)
+	}
+	return s.loadManifest(d, m.Manifest)
+}
+
+// loadOne is load for an entry of a list, which must not be a list again.
+func (s *Store) loadOne(d ocispec.Descriptor) (*Image, error) {
+	m, err := s.manifest(d.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return s.loadManifest(d, m)
+}
+
+func (s *Store) loadManifest(d ocispec.Descriptor, m ocispec.Manifest) (*Image, error) {
+	raw, err := s.document(m.Config.Digest)
 	if err != nil {
 		return nil, err
 	}

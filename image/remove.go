@@ -16,8 +16,11 @@ type Conflict struct{ message string }
 func (e *Conflict) Error() string { return "conflict: " + e.message }
 
 // Remove untags ref and deletes what nothing names any longer. inUse reports which container, if any, uses an image id, and
-// whether that container runs (one that runs first); nil: none does. The rules are those of moby's ImageDelete.
+// whether that container runs (one that runs first); nil: InUse is asked. The rules are those of moby's ImageDelete.
 func (s *Store) Remove(ref string, force bool, inUse func(digest.Digest) (container string, running bool)) (untagged, deleted []string, err error) {
+	if inUse == nil {
+		inUse = s.InUse
+	}
 	img, _, err := s.resolve(ref)
 	if err != nil {
 		return nil, nil, err
@@ -39,12 +42,14 @@ func (s *Store) Remove(ref string, force bool, inUse func(digest.Digest) (contai
 		if err := r.run(); err != nil {
 			return err
 		}
-		untagged = r.untagged
-		if err := s.writeIndex(x); err != nil {
-			return err
+		if r.gone && r.container != "" {
+			if err := s.keep(img); err != nil {
+				return err
+			}
 		}
-		if !r.gone {
-			return nil
+		untagged = r.untagged
+		if err := s.writeIndex(x); err != nil || !r.gone {
+			return err
 		}
 		before := s.ownChains(img)
 		if doomed, err = s.unneeded(x); err != nil {

@@ -38,7 +38,7 @@ const layoutFile = `{"imageLayoutVersion":"1.0.0"}`
 
 // prepare makes the directories and removes what dead processes left.
 func (s *Store) prepare() error {
-	for _, d := range []string{s.blobs(), s.dir + "/temp", s.dir + "/leases", s.layers + "/chain", s.layers + "/temp"} {
+	for _, d := range []string{s.blobs(), s.dir + "/temp", s.dir + "/leases", s.dir + "/kept", s.layers + "/chain", s.layers + "/temp"} {
 		if err := os.MkdirAll(d, 0o711); err != nil {
 			return err
 		}

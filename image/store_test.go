@@ -126,7 +126,6 @@ func TestRemove(t *testing.T) {
 		"id of two":        {"ID", []string{"b"}, false, free, "", false, "conflict: unable to delete SHORT (must be forced) - image is referenced in multiple repositories", true},
 		"id of two forced": {"ID", []string{"b"}, true, free, "a:latest b:latest", true, "", false},
 		"used":             {"a", nil, false, stopped, "", false, `conflict: unable to remove repository reference "a" (must force) - container 387c2e0c3e5c is using its referenced image SHORT`, true},
-		"used forced":      {"a", nil, true, stopped, "a:latest", true, "", false},
 		"running forced":   {"a", nil, true, running, "a:latest", false, "", true},
 		"id used":          {"ID", nil, false, stopped, "", false, "conflict: unable to delete SHORT (must be forced) - image is being used by stopped container 387c2e0c3e5c", true},
 		"id running":       {"ID", nil, true, running, "", false, "conflict: unable to delete SHORT (cannot be forced) - image is being used by running container 387c2e0c3e5c", true},
@@ -158,6 +157,41 @@ func TestRemove(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRemoveUnderContainer removes an image by force: the container's layers stay until it goes.
+func TestRemoveUnderContainer(t *testing.T) {
+	s := newStore(t)
+	img := imports(t, s, "a", "1")
+	user := "387c2e0c3e5c"
+	s.InUse = func(id digest.Digest) (string, bool) {
+		if id != img.ID {
+			return "", false
+		}
+		return user, false
+	}
+	layers, err := s.Layers(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, deleted, err := s.Remove("a", true, nil)
+	if err != nil || len(deleted) != 1 || deleted[0] != img.ID.String() {
+		t.Errorf("deleted %v, %v", deleted, err)
+	}
+	if all, err := s.List(); err != nil || len(all) != 0 {
+		t.Errorf("images are %v, %v", all, err)
+	}
+	if err := s.Collect(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if body, err := os.ReadFile(layers.Lower[0] + "/f"); err != nil || string(body) != "1" {
+		t.Errorf("the container's layer: %q, %v", body, err)
+	}
+	user = ""
+	if err := s.Collect(context.Background()); err != nil {
+		t.Error(err)
+	}
+	checkEmpty(t, s)
 }
 
 func TestRemoveKeepsSharedLayers(t *testing.T) {
