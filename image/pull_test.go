@@ -429,3 +429,58 @@ func TestRemoveDuringPull(t *testing.T) {
 		checkEmpty(t, s)
 	}
 }
+
+// TestListFromSkopeo has skopeo put a whole list of images into the store.
+func TestListFromSkopeo(t *testing.T) {
+	skopeo, err := exec.LookPath("skopeo")
+	if err != nil {
+		t.Skip("skopeo is missing (apt-get install skopeo)")
+	}
+	to, name := target(t, "multi")
+	var list []ocispec.Descriptor
+	for _, arch := range []string{"amd64", "arm64", "s390x"} {
+		d := to.Push(t, "", config(arch), small(t, arch))
+		d.Platform = &ocispec.Platform{OS: "linux", Architecture: arch}
+		list = append(list, d)
+	}
+	to.Manifest(t, "latest", ocispec.MediaTypeImageIndex, ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: ocispec.MediaTypeImageIndex, Manifests: list})
+	s := newStore(t)
+	imports(t, s, "first", "first") // so that there is a layout
+	out, err := exec.Command(skopeo, "copy", "--all", "--src-tls-verify=false", "docker://"+name+":latest", "oci:"+s.dir+":multi:all").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	img, err := s.Resolve("multi:all")
+	if err != nil || img.Config.Architecture != thisPlatform().Architecture {
+		t.Fatalf("%+v, %v", img, err)
+	}
+	lower, err := s.Layers(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := os.ReadFile(lower.Lower[0] + "/f"); string(body) != thisPlatform().Architecture {
+		t.Errorf("the layer holds %q", body)
+	}
+	// A deletion elsewhere touches none of the list's images.
+	if _, _, err := s.Remove("first", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range list {
+		if !s.hasBlob(d.Digest) {
+			t.Errorf("the manifest for %s is gone", formatPlatform(*d.Platform))
+		}
+	}
+	if all, err := s.List(); err != nil || len(all) != 1 {
+		t.Errorf("images are %v, %v", all, err)
+	}
+	if err := s.Tag("multi:all", "mine"); err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range []string{"multi:all", "mine"} {
+		if _, _, err := s.Remove(ref, false, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkEmpty(t, s)
+}

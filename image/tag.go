@@ -3,8 +3,10 @@ package image
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/distribution/reference"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Tag makes target name what source names.
@@ -18,14 +20,25 @@ func (s *Store) Tag(source, target string) error {
 		return err
 	}
 	return s.changeIndex(context.Background(), func(x *index) error {
-		if !x.holds(img.Manifest.Digest) {
-			return &NotFound{source}
+		if !s.names(x, img) {
+			return &NotFound{source} // removed in the meantime
 		}
 		// As another name of it, without what the first name's entry may note of its origin.
 		if d, ok := x.find(ref); !ok || d.Digest != img.Manifest.Digest {
 			x.set(ref, img.Manifest)
 		}
 		return nil
+	})
+}
+
+// names tells whether an entry of the index still leads to the image.
+func (s *Store) names(x *index, img *Image) bool {
+	if x.holds(img.Manifest.Digest) {
+		return true
+	}
+	return slices.ContainsFunc(x.Manifests, func(d ocispec.Descriptor) bool {
+		id, err := s.configOf(d.Digest)
+		return err == nil && id == img.ID
 	})
 }
 
