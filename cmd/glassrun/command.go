@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 
 	"glassbox/monitor"
+
+	"golang.org/x/sys/unix"
 )
 
 // command is one word after glassrun.
@@ -64,9 +66,15 @@ func run(args []string) error {
 	return fmt.Errorf("unknown command %q: see glassrun help", args[0])
 }
 
-// nameSelf gives this process the name that ps and top show. A program executed by descriptor is called by its number.
+// nameSelf gives this process the name that ps and top show. A program executed by descriptor is called by its number. Raw calls: an
+// os.File would open Go's epoll descriptor, which the monitor's own clearing of inherited descriptors would then close.
 func nameSelf() {
-	os.WriteFile("/proc/self/comm", []byte("glassrun"), 0) //nolint:errcheck // a courtesy
+	fd, err := unix.Open("/proc/self/comm", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	unix.Write(fd, []byte("glassrun")) //nolint:errcheck // a courtesy
+	unix.Close(fd)
 }
 
 func help(w io.Writer) error {
