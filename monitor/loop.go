@@ -18,10 +18,12 @@ type source interface {
 	ready(revents int16)
 }
 
-// tidyAfter is how long the monitor must be idle before it gives memory back, tidyEvery how seldom it does.
+// The monitor gives memory back when it has been idle for tidyAfter, or tidyLatest after it became busy, but not more often
+// than tidyEvery.
 const (
-	tidyAfter = 100 * time.Millisecond
-	tidyEvery = 10 * time.Second
+	tidyAfter  = 100 * time.Millisecond
+	tidyLatest = time.Second
+	tidyEvery  = 2 * time.Second
 )
 
 // loop waits and acts until everything is told and nobody is left to tell it to.
@@ -41,7 +43,7 @@ func (m *monitor) step() error {
 		return os.NewSyscallError("poll", err)
 	}
 	if n > 0 {
-		m.busyAt = time.Now()
+		m.isBusy(time.Now())
 		for i, s := range m.sources {
 			if r := m.polls[i].Revents; r != 0 {
 				s.ready(r)
@@ -50,6 +52,13 @@ func (m *monitor) step() error {
 	}
 	m.settle(time.Now())
 	return nil
+}
+
+func (m *monitor) isBusy(now time.Time) {
+	if m.busyAt.IsZero() {
+		m.busySince = now
+	}
+	m.busyAt = now
 }
 
 // gather lists what to wait for. It is made anew each time: sources come and go while others are served.
@@ -127,11 +136,14 @@ func (m *monitor) settle(now time.Time) {
 
 // tidyAt is when to give memory back, if nothing happens until then.
 func (m *monitor) tidyAt() time.Time {
-	idle, last := m.busyAt.Add(tidyAfter), m.tidiedAt.Add(tidyEvery)
-	if last.After(idle) {
-		return last
+	at := m.busyAt.Add(tidyAfter)
+	if latest := m.busySince.Add(tidyLatest); latest.Before(at) {
+		at = latest
 	}
-	return idle
+	if soonest := m.tidiedAt.Add(tidyEvery); soonest.After(at) {
+		at = soonest
+	}
+	return at
 }
 
 // tidy gives buffers and freed memory back to the kernel: most monitors are idle, and there may be many.

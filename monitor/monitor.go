@@ -52,11 +52,12 @@ type monitor struct {
 	peers     []*peer
 	first     *peer // the client that started us; nil when it is gone
 
-	sources  []source
-	polls    []unix.PollFd
-	scratch  []byte
-	busyAt   time.Time // something happened since memory was given back
-	tidiedAt time.Time
+	sources   []source
+	polls     []unix.PollFd
+	scratch   []byte
+	busyAt    time.Time // something happened last, since memory was given back
+	busySince time.Time // something happened first
+	tidiedAt  time.Time
 }
 
 // Run is `glassrun monitor DIR`. With --adopt it takes over a container whose monitor was killed, with --resume FD it
@@ -116,9 +117,8 @@ func (m *monitor) settleIn() error {
 		return errors.New("descriptor 3 is not a socket: a monitor is started by glassbox, not by hand")
 	}
 	unix.CloseOnExec(3)
-	// What the engine's caller left open, such as the pipe of a shell's $(...), must not stay open as long as the container lives.
-	if err := unix.CloseRange(4, ^uint(0), 0); err != nil {
-		return os.NewSyscallError("close_range", err)
+	if err := closeInherited(); err != nil {
+		return err
 	}
 	if err := unix.SetNonblock(3, true); err != nil {
 		return os.NewSyscallError("fcntl", err)
@@ -127,6 +127,26 @@ func (m *monitor) settleIn() error {
 	m.peers = []*peer{m.first}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return os.NewSyscallError("prctl(PR_SET_CHILD_SUBREAPER)", err)
+	}
+	return nil
+}
+
+// closeInherited: what the engine's caller left open, such as the pipe of a shell's $(...), must not stay open as long as the
+// container lives. Only descriptors without FD_CLOEXEC have come through an execve(2); the others are ours, or
+// the Go runtime's own.
+func closeInherited() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd <= 3 {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.Close(fd)
+		}
 	}
 	return nil
 }

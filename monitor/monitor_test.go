@@ -3,6 +3,7 @@ package monitor
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -434,5 +435,35 @@ func TestLaunchWithLowDescriptorsFree(t *testing.T) {
 	defer unix.Close(pair[1])
 	if err := spawn(f, b.dir, pair[1], []string{"glassrun", "monitor", b.dir}); err != nil {
 		t.Errorf("with the program as descriptor %d: %v", exe, err)
+	}
+}
+
+// What the engine inherited without FD_CLOEXEC, such as the pipe of a shell's $(...), does not stay open in the monitor.
+func TestInheritedDescriptorsAreClosed(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	b := shell(t, "sleep 100")
+	low, err := unix.Dup(int(w.Fd())) // without FD_CLOEXEC
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	unix.Close(low)
+	w.Close()
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.Read(make([]byte, 1))
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != io.EOF {
+			t.Errorf("%v, want EOF", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the monitor or the container holds the pipe open")
 	}
 }

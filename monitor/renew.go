@@ -92,8 +92,9 @@ func (m *monitor) renew() error {
 	}
 	inheritable(m.descriptors(), true)
 	defer inheritable(m.descriptors(), false)
-	// Until handlers are there again these signals must not end us.
-	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGTERM)
+	// Until handlers are there again these signals must not end us. (The Go runtime respects that for these two; a SIGTERM in that
+	// millisecond kills the monitor, and the container is adopted.)
+	signal.Ignore(unix.SIGHUP, unix.SIGINT)
 	defer catchEnding()
 	argv := []string{os.Args[0], "monitor", "--resume", strconv.Itoa(fd), m.dir}
 	return os.NewSyscallError("execve", syscall.Exec("/proc/self/exe", argv, oneProcessor(os.Environ())))

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// renewed waits until the monitor has executed itself again.
+// renewed waits until the monitor has executed itself again and answers.
 func (b *box) renewed() {
 	b.t.Helper()
 	path := fmt.Sprintf("/proc/%d/cmdline", b.state().MonitorPid)
@@ -20,6 +20,14 @@ func (b *box) renewed() {
 		data, _ := os.ReadFile(path)
 		return bytes.Contains(data, []byte("--resume"))
 	})
+	c, err := Dial(b.dir)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.State(); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // Clients, their requests and promises, half a line and the exit code survive a renewal.
@@ -65,6 +73,17 @@ func TestRenewal(t *testing.T) {
 	}
 	if err := c.Cleaned(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A container that never pauses is no reason to stay big.
+func TestRenewalOfBusyMonitor(t *testing.T) {
+	b := shell(t, "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); sleep 0.01; done")
+	b.start()
+	b.renewed()
+	b.wait()
+	if got := len(b.entries()); got != 300 {
+		t.Errorf("%d lines, want 300", got)
 	}
 }
 
