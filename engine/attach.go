@@ -240,11 +240,16 @@ func (a *attachment) hangUp() error {
 	if stream := a.current(); stream != nil {
 		err = stream.Close()
 	}
-	if errors.Is(err, os.ErrClosed) {
-		err = nil
-	}
 	if a.client != nil && !a.containers.promised(a.client) {
-		err, a.client = errors.Join(err, a.client.Close()), nil
+		err = errors.Join(unlessClosed(err), unlessClosed(a.client.Close()))
+	}
+	return unlessClosed(err)
+}
+
+// unlessClosed: what ends twice has ended.
+func unlessClosed(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return nil
 	}
 	return err
 }

@@ -573,6 +573,8 @@ func TestMonitorKilled(t *testing.T) {
 	if got := m.inspect(id).State; got.Running || got.ExitCode != 137 && got.ExitCode != 255 {
 		t.Errorf("%+v", got)
 	}
+	m.ok(m.Containers.Remove(bg, id, false, false))
+	m.leavesNothing(id)
 }
 
 func TestUnseenEnd(t *testing.T) {
@@ -592,6 +594,8 @@ func TestUnseenEnd(t *testing.T) {
 	if got.Running || got.ExitCode != 255 || !strings.Contains(got.Error, "not observed") {
 		t.Errorf("%+v", got)
 	}
+	m.ok(m.Containers.Remove(bg, id, false, false))
+	m.leavesNothing(id)
 }
 
 func TestList(t *testing.T) {

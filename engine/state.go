@@ -103,7 +103,19 @@ func (c *Containers) orphaned(r *record) (state, error) {
 	if boot, err := bootID(); err == nil && boot != s.BootID {
 		s.Error = "exit status not observed: the machine was restarted"
 	}
-	return s, store.Write(r.place.State(), s.State)
+	return s, errors.Join(c.bury(r), store.Write(r.place.State(), s.State))
+}
+
+// bury removes the group of a container whose monitor did not live to do it, with whoever is left in it.
+func (c *Containers) bury(r *record) error {
+	g, err := c.groupOf(r)
+	if err != nil || !g.Exists() {
+		return err
+	}
+	if err := g.Kill(); err != nil {
+		return err
+	}
+	return g.Remove()
 }
 
 // lastSign is the best guess of when an unseen end was: when the container last wrote to its log.
