@@ -548,6 +548,27 @@ func TestRemovedByItself(t *testing.T) {
 	m.leavesNothing(id)
 }
 
+func TestRestartWithAutoRemove(t *testing.T) {
+	m := newMachine(t)
+	o := shell("echo $$ >> /count; trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+	o.HostConfig.AutoRemove = true
+	id := m.detached(o)
+	m.waitForLog(id, "ready")
+	m.ok(m.Containers.Restart(bg, id, StopOptions{}))
+	m.waitForLog(id, "ready\nready")
+	if data, err := os.ReadFile(m.Containers.root.Container(id).Upper() + "/count"); string(data) != "1\n1\n" || err != nil {
+		t.Errorf("%q, %v", data, err)
+	}
+	m.ok(m.Containers.Stop(bg, id, StopOptions{}))
+	for range 200 {
+		if _, err := os.Lstat(m.Containers.root.Container(id).Dir); errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	m.leavesNothing(id)
+}
+
 func TestMonitorKilled(t *testing.T) {
 	m := newMachine(t)
 	id := m.detached(shell("i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"))

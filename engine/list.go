@@ -112,6 +112,12 @@ func (c *Containers) one(id string) (listed, error) {
 		return listed{}, err
 	}
 	s, err := c.state(r)
+	if err == nil && s.Status == "" {
+		// Never started, or removed while we were reading.
+		if _, err := os.Lstat(r.place.Document()); err != nil {
+			return listed{}, nil
+		}
+	}
 	return listed{r, s}, err
 }
 

@@ -171,6 +171,9 @@ func (c *Containers) await(ctx context.Context, r *record) (int, error) {
 			return 0, err
 		}
 		s, err := c.state(r)
+		if err == nil && s.Status == "" {
+			return 0, notFound(r.ID) // removed with its record, by --rm
+		}
 		if err != nil || !s.Running {
 			return s.ExitCode, err
 		}
@@ -213,13 +216,43 @@ func (c *Containers) Restart(ctx context.Context, id string, o StopOptions) erro
 	if err != nil {
 		return err
 	}
-	if err := c.stop(ctx, r, o); err != nil {
+	kept, err := c.keep(r)
+	if err == nil {
+		err = errors.Join(c.stop(ctx, r, o), kept())
+	}
+	if err != nil {
 		return prefixed("Cannot restart container "+id, err)
 	}
 	if err := c.Start(ctx, r.ID); err != nil {
 		return prefixed("Cannot restart container "+id, err)
 	}
 	return nil
+}
+
+// keep lets a container with --rm outlive its end: whoever restarts it takes the cleanup over from its monitor, and has
+// nothing to do. The function returned says so.
+func (c *Containers) keep(r *record) (done func() error, err error) {
+	nothing := func() error { return nil }
+	if !r.HostConfig.AutoRemove {
+		return nothing, nil
+	}
+	client, err := monitor.Dial(r.place.Run)
+	if errors.Is(err, monitor.ErrDead) || errors.Is(err, os.ErrNotExist) {
+		return nothing, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := client.TakeCleanup(); err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	return func() error {
+		err := client.Cleaned()
+		if errors.Is(err, monitor.ErrDead) {
+			err = nil
+		}
+		return errors.Join(err, client.Close())
+	}, nil
 }
 
 // Kill sends a signal; SIGKILL, the default, is waited for.
