@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -288,6 +290,78 @@ func BenchmarkSeal(b *testing.B) {
 					b.Fatal(err)
 				}
 				f.Close()
+			}
+		})
+	}
+}
+
+// Many execs at once, while the container prints and ends.
+func TestRealCrowd(t *testing.T) {
+	b := real(t, "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; read x; exit 3")
+	b.config.OpenStdin = true
+	b.start()
+	codes := make(chan int)
+	for i := range 20 {
+		go func() {
+			script := fmt.Sprintf("yes | head -c 100000; exit %d", i)
+			p := specs.Process{Args: []string{"sh", "-c", script}, Cwd: "/", Env: []string{"PATH=/bin"}}
+			s, err := b.c.Exec(ExecSpec{Process: p})
+			if err != nil {
+				t.Error(err)
+				codes <- -1
+				return
+			}
+			defer s.Close()
+			var n counter
+			code, err := s.Copy(&n, nil)
+			if err != nil || n != 100000 {
+				t.Errorf("exec %d: %d bytes, %v", i, n, err)
+			}
+			codes <- code
+		}()
+	}
+	sum := 0
+	for range 20 {
+		sum += <-codes
+	}
+	if sum != 190 {
+		t.Errorf("exit codes add up to %d, want 190", sum)
+	}
+	f := b.attach(both)
+	f.Write([]byte("end\n"))
+	if got := f.wait(); got != 3 {
+		t.Errorf("exit code %d, want 3", got)
+	}
+	if got := strings.Count(b.logged("stdout"), "\n"); got != 2000 {
+		t.Errorf("%d lines, want 2000", got)
+	}
+}
+
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
+// A bare glassrun seals itself once and goes on, with a private mount as root and with a copy in a user namespace.
+func TestRealSealSelf(t *testing.T) {
+	exe, err := glassrun()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, sys := range map[string]*syscall.SysProcAttr{
+		"root":           nil,
+		"user namespace": {Cloneflags: unix.CLONE_NEWUSER},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, exe, "monitor", "/nowhere")
+			cmd.SysProcAttr = sys
+			out, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "started by glassbox, not by hand") {
+				t.Errorf("%v: %s", err, out)
 			}
 		})
 	}
