@@ -16,7 +16,9 @@ func explainVerb() verb {
 		prepare: func(c *call) action {
 			var f runFlags
 			f.define(c.flags, `Pull image before explaining ("always", "missing", "never")`)
-			c.flags.BoolVarP(&f.detach, "detach", "d", false, "Explain a container in the background")
+			for _, client := range []string{"detach", "sig-proxy", "detach-keys"} {
+				_ = c.flags.MarkHidden(client) // taken so that run's command lines can be pasted; the kernel is asked nothing for them
+			}
 			c.flags.StringVar(&f.format, "format", "", "Format of the plan: text or json")
 			return func(ctx context.Context, args []string) error { return c.explainContainer(ctx, &f, args) }
 		},

@@ -9,6 +9,7 @@ import (
 	"glassbox/engine"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/spf13/pflag"
 )
 
 // runFlags are run's own: what happens around the container.
@@ -18,6 +19,13 @@ type runFlags struct {
 	keys, format           string
 }
 
+func (f *runFlags) define(set *pflag.FlagSet, pullUsage string) {
+	f.containerFlags.define(set, pullUsage)
+	set.BoolVarP(&f.detach, "detach", "d", false, "Run container in background and print container ID")
+	set.BoolVar(&f.proxy, "sig-proxy", true, "Proxy received signals to the process")
+	set.StringVar(&f.keys, "detach-keys", "", "Override the key sequence for detaching a container")
+}
+
 func runVerb() verb {
 	return verb{
 		use: "run [OPTIONS] IMAGE [COMMAND] [ARG...]", same: "container run, run",
@@ -25,9 +33,6 @@ func runVerb() verb {
 		prepare: func(c *call) action {
 			var f runFlags
 			f.define(c.flags, `Pull image before running ("always", "missing", "never")`)
-			c.flags.BoolVarP(&f.detach, "detach", "d", false, "Run container in background and print container ID")
-			c.flags.BoolVar(&f.proxy, "sig-proxy", true, "Proxy received signals to the process")
-			c.flags.StringVar(&f.keys, "detach-keys", "", "Override the key sequence for detaching a container")
 			c.flags.BoolVar(&f.explain, "explain", false, "Print every request made of the kernel to start the container")
 			c.flags.StringVar(&f.format, "format", "", "Format of --explain: text or json")
 			return func(ctx context.Context, args []string) error { return c.runContainer(ctx, &f, args) }
