@@ -305,7 +305,14 @@ func (f *inflate) codes() error {
 			err = errInflate
 			break
 		}
-		match(out, made, distance, length)
+		if distance >= 16 && length <= 16 { // most matches
+			from, to := out[made-distance:made-distance+16], out[made:made+16]
+			a, b := binary.LittleEndian.Uint64(from), binary.LittleEndian.Uint64(from[8:])
+			binary.LittleEndian.PutUint64(to, a)
+			binary.LittleEndian.PutUint64(to[8:], b)
+		} else {
+			match(out, made, distance, length)
+		}
 		made += length
 	}
 	f.at, f.bits, f.have, f.made = at, bits, have, made
