@@ -303,7 +303,8 @@ func sorted(c *call) int {
 	for _, text := range o.values('k') {
 		k, err := parseKey(text, whole)
 		if err != nil {
-			return c.fail("invalid key '%s'", text)
+			c.errorf("invalid key '%s'", text)
+			return 2
 		}
 		keys = append(keys, k)
 	}

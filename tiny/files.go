@@ -2,6 +2,7 @@ package tiny
 
 import (
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -118,7 +119,7 @@ func cat(c *call) int {
 					c.print("$")
 				}
 			}
-			if !last {
+			if !last || o.has('n') || blank {
 				c.print("\n")
 			}
 			return true
@@ -551,25 +552,7 @@ func mktemp(c *call) int {
 			template = dir + "/" + template
 		}
 	}
-	stem := strings.TrimRight(template, "X")
-	if len(template)-len(stem) < 6 {
-		return c.fail("(null): Invalid argument")
-	}
-	var path string
-	var err error
-	parent, pattern := filepath.Dir(template), lastPart(stem)+"*"
-	if strings.HasSuffix(stem, "/") {
-		pattern = "*"
-	}
-	if o.has('d') {
-		path, err = os.MkdirTemp(parent, pattern)
-	} else {
-		var f *os.File
-		if f, err = os.CreateTemp(parent, pattern); err == nil {
-			path = f.Name()
-			f.Close()
-		}
-	}
+	path, err := temporary(template, o.has('d'))
 	if err != nil {
 		if o.has('q') {
 			return 1
@@ -581,6 +564,35 @@ func mktemp(c *call) int {
 	}
 	c.print(path, "\n")
 	return 0
+}
+
+// temporary replaces the X at the end of a template by what no file has yet, and makes the file or directory.
+func temporary(template string, dir bool) (string, error) {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	stem := strings.TrimRight(template, "X")
+	if len(template)-len(stem) < 6 {
+		return "", unix.EINVAL
+	}
+	for range 1000 {
+		path := stem
+		for range len(template) - len(stem) {
+			n := rand.IntN(len(letters))
+			path += letters[n : n+1]
+		}
+		var err error
+		if dir {
+			err = unix.Mkdir(path, 0o700)
+		} else {
+			var fd int
+			if fd, err = unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600); err == nil {
+				unix.Close(fd)
+			}
+		}
+		if err != unix.EEXIST {
+			return path, err
+		}
+	}
+	return "", unix.EEXIST
 }
 
 func truncate(c *call) int {

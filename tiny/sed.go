@@ -418,6 +418,9 @@ func (s *sedding) write(text string) {
 }
 
 func (s *sedding) flushAppended() {
+	if len(s.appended) > 0 && s.final && !s.newline && !s.o.has('n') {
+		s.print("\n")
+	}
 	for _, text := range s.appended {
 		s.print(text)
 	}
@@ -494,8 +497,11 @@ func (s *sedding) execute() (again bool) {
 			first, _, _ := strings.Cut(s.pattern, "\n")
 			s.print(first, "\n")
 		case 'n':
-			if s.final {
-				break
+			if s.final { // nothing to go on with: the program ends here
+				if !s.o.has('n') {
+					s.write(s.pattern)
+				}
+				return false
 			}
 			if !s.o.has('n') {
 				s.write(s.pattern)

@@ -55,7 +55,8 @@ func dashed(args []string) []string {
 		if arg == "--" {
 			return append(words, args[i:]...)
 		}
-		if len(arg) > 1 && arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9' {
+		value := i > 0 && (args[i-1] == "-n" || args[i-1] == "-c" || args[i-1] == "-s")
+		if !value && len(arg) > 1 && arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9' {
 			arg = "-n" + arg[1:]
 		}
 		words = append(words, arg)

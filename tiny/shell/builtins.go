@@ -423,7 +423,7 @@ func (s *Shell) describe(names []string) int {
 		case path != "":
 			text = "is " + path
 		default:
-			fmt.Fprintf(s.stderr(), "%s: not found\n", name)
+			fmt.Fprintf(s.stdout(), "%s: not found\n", name)
 			code = 127
 			continue
 		}
@@ -454,7 +454,11 @@ func (s *Shell) kill(args []string) int {
 			defer unix.Kill(target, unix.SIGCONT)
 		}
 	}
-	return s.builtins["kill"](args, s.stdout(), s.stderr())
+	code := s.builtins["kill"](args, s.stdout(), s.stderr())
+	if slices.Contains(args, itoa(os.Getpid())) || slices.Contains(args, "0") {
+		s.traps.settle()
+	}
+	return code
 }
 
 func (s *Shell) umask(args []string) int {
@@ -529,7 +533,8 @@ func (s *Shell) jobControl(verb string, args []string) int {
 	for s.reap(nil, unix.WNOHANG) {
 	}
 	if verb == "jobs" {
-		return s.showJobs(args)
+		s.showJobs(s.stdout(), args)
+		return 0
 	}
 	if !s.control {
 		s.errorf("%s: no job control", verb)
@@ -553,21 +558,20 @@ func (s *Shell) jobControl(verb string, args []string) int {
 	return s.status
 }
 
-func (s *Shell) showJobs(args []string) int {
+func (s *Shell) showJobs(out io.Writer, args []string) {
 	for _, j := range append([]*job{}, s.jobs.list...) {
 		switch {
 		case slices.Contains(args, "-p"):
-			fmt.Fprintln(s.stdout(), max(j.group, j.procs[0].pid))
+			fmt.Fprintln(out, max(j.group, j.procs[0].pid))
 		case slices.Contains(args, "-l"):
-			fmt.Fprintf(s.stdout(), "[%d]%c %d %-24s%s\n", j.number, s.mark(j), j.last().pid, j.state(), j.text)
+			fmt.Fprintf(out, "[%d]%c %d %-24s%s\n", j.number, s.mark(j), j.last().pid, j.state(), j.text)
 		default:
-			fmt.Fprintf(s.stdout(), "[%d]%c  %-24s%s\n", j.number, s.mark(j), j.state(), j.text)
+			fmt.Fprintf(out, "[%d]%c  %-24s%s\n", j.number, s.mark(j), j.state(), j.text)
 		}
 		if j.ended() {
 			s.forget(j)
 		}
 	}
-	return 0
 }
 
 func (s *Shell) getopts(args []string) int {

@@ -1,7 +1,6 @@
 package shell
 
 import (
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -73,11 +72,18 @@ func (s *Shell) importEnvironment() {
 	}
 	s.dir = workingDir(s.vars["PWD"].Str)
 	s.assign("PWD", s.dir)
+	s.export("PWD")
 	s.assign("IFS", " \t\n")
 	s.assign("OPTIND", "1")
 	if !s.vars["PATH"].Set {
 		s.assign("PATH", "/sbin:/usr/sbin:/bin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 	}
+}
+
+func (s *Shell) export(name string) {
+	vr := s.vars[name]
+	vr.Exported = true
+	s.vars[name] = vr
 }
 
 // workingDir believes PWD when it names this directory, since it may go through links that getcwd(2) resolves.
@@ -103,10 +109,7 @@ func (s *Shell) script(path string, params []string) int {
 	}
 	if err != nil {
 		s.errorf("can't open '%s': %s", path, reason(err))
-		if errors.Is(err, os.ErrNotExist) {
-			return 127
-		}
-		return 126
+		return 2
 	}
 	s.name, s.params, s.fromFile = path, params, true
 	s.configure()

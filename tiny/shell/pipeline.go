@@ -93,6 +93,19 @@ func (s *Shell) stage(j *job, st *syntax.Stmt, alone bool) bool {
 	}
 	first := call.Args[0].Lit()
 	inside := writer(first) && s.builtins[first] != nil && !j.background && !alone && len(call.Assigns) == 0
+	if first == "jobs" && !j.background && !alone {
+		var list strings.Builder // a subshell would have no jobs to show
+		words, err := s.fields(call.Args)
+		if err == nil {
+			err = s.redirect(st.Redirs)
+		}
+		if err != nil {
+			s.expansionError(err)
+		}
+		s.showJobs(&list, words)
+		s.aside(j, func(out, _ io.Writer) int { io.WriteString(out, list.String()); return 0 })
+		return false
+	}
 	if first == "" || s.funcs[first] != nil || special(first) || regular(first) || !inside && s.builtins[first] != nil {
 		s.fork(j, st)
 		return true
@@ -146,14 +159,19 @@ func (s *Shell) help(j *job, words []string) {
 	if s.options['x'] {
 		s.traceWords(nil, words)
 	}
+	run := s.builtins[words[0]]
+	s.aside(j, func(out, err io.Writer) int { return run(words[1:], out, err) })
+}
+
+func (s *Shell) aside(j *job, run func(out, err io.Writer) int) {
 	table := s.files
 	p := &process{ended: true}
 	j.procs = append(j.procs, p)
-	run, out, err := s.builtins[words[0]], descriptor(table.number(1)), descriptor(table.number(2))
+	out, err := descriptor(table.number(1)), descriptor(table.number(2))
 	j.helpers.Add(1)
 	go func() {
 		defer j.helpers.Done()
-		p.code = run(words[1:], io.Writer(out), err)
+		p.code = run(out, err)
 		table.release()
 	}()
 }

@@ -89,6 +89,9 @@ func (s *Shell) configure() {
 		Env:      variables{s},
 		CmdSubst: s.substitute,
 		NoUnset:  s.options['u'],
+		ProcSubst: func(*syntax.ProcSubst) (string, error) {
+			return "", errors.New("syntax error: this shell has no process substitution")
+		},
 	}
 	if !s.options['f'] {
 		s.config.ReadDir2 = func(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) }

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -177,7 +178,6 @@ func (s *Shell) function(body *syntax.Stmt, words []string) {
 	s.params, s.loops = words[1:], 0
 	s.locals = append(s.locals, map[string]expand.Variable{})
 	s.functions++
-	s.status = 0
 	s.foreground(body)
 	s.functions--
 	s.unhide()
@@ -262,14 +262,16 @@ func (s *Shell) timed(cmd *syntax.TimeClause) {
 		word string
 		time time.Duration
 	}{{"real", elapsed}, {"user", user}, {"sys", system}} {
-		io.WriteString(s.stderr(), line.word+"\t"+minutes(line.time)+"\n")
+		if cmd.PosixFormat {
+			fmt.Fprintf(s.stderr(), "%s %.2f\n", line.word, line.time.Seconds())
+		} else {
+			io.WriteString(s.stderr(), line.word+"\t"+minutes(line.time)+"\n")
+		}
 	}
 }
 
 func minutes(d time.Duration) string {
-	text := (d % time.Minute).Truncate(10 * time.Millisecond).Seconds()
-	hundredths := int(text*100 + 0.5)
-	return itoa(int(d/time.Minute)) + "m " + itoa(hundredths/100) + "." + string([]byte{byte('0' + hundredths/10%10), byte('0' + hundredths%10)}) + "s"
+	return fmt.Sprintf("%dm %.2fs", int(d/time.Minute), (d % time.Minute).Seconds())
 }
 
 // chdir changes directory, keeping the name the user took through symbolic links unless physical.
@@ -290,6 +292,7 @@ func (s *Shell) chdir(to string, physical bool) error {
 		}
 	}
 	s.assign("OLDPWD", s.dir)
+	s.export("OLDPWD")
 	s.dir = target
 	s.assign("PWD", target)
 	return nil

@@ -201,7 +201,7 @@ func compareFiles(op, left, right string) bool {
 	case "-ot":
 		a, b, errA, errB = b, a, errB, errA
 	}
-	return errA == nil && (errB != nil || a.ModTime().After(b.ModTime()))
+	return errA == nil && errB == nil && a.ModTime().After(b.ModTime())
 }
 
 // inquire answers a unary test.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -88,6 +89,20 @@ func (a *arrivals) wake() {
 }
 
 func (t *traps) wake() { t.shared.wake() }
+
+// settle gives a signal that this shell has just sent itself the time to arrive: a C program would have it already, here it comes
+// through the runtime's queue and a goroutine.
+func (t *traps) settle() {
+	if len(t.actions) == 0 {
+		return
+	}
+	for range 50 {
+		if t.shared.any.Load() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
 
 // drain forgets earlier wake-ups; the caller then looks at everything once and polls.
 func (a *arrivals) drain() {
