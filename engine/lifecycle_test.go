@@ -17,6 +17,7 @@ import (
 
 	"glassbox/monitor"
 	"glassbox/store"
+	"glassbox/test/need"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
@@ -178,6 +179,7 @@ func (m *machine) leavesNothing(id string) {
 }
 
 func TestLifeCycle(t *testing.T) {
+	need.SecondKernel(t)
 	m := newMachine(t)
 	o := shell("echo $$ >> /count; trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done")
 	o.Name = "web"
@@ -390,6 +392,7 @@ func TestFollow(t *testing.T) {
 }
 
 func TestExec(t *testing.T) {
+	need.SecondKernel(t)
 	m := newMachine(t)
 	id := m.detached(shell("exec sleep 1000"))
 	exec := func(o container.ExecOptions, in io.Reader) (string, string, int, error) {
@@ -570,6 +573,7 @@ func TestRestartWithAutoRemove(t *testing.T) {
 }
 
 func TestMonitorKilled(t *testing.T) {
+	need.SecondKernel(t)
 	m := newMachine(t)
 	id := m.detached(shell("i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"))
 	m.waitForLog(id, "3\n")
@@ -751,6 +755,7 @@ func TestSharedNamespaces(t *testing.T) {
 }
 
 func TestUserNamespace(t *testing.T) {
+	need.SecondKernel(t)
 	m := newMachine(t)
 	o := shell("cat /proc/self/uid_map; touch /mine; stat -c %u /mine /bin/busybox; echo hi > /dev/stdout")
 	o.HostConfig.UsernsMode = "auto"
@@ -821,26 +826,33 @@ func TestDamagedState(t *testing.T) {
 	}
 }
 
-func TestLimits(t *testing.T) {
+func TestLimitsThatCannotBeSet(t *testing.T) {
 	m := newMachine(t)
 	f, err := m.Containers.groups()
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := shell("exec sleep 1000")
-	o.HostConfig.Memory, o.HostConfig.PidsLimit = 32<<20, ptr(int64(50))
-	if !slices.Contains(f.Controllers, "memory") || !slices.Contains(f.Controllers, "pids") {
-		_, err := m.Containers.Create(bg, o)
-		var e *Error
-		if !errors.As(err, &e) || e.Hint == nil || e.Hint.Why == "" {
-			t.Errorf("a limit that cannot be set: %v, %+v", err, e)
-		}
-		_, err = m.Containers.Update(m.create(shell("true")), container.UpdateConfig{Resources: o.HostConfig.Resources})
-		if !errors.As(err, &e) || e.Hint == nil {
-			t.Errorf("an update that cannot be done: %v", err)
-		}
-		return
+	if slices.Contains(f.Controllers, "memory") {
+		t.Skip("needs a host without the memory controller in cgroup v2")
 	}
+	o := shell("true")
+	o.HostConfig.Memory = 32 << 20
+	_, err = m.Containers.Create(bg, o)
+	var e *Error
+	if !errors.As(err, &e) || e.Hint == nil || e.Hint.Why == "" {
+		t.Errorf("create: %v, %+v", err, e)
+	}
+	_, err = m.Containers.Update(m.create(shell("true")), container.UpdateConfig{Resources: container.Resources{Memory: 32 << 20}})
+	if !errors.As(err, &e) || e.Hint == nil {
+		t.Errorf("update: %v", err)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	need.CgroupV2(t, "memory", "pids", "cpu")
+	m := newMachine(t)
+	o := shell("exec sleep 1000")
+	o.HostConfig.Memory, o.HostConfig.PidsLimit, o.HostConfig.NanoCPUs = 32<<20, ptr(int64(50)), 5e8
 	id := m.detached(o)
 	g, err := m.Containers.groupOf(&record{ID: id, HostConfig: o.HostConfig})
 	if err != nil {
@@ -854,12 +866,35 @@ func TestLimits(t *testing.T) {
 	}
 	file("memory.max", fmt.Sprint(32<<20))
 	file("pids.max", "50")
+	file("cpu.max", "50000 100000")
 	_, err = m.Containers.Update(id, container.UpdateConfig{Resources: container.Resources{Memory: 48 << 20, MemorySwap: 96 << 20}})
 	m.ok(err)
 	file("memory.max", fmt.Sprint(48<<20))
 	file("pids.max", "50")
+	file("cpu.max", "50000 100000")
 	if h := m.inspect(id).HostConfig; h.Memory != 48<<20 || *h.PidsLimit != 50 {
 		t.Errorf("%+v", h.Resources)
+	}
+	m.ok(m.Containers.Pause(id))
+	file("cgroup.freeze", "1")
+	m.ok(m.Containers.Stop(bg, id, StopOptions{Timeout: ptr(1)}))
+	if s := m.inspect(id).State; s.ExitCode != 137 || s.OOMKilled {
+		t.Errorf("stopped while paused: %+v", s)
+	}
+}
+
+func TestOutOfMemory(t *testing.T) {
+	need.CgroupV2(t, "memory")
+	m := newMachine(t)
+	o := shell("x=0123456789abcdef; while :; do x=$x$x; done")
+	o.HostConfig.Memory, o.HostConfig.MemorySwap = 16<<20, 16<<20
+	_, _, code := m.run(o)
+	ids, err := m.Containers.root.IDs()
+	if err != nil || len(ids) != 1 {
+		t.Fatal(ids, err)
+	}
+	if s := m.inspect(ids[0]).State; code != 137 || !s.OOMKilled || s.ExitCode != 137 {
+		t.Errorf("exit code %d, %+v", code, s)
 	}
 }
 

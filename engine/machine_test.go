@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"glassbox/test/need"
+
 	"github.com/docker/docker/api/types/container"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -25,6 +27,9 @@ type machine struct {
 }
 
 var built = sync.OnceValues(func() (string, error) {
+	if os.Getenv("GLASSBOX_BIN") != "" {
+		return "", nil
+	}
 	dir, err := os.MkdirTemp("", "glassrun")
 	if err != nil {
 		return "", err
@@ -61,10 +66,11 @@ func TestMain(m *testing.M) {
 
 func newMachine(t testing.TB) *machine {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: containers are made of namespaces and mounts")
-	}
+	need.Root(t)
 	program, err := built()
+	if os.Getenv("GLASSBOX_BIN") != "" {
+		program, err = need.Programs(t)+"/glassrun", nil
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,11 +109,7 @@ const passwd = "root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/s
 
 func (m *machine) importBusybox() {
 	m.t.Helper()
-	busybox, err := exec.LookPath("busybox")
-	if err != nil {
-		m.t.Skip("needs busybox (package busybox-static)")
-	}
-	program, err := os.ReadFile(busybox)
+	program, err := os.ReadFile(need.Program(m.t, "busybox"))
 	if err != nil {
 		m.t.Fatal(err)
 	}
