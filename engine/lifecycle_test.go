@@ -842,7 +842,7 @@ func TestLimitsThatCannotBeSet(t *testing.T) {
 	if !errors.As(err, &e) || e.Hint == nil || e.Hint.Why == "" {
 		t.Errorf("create: %v, %+v", err, e)
 	}
-	_, err = m.Containers.Update(m.create(shell("true")), container.UpdateConfig{Resources: container.Resources{Memory: 32 << 20}})
+	_, err = m.Containers.Update(m.create(shell("true")), container.UpdateConfig{Resources: container.Resources{Memory: 32 << 20, MemorySwap: -1}})
 	if !errors.As(err, &e) || e.Hint == nil {
 		t.Errorf("update: %v", err)
 	}
