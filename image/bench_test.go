@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -130,5 +131,22 @@ func TestServeLarge(t *testing.T) {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// BenchmarkResolve is the part of every `run` that finds its image, among fifty.
+func BenchmarkResolve(b *testing.B) {
+	s := newStore(b)
+	for i := range 50 {
+		imports(b, s, fmt.Sprint("image", i), fmt.Sprint(i))
+	}
+	for b.Loop() {
+		img, err := s.Resolve("image7")
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := s.Layers(img); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -21,7 +21,7 @@ const self = "/proc/self/exe"
 // images of equal digests.
 const madeFrom = "glassbox.program"
 
-// builtins are the images that this program can make without a network. They bear the date of their contents' last change.
+// born is the date that the built-in images bear.
 var born = time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
 
 // Builtin makes the built-in image of that name (hello-world, tiny), tagged as name:latest. ok is false when there is none.
@@ -36,8 +36,8 @@ func (s *Store) Builtin(name string) (img *Image, ok bool, err error) {
 	}
 	tag := familiar(name)
 	old, entry, err := s.resolve(tag)
-	if err == nil && entry.Annotations[madeFrom] == stamp {
-		return old, true, nil
+	if was := entry.Annotations[madeFrom]; err == nil && (was == stamp || was == "") {
+		return old, true, nil // made already, or an image that the user has put under this name
 	}
 	r, w := io.Pipe()
 	go func() {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -66,24 +65,32 @@ func (s *Store) resolveID(x *index, ref, shown string) (*Image, error) {
 	if prefix == "" || strings.Trim(prefix, "0123456789abcdef") != "" {
 		return nil, &NotFound{shown}
 	}
-	all, err := s.images(x)
+	var found digest.Digest
+	var entry ocispec.Descriptor
+	for _, d := range x.Manifests {
+		id, err := s.idOf(d)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed since the index was read
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading manifest %s: %w", d.Digest, err)
+		}
+		if !strings.HasPrefix(id.Encoded(), prefix) || id == found {
+			continue
+		}
+		if found != "" {
+			return nil, &NotFound{shown} // as Docker: an ambiguous prefix names nothing
+		}
+		found, entry = id, d
+	}
+	if found == "" {
+		return nil, &NotFound{shown}
+	}
+	img, err := s.load(entry)
 	if err != nil {
 		return nil, err
 	}
-	var found *Image
-	for _, img := range all {
-		if !strings.HasPrefix(img.ID.Encoded(), prefix) {
-			continue
-		}
-		if found != nil {
-			return nil, &NotFound{shown} // as Docker: an ambiguous prefix names nothing
-		}
-		found = img
-	}
-	if found == nil {
-		return nil, &NotFound{shown}
-	}
-	return found, nil
+	return img, s.addNames(x, img)
 }
 
 // List returns all images, newest first, the untagged ones included.
@@ -147,20 +154,14 @@ func (i *Image) name(d ocispec.Descriptor) {
 	}
 }
 
-// addNames collects an image's names without loading the others: other manifests of its are found by reading them.
+// addNames collects an image's names without loading the others.
 func (s *Store) addNames(x *index, img *Image) error {
-	same := map[digest.Digest]bool{img.Manifest.Digest: true}
 	for _, d := range x.Manifests {
-		is, known := same[d.Digest]
-		if !known {
-			id, err := s.configOf(d.Digest)
-			if err != nil && !errors.Is(err, os.ErrNotExist) {
-				return fmt.Errorf("reading manifest %s: %w", d.Digest, err)
-			}
-			is = id == img.ID
-			same[d.Digest] = is
+		id, err := s.idOf(d)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("reading manifest %s: %w", d.Digest, err)
 		}
-		if is {
+		if id == img.ID {
 			img.name(d)
 		}
 	}

@@ -40,6 +40,13 @@ func (i *Image) ChainIDs() []digest.Digest {
 	return identity.ChainIDs(slices.Clone(i.Config.RootFS.DiffIDs))
 }
 
+// entry is what the index holds of the image, but for its name.
+func (i *Image) entry() ocispec.Descriptor {
+	d := i.Manifest
+	d.Annotations = map[string]string{idNote: i.ID.String()}
+	return d
+}
+
 // maxDocument bounds manifests and configs, as containerd and Docker bound them.
 const maxDocument = 8 << 20
 

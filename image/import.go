@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
@@ -135,7 +136,8 @@ func (m *made) keep(ctx context.Context, s *Store) error {
 
 func (m *made) name(x *index, ref reference.Named, notes map[string]string) {
 	d := m.descriptor
-	d.Annotations = notes
+	d.Annotations = map[string]string{idNote: m.configID.String()}
+	maps.Copy(d.Annotations, notes)
 	if ref != nil {
 		x.set(ref, d)
 	} else if !x.holds(d.Digest) {

@@ -224,6 +224,7 @@ func (p *pull) name(ctx context.Context, img *Image, m document, top digest.Dige
 		d.MediaType = ocispec.MediaTypeImageManifest
 	}
 	d.Platform = &ocispec.Platform{OS: img.Config.OS, Architecture: img.Config.Architecture, Variant: img.Config.Variant}
+	d.Annotations = map[string]string{idNote: m.config.Digest.String()}
 	byDigest, err := reference.WithDigest(reference.TrimNamed(p.ref), top)
 	if err != nil {
 		return false, err
@@ -232,7 +233,7 @@ func (p *pull) name(ctx context.Context, img *Image, m document, top digest.Dige
 		before, ok := x.find(p.ref)
 		fresh = true
 		if ok {
-			id, err := p.store.configOf(before.Digest)
+			id, err := p.store.idOf(before)
 			fresh = err != nil || id != m.config.Digest
 		}
 		if fresh || before.Digest != d.Digest {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -124,18 +125,12 @@ func (r *removal) run() error {
 
 // load finds the image's references as they are now, tags first as they were given.
 func (r *removal) load() (manifests []digest.Digest, err error) {
-	same := map[digest.Digest]bool{r.img.Manifest.Digest: true}
 	for _, d := range r.index.Manifests {
-		is, known := same[d.Digest]
-		if !known {
-			id, err := r.store.configOf(d.Digest)
-			if err != nil {
-				return nil, err
-			}
-			is = id == r.img.ID
-			same[d.Digest] = is
+		id, err := r.store.idOf(d)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
 		}
-		if !is {
+		if id != r.img.ID {
 			continue
 		}
 		manifests = append(manifests, d.Digest)

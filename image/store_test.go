@@ -404,6 +404,9 @@ func TestBuiltinIsRemade(t *testing.T) {
 	if img, err := s.Resolve("hello-world"); err != nil || img.ID == now.ID {
 		t.Errorf("%v, %v", img, err)
 	}
+	if img, ok, err := s.Builtin("hello-world"); !ok || err != nil || img.ID == now.ID {
+		t.Errorf("%v, %v", img, err)
+	}
 }
 
 // TestHelloOfBoth runs the two machines' programs, one of them by emulation where that is installed.

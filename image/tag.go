@@ -25,7 +25,7 @@ func (s *Store) Tag(source, target string) error {
 		}
 		// As another name of it, without what the first name's entry may note of its origin.
 		if d, ok := x.find(ref); !ok || d.Digest != img.Manifest.Digest {
-			x.set(ref, img.Manifest)
+			x.set(ref, img.entry())
 		}
 		return nil
 	})
@@ -33,11 +33,8 @@ func (s *Store) Tag(source, target string) error {
 
 // names tells whether an entry of the index still leads to the image.
 func (s *Store) names(x *index, img *Image) bool {
-	if x.holds(img.Manifest.Digest) {
-		return true
-	}
 	return slices.ContainsFunc(x.Manifests, func(d ocispec.Descriptor) bool {
-		id, err := s.configOf(d.Digest)
+		id, err := s.idOf(d)
 		return err == nil && id == img.ID
 	})
 }
