@@ -30,7 +30,7 @@ func (m *Mask) Apply(text string) string {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	text = escape.ReplaceAllString(text, "")
 	text = strings.ReplaceAll(text, "error during container init: ", "") // runc says so from 1.2 on; Debian 12 has 1.1
-	text = progress.ReplaceAllString(text, "") // shown when they last long enough to be seen
+	text = progress.ReplaceAllString(text, "")                           // shown when they last long enough to be seen
 	text = hexadecimal.ReplaceAllStringFunc(text, m.id)
 	text = moment.ReplaceAllString(text, "<time>")
 	text = address.ReplaceAllString(text, "<address>")
