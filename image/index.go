@@ -87,13 +87,27 @@ func plainRef(ref reference.Named) reference.Named {
 
 // find returns the entry of a reference.
 func (x *index) find(ref reference.Named) (ocispec.Descriptor, bool) {
-	want := plainRef(ref).String()
-	for _, d := range x.Manifests {
-		if r := refOf(d); r != nil && r.String() == want {
-			return d, true
-		}
+	i := slices.IndexFunc(x.Manifests, namedBy(ref))
+	if i < 0 {
+		return ocispec.Descriptor{}, false
 	}
-	return ocispec.Descriptor{}, false
+	return x.Manifests[i], true
+}
+
+// namedBy tells the entries of a reference. Those that we wrote hold it in its familiar form; parsing is for others'.
+func namedBy(ref reference.Named) func(ocispec.Descriptor) bool {
+	ref = plainRef(ref)
+	familiar, full := reference.FamiliarString(ref), ref.String()
+	return func(d ocispec.Descriptor) bool {
+		if d.Annotations[ocispec.AnnotationRefName] == familiar {
+			return true
+		}
+		if d.Annotations[idNote] != "" {
+			return false
+		}
+		r := refOf(d)
+		return r != nil && r.String() == full
+	}
 }
 
 // set makes ref name the manifest. An image that thereby loses its last name stays, nameless.
@@ -125,11 +139,7 @@ func (x *index) unset(ref reference.Named) {
 	if !ok {
 		return
 	}
-	want := plainRef(ref).String()
-	x.Manifests = slices.DeleteFunc(x.Manifests, func(e ocispec.Descriptor) bool {
-		r := refOf(e)
-		return r != nil && r.String() == want
-	})
+	x.Manifests = slices.DeleteFunc(x.Manifests, namedBy(ref))
 	if !x.holds(d.Digest) {
 		x.add("", d)
 	}
