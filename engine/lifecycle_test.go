@@ -681,6 +681,12 @@ func TestList(t *testing.T) {
 	if err != nil || len(report.ContainersDeleted) != 2 || slices.Contains(report.ContainersDeleted, id) {
 		t.Errorf("prune: %+v, %v", report, err)
 	}
+	m.ok(m.Containers.root.Names().Claim("nobodys", strings.Repeat("0", 64), nil))
+	_, err = m.Containers.Prune(filters.NewArgs())
+	m.ok(err)
+	if names, err := m.Containers.root.Names().All(); err != nil || !slices.Equal(names, []string{"up"}) {
+		t.Errorf("names after prune: %q, %v", names, err)
+	}
 }
 
 func TestDamagedDocument(t *testing.T) {

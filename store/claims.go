@@ -82,6 +82,29 @@ func (c Claims) Release(name string) error {
 	return nil
 }
 
+// Sweep releases the claims that stale says nobody has a right to.
+func (c Claims) Sweep(stale func(name, owner string) bool) error {
+	lock, err := Exclusive(context.Background(), c.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	all, err := c.All()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range all {
+		if owner, err := c.Owner(name); err == nil && stale(name, owner) {
+			errs = append(errs, c.Release(name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // All returns the claimed names.
 func (c Claims) All() ([]string, error) {
 	return names(c.dir)
