@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"strconv"
 
 	"glassbox/cgroups"
 	"glassbox/program"
@@ -24,7 +25,7 @@ import (
 //	  |  {"Do":"start"} --------------------->   |  open the gate
 //	  |  <------- {} or {"Error":{"Text":...}}   |  execve has happened, or not
 //	  |  {"Do":"wait"} ---------------------->   |
-//	  |  <------------- {"State":{...}}          |  when it has ended and its output is drained
+//	  |  <--------------------- {"Exit":0}       |  when it has ended and its output is drained
 //	  |  {"Do":"cleaned"} ------------------->   |  nothing is left to do
 //
 // After "attach", and after "exec" without Detach, both directions become frames, as in Docker's stdcopy: eight bytes of
@@ -41,12 +42,26 @@ import (
 // A client detaches by closing the connection.
 
 type request struct {
-	Do     string // start attach exec resize signal wait state cleanup cleaned
-	Exec   string `json:",omitempty"` // which exec; empty: the container's first process
-	Signal int    `json:",omitempty"`
-	*Size  `json:",omitempty"`
+	Do     string      // start attach exec resize signal wait state cleanup cleaned
+	Exec   string      `json:",omitempty"` // which exec; empty: the container's first process
+	Signal int         `json:",omitempty"`
+	Size   *Size       `json:",omitempty"`
 	Attach *AttachSpec `json:",omitempty"`
 	Run    *ExecSpec   `json:",omitempty"`
+}
+
+// encode writes the short replies by hand: the first use of encoding/json with this type takes longer than a system call or two
+// hundred, and leaves traces in memory.
+func (r reply) encode() ([]byte, error) {
+	switch {
+	case r.State != nil || r.Account != nil || r.Error != nil:
+		return json.Marshal(r)
+	case r.Exit != nil:
+		return []byte(`{"Exit":` + strconv.Itoa(*r.Exit) + `}`), nil
+	case r.Pid != 0:
+		return []byte(`{"Pid":` + strconv.Itoa(r.Pid) + `,"ID":"` + string(appendJSON(nil, []byte(r.ID))) + `"}`), nil
+	}
+	return []byte(`{}`), nil
 }
 
 func (r request) size() Size {
@@ -158,7 +173,7 @@ func appendFrame(dst []byte, kind byte, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
-func controlFrame(dst []byte, c control) []byte {
-	b, _ := json.Marshal(c) // numbers only
-	return appendFrame(dst, Control, b)
+// exitFrame is the last frame.
+func exitFrame(code int) []byte {
+	return appendFrame(nil, Control, []byte(`{"Exit":`+strconv.Itoa(code)+`}`))
 }

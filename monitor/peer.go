@@ -3,7 +3,6 @@ package monitor
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -109,8 +108,8 @@ func (p *peer) one(b []byte) int {
 		return 0
 	}
 	var r request
-	if err := json.Unmarshal(b[:i], &r); err != nil {
-		p.refuse(fmt.Errorf("a request that is not JSON: %w", err))
+	if err := decode(b[:i], &r); err != nil {
+		p.refuse(fmt.Errorf("reading a request: %w", err))
 	} else {
 		p.serve(r)
 	}
@@ -159,7 +158,7 @@ func (p *peer) endInput() {
 
 func (p *peer) steer(b []byte) {
 	var c control
-	if json.Unmarshal(b, &c) == nil && c.Resize != nil {
+	if decode(b, &c) == nil && c.Resize != nil {
 		p.stream.resize(*c.Resize) // too late for a process that is gone
 	}
 }
@@ -255,15 +254,11 @@ func (m *monitor) behind(o *output) bool {
 func (p *peer) tell(q *process) {
 	if p.waits == q {
 		p.waits = nil
-		r := reply{Exit: &q.code}
-		if q == p.m.main() {
-			r.State = &p.m.state
-		}
-		p.reply(r)
+		p.reply(reply{Exit: &q.code})
 	}
 	if p.stream == q {
 		p.last = true
-		p.write(controlFrame(nil, control{Exit: &q.code}))
+		p.write(exitFrame(q.code))
 	}
 }
 
@@ -284,9 +279,9 @@ func (p *peer) answer(err error) {
 func (p *peer) refuse(err error) { p.reply(reply{Error: wireError(err)}) }
 
 func (p *peer) reply(r reply) {
-	b, err := json.Marshal(r)
+	b, err := r.encode()
 	if err != nil {
-		b, _ = json.Marshal(reply{Error: &Error{Text: "encoding the reply: " + err.Error()}})
+		b, _ = reply{Error: &Error{Text: "encoding the reply: " + err.Error()}}.encode()
 	}
 	p.write(append(b, '\n'))
 }

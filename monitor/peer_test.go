@@ -13,7 +13,7 @@ func FuzzPeer(f *testing.F) {
 	f.Add([]byte(`{"Do":"attach"}`+"\n"), false)
 	f.Add([]byte(`{"Do":"exec"}`+"\n"+`{"Do":"resize"}`+"\n"+`{"Do":"signal","Exec":"x"}`+"\n"), false)
 	f.Add([]byte(`{"Do":"wait"}`+"\n"+`{"Do":"cleanup"}`+"\n"+`{"Do":"cleaned"}`+"\n"), false)
-	f.Add(controlFrame(nil, control{Resize: &Size{1, 2}}), true)
+	f.Add(appendFrame(nil, Control, []byte(`{"Resize":{"Rows":1,"Cols":2}}`)), true)
 	f.Add(appendFrame(appendFrame(nil, Stdin, []byte("hi")), Stdin, nil), true)
 	f.Add([]byte("\x03\x00\x00\x00\xff\xff\xff\xff"), true)
 	f.Fuzz(func(t *testing.T, sent []byte, attached bool) {

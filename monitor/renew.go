@@ -181,7 +181,7 @@ func readKept(fd int) (k kept, err error) {
 		}
 		b = b[:len(b)+n]
 		if n == 0 {
-			return k, json.Unmarshal(b, &k)
+			return k, decode(b, &k)
 		}
 		b = append(b, make([]byte, len(b))...)[:len(b)]
 	}
