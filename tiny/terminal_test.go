@@ -173,7 +173,10 @@ func TestJobControl(t *testing.T) {
 	x.run("sleep 100 &", "[")
 	x.run("kill -9 $!; wait $!; echo is $?", "is 137\r\n")
 	x.run("jobs; echo none", "")
-	x.run("exit 4", "")
+	x.send("exit 4\r")
+	if code := status(x.cmd, 5*time.Second); code != 4 {
+		t.Errorf("exit 4 ends with %d", code)
+	}
 }
 
 func TestPasteOfAMegabyte(t *testing.T) {
@@ -227,8 +230,9 @@ func TestResize(t *testing.T) {
 
 func TestTypedAheadReachesTheCommand(t *testing.T) {
 	x := open(t)
-	x.send("head -n 1 >first\rfor the command\recho for the shell\r")
-	x.await("for the shell\r\nready> ")
+	x.send("sleep 0.3; head -n 1 >first\rfor the command\r")
+	x.await("first\r\n")
+	x.await("ready> ")
 	data, _ := os.ReadFile(filepath.Join(x.dir, "first"))
 	if string(data) != "for the command\n" {
 		t.Errorf("the command reads %q", data)

@@ -78,7 +78,9 @@ func (e *Editor) Read(prompt string) (string, error) {
 
 func (e *Editor) raw(cooked *unix.Termios) {
 	raw := *cooked
-	raw.Iflag &^= unix.BRKINT | unix.ICRNL | unix.INLCR | unix.IGNCR | unix.ISTRIP | unix.IXON
+	// ICRNL stays: what is typed ahead for the command must have the line ends that it will look for.
+	raw.Iflag &^= unix.BRKINT | unix.ISTRIP | unix.IXON
+	raw.Oflag |= unix.OPOST | unix.ONLCR
 	raw.Lflag &^= unix.ECHO | unix.ICANON | unix.IEXTEN | unix.ISIG
 	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
 	unix.IoctlSetTermios(e.In, unix.TCSETSW, &raw) // not TCSETSF: it would drop what was typed ahead

@@ -81,7 +81,7 @@ func (e *Editor) draw() {
 		e.extended = false
 		end := e.after(e.after(spot{}, visible(e.prompt)), e.text)
 		if end.col == 0 && len(e.text) > 0 {
-			e.out = append(e.out, "\r\n"...) // a terminal stays on the last column until the next rune
+			e.out = append(e.out, "\n"...) // a terminal stays on the last column until the next rune
 		}
 		e.row = end.row
 	}
@@ -103,7 +103,7 @@ func (e *Editor) redraw() {
 	start := e.after(spot{}, visible(prompt))
 	end, here := e.after(start, e.text), e.after(start, e.text[:e.at])
 	if end.col == 0 && len(e.text) > 0 {
-		e.out = append(e.out, "\r\n"...)
+		e.out = append(e.out, "\n"...)
 	}
 	if up := end.row - here.row; up > 0 {
 		e.out = fmt.Appendf(e.out, "\x1b[%dA", up)
@@ -125,7 +125,7 @@ func (e *Editor) resize() {
 
 // leave ends the line on the screen: what comes next starts below it.
 func (e *Editor) leave() {
-	e.out = append(e.out, "\r\n"...)
+	e.out = append(e.out, "\n"...)
 	e.flush()
 }
 
@@ -167,13 +167,13 @@ func (e *Editor) list(candidates []string) {
 	at := e.at
 	e.move(len(e.text))
 	e.draw()
-	e.out = append(e.out, "\r\n"...)
+	e.out = append(e.out, "\n"...)
 	rows := (len(candidates) + each - 1) / each
 	for row := range rows {
 		for i := row; i < len(candidates); i += rows {
 			e.out = fmt.Appendf(e.out, "%-*s", widest, candidates[i])
 		}
-		e.out = append(e.out, "\r\n"...)
+		e.out = append(e.out, "\n"...)
 	}
 	e.row, e.stale, e.at = 0, true, at
 }

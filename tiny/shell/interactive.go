@@ -144,7 +144,7 @@ func plainLine() lineWanted { return lineWanted{raw: true, delimiter: '\n'} }
 
 // compound reads lines until they are a whole command.
 func (s *Shell) compound(next func(string) (string, error)) (string, error) {
-	source := ""
+	source, end := "", "" // end is the delimiter of a here-document that is being typed
 	prompt := s.prompt()
 	for {
 		text, err := next(prompt)
@@ -157,14 +157,32 @@ func (s *Shell) compound(next func(string) (string, error)) (string, error) {
 			return "", err
 		}
 		source += text
-		if _, err := parse(strings.NewReader(source+"\n"), "sh"); err != nil && syntax.IsIncomplete(err) || strings.HasSuffix(text, `\`) && !strings.HasSuffix(text, `\\`) {
+		if end != "" && strings.TrimLeft(text, "\t") != end {
+			source += "\n" // inside a here-document: parsing it anew for each line would take for ever
+			continue
+		}
+		end = ""
+		if _, err := parse(strings.NewReader(source+"\n"), "sh"); err != nil && (syntax.IsIncomplete(err) || unclosed(err) != "") || strings.HasSuffix(text, `\`) && !strings.HasSuffix(text, `\\`) {
 			source += "\n"
-			prompt = s.secondPrompt()
+			prompt, end = s.secondPrompt(), unclosed(err)
 			continue
 		}
 		s.remember(source)
 		return source, nil
 	}
+}
+
+// unclosed is the delimiter that the parser misses, or "".
+func unclosed(err error) string {
+	var incomplete syntax.ParseError
+	if !errors.As(err, &incomplete) {
+		return ""
+	}
+	_, end, _ := strings.Cut(incomplete.Text, "here-document `")
+	if end == "" {
+		_, end, _ = strings.Cut(incomplete.Text, "here-document '")
+	}
+	return strings.TrimRight(end, "'`")
 }
 
 func (s *Shell) secondPrompt() string {
