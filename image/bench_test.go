@@ -150,3 +150,20 @@ func BenchmarkResolve(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkTiny makes the built-in image of this test's program.
+func BenchmarkTiny(b *testing.B) {
+	needRoot(b)
+	info, err := os.Stat(self)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(info.Size())
+	for b.Loop() {
+		s := Open(b.TempDir() + "/images")
+		s.Applets = func() []string { return []string{"sh", "ls"} }
+		if _, _, err := s.Builtin("tiny"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
