@@ -67,7 +67,30 @@ PassEnvironment=PATH HOME
 	return syscall.Exec("/lib/systemd/systemd", args, os.Environ())
 }
 
+// local is where the programs of a plan run from. A page of a program on 9p is fetched by a request that any signal
+// interrupts, and the Go runtime sends itself many: the fault then ends in SIGBUS.
+const local = "/mnt/scratch/programs"
+
+// copyPrograms takes what the host built from the shared directory to local.
+func copyPrograms() error {
+	for _, pattern := range []string{"*.test", "bin/*"} {
+		paths, err := filepath.Glob("/mnt/vm/" + pattern)
+		if err != nil {
+			return err
+		}
+		for _, path := range paths {
+			if err := copyFile(path, filepath.Join(local, strings.TrimPrefix(path, "/mnt/vm/")), 0o755); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func carryOut(p plan) error {
+	if err := copyPrograms(); err != nil {
+		return err
+	}
 	out, err := openRelay("out")
 	if err != nil {
 		return err

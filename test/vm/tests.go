@@ -79,7 +79,7 @@ func (m *machine) collect(packages []testPackage, all bool, only string) error {
 		if err := p.build(filepath.Join(m.run, name)); err != nil {
 			return err
 		}
-		args := []string{"/mnt/vm/" + name, "-test.run=^(" + strings.Join(names, "|") + ")$", "-test.timeout=" + m.Timeout.String()}
+		args := []string{local + "/" + name, "-test.run=^(" + strings.Join(names, "|") + ")$", "-test.timeout=" + m.Timeout.String()}
 		if m.Plan.Verbose {
 			args = append(args, "-test.v")
 		}
@@ -109,7 +109,7 @@ func buildPrograms(dir string) (env []string, err error) {
 	if err := goTool(root, "build", "-o", dir+"/", "./cmd/..."); err != nil {
 		return nil, err
 	}
-	return []string{"GLASSBOX_BIN=/mnt/vm/bin", "PATH=/mnt/vm/bin:" + os.Getenv("PATH")}, nil
+	return []string{"GLASSBOX_BIN=" + local + "/bin", "PATH=" + local + "/bin:" + os.Getenv("PATH")}, nil
 }
 
 func goTool(dir string, args ...string) error {
