@@ -199,7 +199,7 @@ func askProcess(b *Builder) {
 	const both = unix.CLONE_NEWNS | unix.CLONE_FS // refused: one cannot have both
 	b.Call(unix.SYS_CLONE3, clone(both|unix.CLONE_NEWPID|unix.CLONE_NEWUSER, 0, int(unix.SIGCHLD), 0), 88)
 	b.Call(unix.SYS_CLONE3, clone(both|unix.CLONE_INTO_CGROUP|unix.CLONE_CLEAR_SIGHAND|unix.CLONE_NEWTIME, 0, 0, 999), 88)
-	b.Call(unix.SYS_CLONE3, clone(both|unix.CLONE_PARENT|unix.CLONE_PARENT_SETTID, 0x1000, 0, 0), 88)
+	b.Call(unix.SYS_CLONE3, clone(both|unix.CLONE_PARENT|unix.CLONE_PARENT_SETTID, 0, 0, 0), 88)
 	b.Call(unix.SYS_CLONE3, clone(unix.CLONE_INTO_CGROUP, 0, 70, 0), 88)
 	b.Call(unix.SYS_CLONE3, clone(1<<50, 0, 0, 5), 80)
 	b.Call(unix.SYS_CLONE3, clone(0, 0, 0, 0), 8)

@@ -57,7 +57,7 @@ func (b *Builder) Gate(name, why string) {
 // child (CLONE_PARENT). It enters a PID namespace that was joined, or a time namespace whose offsets were written.
 func (b *Builder) Fork(why string) {
 	args := make([]byte, sizeofCloneArgs)
-	binary.NativeEndian.PutUint64(args, unix.CLONE_PARENT) // exit_signal must be 0: it is the parent's
+	binary.NativeEndian.PutUint64(args, unix.CLONE_PARENT|unix.CLONE_PARENT_SETTID) // exit_signal must be 0: it is the parent's
 	b.Call(unix.SYS_CLONE3, args, sizeofCloneArgs).Why("%s", why)
 }
 

@@ -49,7 +49,7 @@ func cloneArguments(b []byte, size uint64) string {
 		add("child_tid", pointer(u64(b, 16)))
 	}
 	if flags&unix.CLONE_PARENT_SETTID != 0 {
-		add("parent_tid", pointer(u64(b, 24)))
+		add("parent_tid", memory) // freeze fills it in
 	}
 	add("exit_signal", signal(u64(b, 32)))
 	add("stack", pointer(u64(b, 40)))

@@ -23,7 +23,7 @@ type state struct {
 	reached uint32 // index of the step being executed
 	failed  uint32 // index+1 of the step that failed; 0: none
 	errno   uint32
-	forked  uint32 // what the second clone returned: the process that goes on
+	forked  uint32 // the process that the second clone made and that goes on, noted by the kernel before that one runs (CLONE_PARENT_SETTID)
 	slots   [MaxSlots + 1]uintptr
 }
 
@@ -93,11 +93,23 @@ func freeze(p Program, hosts Numbers) (*frozen, error) {
 				in.args[j] = uintptr(a.take(int(arg.Int)))
 				f.outs = append(f.outs, out{i, at, at + int(arg.Int)})
 			default:
+				at := a.used
 				in.args[j] = a.place(arg)
+				if in.forks && len(arg.Bytes) == sizeofCloneArgs {
+					f.noteFork((*cloneArgs)(unsafe.Pointer(&memory[at])))
+				}
 			}
 		}
 	}
 	return f, nil
+}
+
+// noteFork has the kernel write the new process's number where the host looks for it. The one that made it might come too late: the
+// new one can be at the next gate before.
+func (f *frozen) noteFork(args *cloneArgs) {
+	if args.flags&unix.CLONE_PARENT_SETTID != 0 {
+		args.parentTid = uint64(uintptr(unsafe.Pointer(&f.state.forked)))
+	}
 }
 
 func (f *frozen) release() {

@@ -41,8 +41,7 @@ func interpret(s *state, code []instruction, notes []ran, clock bool) {
 		}
 		r, _, errno := unix.RawSyscall6(in.call, args[0], args[1], args[2], args[3], args[4], args[5])
 		if in.forks && errno == 0 && r != 0 {
-			s.forked = uint32(r) // the other one goes on with the next step
-			unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+			unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0) // the other one goes on with the next step
 		}
 		result := int64(r)
 		if errno != 0 {

@@ -222,6 +222,9 @@ func (p *Process) keep() {
 	for i := range p.ran {
 		r := p.frozen.ran[i]
 		p.ran[i].Result = r.result
+		if p.frozen.code[i].forks && r.result == 0 {
+			p.ran[i].Result = int64(p.frozen.state.forked) // noted by the new process, which got 0
+		}
 		if r.at != 0 {
 			p.ran[i].At = time.Duration(r.at - p.began)
 		}
