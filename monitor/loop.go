@@ -26,6 +26,12 @@ const (
 	tidyEvery  = 2 * time.Second
 )
 
+// tolerable is how much garbage is not worth the trouble; a request leaves about perRequest.
+const (
+	tolerable  = 256 << 10
+	perRequest = 16 << 10
+)
+
 // loop waits and acts until everything is told and nobody is left to tell it to.
 func (m *monitor) loop() error {
 	for !m.done {
@@ -146,17 +152,18 @@ func (m *monitor) tidyAt() time.Time {
 	return at
 }
 
-// tidy gives buffers and freed memory back to the kernel: most monitors are idle, and there may be many.
+// tidy gives memory back to the kernel: most monitors are idle, and there may be many. A garbage collection alone would make more
+// pages dirty than a small monitor has, so that is for the time when it cannot be renewed.
 func (m *monitor) tidy(now time.Time) {
 	m.busyAt, m.tidiedAt = time.Time{}, now
+	if !m.grown && m.garbage < tolerable {
+		return
+	}
 	if m.mayRenew() {
 		complain(m.renew())
 		m.grown = false // not again and again
 	}
-	m.scratch, m.sources = nil, nil
-	if m.log != nil {
-		m.log.buf = nil
-	}
+	m.garbage, m.sources = 0, nil
 	debug.FreeOSMemory()
 }
 

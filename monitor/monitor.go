@@ -39,6 +39,7 @@ type monitor struct {
 	before  []byte // the state file as it was found
 	lock    int    // descriptor, -1: not held
 	grown   bool   // work was done that leaves traces in memory: renew
+	garbage int    // estimated, beside that
 	log     *logFile
 	started bool
 	over    bool
@@ -429,6 +430,7 @@ func (m *monitor) forget() {
 			kept = append(kept, p)
 		} else {
 			p.release()
+			m.grown = true
 		}
 	}
 	clear(m.processes[len(kept):])

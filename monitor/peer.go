@@ -164,6 +164,7 @@ func (p *peer) steer(b []byte) {
 }
 
 func (p *peer) serve(r request) {
+	p.m.garbage += perRequest
 	switch r.Do {
 	case "start":
 		p.answer(p.m.start())
@@ -318,6 +319,7 @@ func (p *peer) flush() {
 	}
 	p.out, p.sent = p.out[:0], 0
 	if cap(p.out) > largest {
+		p.m.garbage += cap(p.out)
 		p.out = nil
 	}
 }

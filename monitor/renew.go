@@ -60,9 +60,9 @@ type keptPeer struct {
 	Wants                          AttachSpec
 }
 
-// mayRenew says whether there is something to win, and nothing on its way that could not be taken along.
+// mayRenew says whether there is nothing on its way that could not be taken along.
 func (m *monitor) mayRenew() bool {
-	if !m.grown || !m.started || m.over || len(m.processes) > 1 || m.main().ended {
+	if !m.started || m.over || len(m.processes) > 1 || m.main().ended {
 		return false
 	}
 	if in := m.main().in; in != nil && (len(in.waiting) > 0 || in.ended && in.fd >= 0) {
