@@ -24,6 +24,8 @@ func (c *Containers) Inspect(id string, size bool) (container.InspectResponse, e
 	if err != nil {
 		return container.InspectResponse{}, err
 	}
+	// Not kept in the document, which is read a thousand times where this is read once.
+	r.HostConfig.MaskedPaths, r.HostConfig.ReadonlyPaths = hiddenPaths(r.HostConfig)
 	base := r.inspectBase(s)
 	if size {
 		rw, all, err := c.sizes(r)

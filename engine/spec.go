@@ -7,6 +7,7 @@ import (
 	"glassbox/rootfs"
 	"glassbox/store"
 
+	"github.com/docker/docker/api/types/container"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -199,20 +200,24 @@ func (d *drawing) resources() error {
 	return err
 }
 
-// paths are Docker's masked and read-only paths.
 func (d *drawing) paths() error {
-	h, l := d.HostConfig, d.spec.Linux
-	if h.Privileged || d.security.systemPaths {
-		return nil
-	}
-	l.MaskedPaths, l.ReadonlyPaths = h.MaskedPaths, h.ReadonlyPaths
-	if l.MaskedPaths == nil {
-		l.MaskedPaths = maskedPaths()
-	}
-	if l.ReadonlyPaths == nil {
-		l.ReadonlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
-	}
+	d.spec.Linux.MaskedPaths, d.spec.Linux.ReadonlyPaths = hiddenPaths(d.HostConfig)
 	return nil
+}
+
+// hiddenPaths are the masked and the read-only paths: Docker's own where nobody has said otherwise.
+func hiddenPaths(h *container.HostConfig) (masked, readOnly []string) {
+	masked, readOnly = h.MaskedPaths, h.ReadonlyPaths
+	if sec, err := parseSecurity(h.SecurityOpt); h.Privileged || err == nil && sec.systemPaths {
+		return masked, readOnly
+	}
+	if masked == nil {
+		masked = maskedPaths()
+	}
+	if readOnly == nil {
+		readOnly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+	}
+	return masked, readOnly
 }
 
 func maskedPaths() []string {

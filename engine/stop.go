@@ -257,27 +257,31 @@ func (c *Containers) keep(r *record) (done func() error, err error) {
 
 // Kill sends a signal; SIGKILL, the default, is waited for.
 func (c *Containers) Kill(id, signal string) error {
-	sig, err := parseSignal(either(signal, "SIGKILL"))
+	if err := c.killWith(id, either(signal, "SIGKILL")); err != nil {
+		return prefixed("cannot kill container: "+id, err)
+	}
+	return nil
+}
+
+func (c *Containers) killWith(id, signal string) error {
+	sig, err := parseSignal(signal)
 	if err != nil {
 		return err
 	}
 	r, err := c.load(id)
 	if err != nil {
-		return prefixed("cannot kill container: "+id, err)
+		return err
 	}
 	s, err := c.state(r)
-	if err == nil && !s.Running {
-		err = notRunning(r.ID)
+	switch {
+	case err != nil:
+		return err
+	case !s.Running:
+		return notRunning(r.ID)
+	case sig == sigkill:
+		return c.kill(context.Background(), r, s)
 	}
-	if err == nil && sig == sigkill {
-		err = c.kill(context.Background(), r, s)
-	} else if err == nil {
-		err = c.signal(r, s, sig)
-	}
-	if err != nil {
-		return prefixed("cannot kill container: "+id, err)
-	}
-	return nil
+	return c.signal(r, s, sig)
 }
 
 // Wait returns the exit code when the container is not running.

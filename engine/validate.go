@@ -103,10 +103,10 @@ func validateHost(h *container.HostConfig) (warnings []string, err error) {
 			return nil, err
 		}
 	}
-	if _, err := normalize(h.CapAdd); err != nil {
+	if h.CapAdd, err = normalize(h.CapAdd); err != nil {
 		return nil, prefixed("invalid CapAdd", err)
 	}
-	if _, err := normalize(h.CapDrop); err != nil {
+	if h.CapDrop, err = normalize(h.CapDrop); err != nil {
 		return nil, prefixed("invalid CapDrop", err)
 	}
 	if _, ok := h.Annotations[""]; ok {
