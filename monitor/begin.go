@@ -1,0 +1,196 @@
+package monitor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"glassbox/rootfs"
+	"glassbox/runtime"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// settleIn makes this process fit to stay for long, whoever started it.
+func (m *monitor) settleIn() error {
+	unix.Umask(0o022)
+	os.Unsetenv("GOMAXPROCS") // see Launch
+	if err := unix.Chdir("/"); err != nil {
+		return os.NewSyscallError("chdir", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(3, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return errors.New("descriptor 3 is not a socket: a monitor is started by glassbox, not by hand")
+	}
+	unix.CloseOnExec(3)
+	if err := closeInherited(); err != nil {
+		return err
+	}
+	if err := unix.SetNonblock(3, true); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	m.first = &peer{m: m, fd: 3}
+	m.peers = []*peer{m.first}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return os.NewSyscallError("prctl(PR_SET_CHILD_SUBREAPER)", err)
+	}
+	return nil
+}
+
+// closeInherited: what the engine's caller left open, such as the pipe of a shell's $(...), must not stay open as long as the
+// container lives. Only descriptors without FD_CLOEXEC have come through an execve(2); the others are ours, or
+// the Go runtime's own.
+func closeInherited() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd <= 3 {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.Close(fd)
+		}
+	}
+	return nil
+}
+
+// open takes the lock and reads what the engine wrote.
+func (m *monitor) open(patience time.Duration) error {
+	if err := m.takeLock(patience); err != nil {
+		return err
+	}
+	if err := m.read("monitor.json", &m.config); err != nil {
+		return err
+	}
+	if err := m.readSpec(); err != nil {
+		return err
+	}
+	if m.config.LogFile != "" {
+		l, err := openLog(m.config.LogFile)
+		if err != nil {
+			return err
+		}
+		m.log = l
+	}
+	c, err := watchChildren(m)
+	m.children = c
+	return err
+}
+
+// readSpec reads config.json.
+func (m *monitor) readSpec() error {
+	m.spec = &specs.Spec{}
+	if err := m.read("config.json", m.spec); err != nil {
+		return err
+	}
+	if m.spec.Process == nil {
+		return fmt.Errorf("%s: process is missing", m.path("config.json"))
+	}
+	return nil
+}
+
+// takeLock waits a little: a blocked flock(2) could not be given up.
+func (m *monitor) takeLock(patience time.Duration) error {
+	path := m.path("lock")
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	deadline := time.Now().Add(patience)
+	for {
+		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			m.lock = fd
+			return nil
+		}
+		if err != unix.EINTR && (err != unix.EWOULDBLOCK || time.Now().After(deadline)) {
+			unix.Close(fd)
+			return &os.PathError{Op: "lock", Path: path, Err: err}
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (m *monitor) path(name string) string { return m.dir + "/" + name }
+
+func (m *monitor) read(name string, v any) error {
+	b, err := os.ReadFile(m.path(name))
+	if err != nil {
+		return err
+	}
+	if err := decode(b, v); err != nil {
+		return fmt.Errorf("reading %s: %w", m.path(name), err)
+	}
+	return nil
+}
+
+func (m *monitor) layers() (*rootfs.Layers, error) {
+	var l rootfs.Layers
+	err := m.read("layers.json", &l)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return &l, err
+}
+
+// create brings the container to its gate `created`.
+func (m *monitor) create() error {
+	if err := m.open(3 * time.Second); err != nil { // the monitor of the last start may be at its last breath
+		return err
+	}
+	m.before, _ = os.ReadFile(m.config.StateFile)
+	layers, err := m.layers()
+	if err != nil {
+		return err
+	}
+	if err := m.listen(); err != nil {
+		return err
+	}
+	p := &process{m: m, pidfd: -1, console: -1}
+	o := runtime.Options{Dir: m.dir, Layers: layers, Explain: m.config.Explain}
+	if err := m.connect(p, &o); err != nil {
+		return err
+	}
+	m.c, err = m.starter.create(m.spec, o)
+	closeAll(o.Stdin, o.Stdout, o.Stderr)
+	if err != nil {
+		p.close()
+		return err
+	}
+	if err := m.hold(p, m.c); err != nil {
+		return errors.Join(err, m.destroy())
+	}
+	m.processes = []*process{p}
+	m.group = m.c.Group()
+	return m.record(p)
+}
+
+// hold takes the runtime's handles on a new process.
+func (m *monitor) hold(p *process, c child) error {
+	pid, pidfd := c.pids()
+	p.pid, p.pidfd, p.handle, p.child = pid, int(pidfd.Fd()), pidfd, c
+	console := c.Console()
+	if console == nil {
+		return nil
+	}
+	return errors.Join(p.terminal(int(console.Fd()), m.lines("stdout", p)), console.Close())
+}
+
+// record writes the first state of this start.
+func (m *monitor) record(p *process) error {
+	start, _, err := processStart(p.pid)
+	if err != nil {
+		return errors.Join(err, m.destroy())
+	}
+	m.state = State{Status: Created, Pid: p.pid, PidStart: start, BootID: bootID(), MonitorPid: os.Getpid()}
+	if err := m.writeState(); err != nil {
+		return errors.Join(err, m.destroy())
+	}
+	return nil
+}
