@@ -55,15 +55,15 @@ func TestLimitsBecomeFiles(t *testing.T) {
 		want string
 	}{
 		{"docker run -m 64m", specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20)), Swap: ptr(int64(128 << 20))}}, pureV2(),
-			"memory.swap.max 67108864, memory.max 67108864"},
+			"memory.max 67108864, memory.swap.max 67108864"},
 		{"no swap", specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20)), Swap: ptr(int64(64 << 20))}}, pureV2(),
-			"memory.swap.max 0, memory.max 67108864"},
+			"memory.max 67108864, memory.swap.max 0"},
 		{"swap without limit", specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20)), Swap: ptr(int64(-1))}}, pureV2(),
-			"memory.swap.max max, memory.max 67108864"},
+			"memory.max 67108864, memory.swap.max max"},
 		{"swap without limit where none is counted", specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20)), Swap: ptr(int64(-1))}}, noSwap,
 			"memory.max 67108864"},
 		{"memory without limit", specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(-1))}}, pureV2(),
-			"memory.swap.max max, memory.max max"},
+			"memory.max max, memory.swap.max max"},
 		{"reservation", specs.LinuxResources{Memory: &specs.LinuxMemory{Reservation: ptr(int64(1 << 20))}}, pureV2(), "memory.low 1048576"},
 		{"what docker writes for nothing", specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(0)), DisableOOMKiller: ptr(false)},
 			CPU: &specs.LinuxCPU{Shares: ptr(uint64(0)), Quota: ptr(int64(0)), Period: ptr(uint64(0))}, Pids: &specs.LinuxPids{}, BlockIO: &specs.LinuxBlockIO{Weight: ptr(uint16(0))}}, hybrid(), ""},
@@ -131,6 +131,7 @@ func TestRefusals(t *testing.T) {
 		controller, field, cause, fix string
 	}{
 		{"held by v1", memory, hybrid(), "memory", "linux.resources.memory.limit", "held by cgroup v1 at /sys/fs/cgroup/memory", BootParameter},
+		{"what docker run -m asks for is named first", swap, hybrid(), "memory", "linux.resources.memory.limit", "held by cgroup v1", BootParameter},
 		{"no cgroup2", memory, Facts{}, "memory", "linux.resources.memory.limit", "no cgroup2 file system is mounted", BootParameter},
 		{"not delegated", specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: ptr(uint64(2))}}, delegated, "cpu", "linux.resources.cpu.shares", "not delegated to /sys/fs/cgroup (have: memory pids)", "Delegate=yes"},
 		{"switched off", memory, off, "memory", "linux.resources.memory.limit", "booted with the controller memory switched off", "cgroup_enable=memory"},

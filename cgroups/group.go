@@ -35,6 +35,22 @@ func (g Group) Open() (*os.File, error) {
 	return os.NewFile(uintptr(fd), g.Path), nil
 }
 
+// OpenFor returns the directory in which a further process of the container can be born: the group itself, or, where the
+// container has made groups of its own and hands controllers down to them (EBUSY), the one that its PID 1 is in.
+func (g Group) OpenFor(pid int) (*os.File, error) {
+	handed, err := g.read("cgroup.subtree_control")
+	if err != nil || strings.TrimSpace(handed) == "" {
+		return g.Open()
+	}
+	of := groupOf(strconv.Itoa(pid))
+	for i := range g.Path { // where the mount ends: what follows it is in both
+		if rel := g.Path[i:]; rel[0] == '/' && strings.HasPrefix(of, rel+"/") {
+			return Group{g.Path[:i] + of}.Open()
+		}
+	}
+	return g.Open()
+}
+
 // Exists says whether the group is there.
 func (g Group) Exists() bool { return g.Path != "" && isDir(g.Path) }
 

@@ -462,6 +462,14 @@ func TestBornBesideChildren(t *testing.T) {
 	if err != nil || of != inner {
 		t.Fatalf("%v, %v", of, err)
 	}
+	birthplace, err := g.OpenFor(first.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer birthplace.Close()
+	if birthplace.Name() != inner.Path {
+		t.Errorf("a further process would be born in %s", birthplace.Name())
+	}
 	second, _ := start(t, of, "exit 0")
 	if err := second.Wait(); err != nil {
 		t.Error(err)

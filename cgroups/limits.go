@@ -146,10 +146,10 @@ func (l *limits) memory(m *specs.LinuxMemory) {
 		return
 	}
 	limit, swap := value(m.Limit), value(m.Swap)
-	l.swap(limit, swap)
 	if limit != 0 {
 		l.set("memory.max", number(limit), "memory.limit", "above this much memory the kernel reclaims, then kills in this group")
 	}
+	l.swap(limit, swap)
 	if n := value(m.Reservation); n != 0 {
 		l.set("memory.low", number(n), "memory.reservation", "memory below this is reclaimed only when nothing else is left")
 	}

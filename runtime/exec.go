@@ -106,7 +106,7 @@ func CompileExec(p *specs.Process, joined uint64, f Facts) ([]program.Phase, err
 // goes where PID 1 is.
 func (e *Process) start(c *Container, p *specs.Process, o Options, hosts map[program.Host]*os.File) error {
 	began := time.Now()
-	group, err := c.group.Open()
+	group, err := c.group.OpenFor(c.Pid)
 	if err != nil {
 		return fmt.Errorf("opening the container's cgroup: %w", err)
 	}
