@@ -2,17 +2,22 @@ package program
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // Asked picks, from the calls of the host that strace -y saw, those that an account must tell: every write to a
 // file of a cgroup or of a process, every directory made or removed among the cgroups, every call that mounts, the making of
 // the container's process, and every netlink message. cgroups is where the cgroup file system is mounted. What the
-// account told beside these is picked too.
+// account told beside these is picked too. What a process of the host writes to files of its own in /proc is its own affair.
 func Asked(calls []Traced, cgroups string, told ...Done) []Traced {
 	var asked []Traced
+	own := map[string]bool{}
 	for _, c := range calls {
-		if tellable(c, cgroups) || slices.ContainsFunc(told, func(d Done) bool { return hostConfirms(d, c) }) {
+		own[strconv.Itoa(c.Pid)] = true
+	}
+	for _, c := range calls {
+		if tellable(c, cgroups) && !own[subject(c)] || slices.ContainsFunc(told, func(d Done) bool { return hostConfirms(d, c) }) {
 			asked = append(asked, c)
 		}
 	}
@@ -39,6 +44,13 @@ func tellable(c Traced, cgroups string) bool {
 		return strings.HasPrefix(args, "BPF_PROG_ATTACH") || strings.HasPrefix(args, "BPF_PROG_LOAD")
 	}
 	return slices.Contains(mounting, name)
+}
+
+// subject is the process whose file in /proc is written; empty for another call.
+func subject(c Traced) string {
+	_, after, _ := strings.Cut(c.Call, "</proc/")
+	pid, _, _ := strings.Cut(after, "/")
+	return pid
 }
 
 func within(path, dir string) bool { return dir != "" && strings.HasPrefix(path, dir+"/") }

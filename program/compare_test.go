@@ -27,6 +27,8 @@ const recorded = `100   clone3({flags=CLONE_PIDFD|CLONE_NEWNS, pidfd=0xc00001000
 101   clone3({flags=CLONE_PARENT, exit_signal=SIGCHLD, stack=NULL, stack_size=0}, 88) = 2
 101   exit_group(0)                     = ?
 101   +++ exited with 0 +++
+100   clone3({flags=CLONE_VM|CLONE_THREAD, exit_signal=0, stack=0x7f0000000000, stack_size=0x8000}, 88) = 103
+103   gettid()                          = 103
 102   read(9, 0x7f0000002000, 4)        = -1 EBADF (Bad file descriptor)
 102   execve("/bin/sh", ["sh"], ["A=b"]) = 0
 102   brk(NULL)                         = 0x55000
@@ -130,6 +132,7 @@ const recordedHost = `100 mkdirat(AT_FDCWD, "/sys/fs/cgroup/a/b", 0755) = 0
 100 write(7</sys/fs/cgroup/a/b/memory.max>, "67108864", 8) = 8
 100 write(7</sys/fs/cgroup/a/b/cpuset.cpus>, "99", 2) = -1 EINVAL (Invalid argument)
 100 write(8</proc/101/uid_map>, "0 1000 1\n", 9) = 9
+100 write(9</proc/100/comm>, "glassrun", 8) = 8
 100 write(1</dev/null>, "9</x>", 5) = 5
 100 write(9</run/glassbox/state.json>, "{}", 2) = 2
 100 mount_setattr(11</>, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0, userns_fd=0}, 32) = 0

@@ -165,12 +165,18 @@ func becomes(c Traced) bool {
 
 func failed(result string) bool { return strings.HasPrefix(result, "-1 ") || result == "" }
 
-// newcomer is the first process seen after call i and never before. (The number that clone3 returned is one of the
-// caller's PID namespace; strace's are not.)
+// newcomer is the first process seen after call i and never before that nobody else made. (The number that clone3 returned is one of
+// the caller's PID namespace, which may be another than strace's; those of the host's threads are the same.)
 func newcomer(calls []Traced, i int) int {
 	known := map[int]bool{}
 	for _, c := range calls[:i+1] {
 		known[c.Pid] = true
+	}
+	for j, c := range calls {
+		name, _, _ := strings.Cut(c.Call, "(")
+		if n, err := strconv.Atoi(c.Result); err == nil && j != i && (name == "clone" || name == "clone3" || name == "vfork") {
+			known[n] = true
+		}
 	}
 	for _, c := range calls[i+1:] {
 		if !known[c.Pid] {
