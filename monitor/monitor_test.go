@@ -467,3 +467,21 @@ func TestInheritedDescriptorsAreClosed(t *testing.T) {
 		t.Error("the monitor or the container holds the pipe open")
 	}
 }
+
+// A container that the next command would not find again does not run on.
+func TestStartThatCannotBeRecorded(t *testing.T) {
+	b := shell(t, "sleep 100")
+	records := t.TempDir() + "/records"
+	if err := os.Mkdir(records, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.config.StateFile = records + "/state.json"
+	c := b.create()
+	if err := os.RemoveAll(records); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); !errors.Is(err, unix.ENOENT) {
+		t.Errorf("start: %v, want ENOENT", err)
+	}
+	until(t, "the process's end", func() bool { return unix.Kill(b.pid, 0) == unix.ESRCH })
+}
