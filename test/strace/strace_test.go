@@ -218,10 +218,12 @@ func (h harness) run(t *testing.T, s start, b *bundle, flags ...string) (told, [
 // patience is for a container that hangs. Under strace in an emulated machine a start takes half a minute.
 const patience = 3 * time.Minute
 
-// output runs the command with a terminal of its own or with pipes.
+// output runs the command with a terminal of its own or with pipes, and ends it with all it started if it hangs.
 func output(c *exec.Cmd, terminal bool) (string, error) {
 	if !terminal {
-		stop := time.AfterFunc(patience, func() { c.Process.Kill() })
+		c.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+		c.WaitDelay = time.Second
+		stop := time.AfterFunc(patience, func() { unix.Kill(-c.Process.Pid, unix.SIGKILL) })
 		defer stop.Stop()
 		out, err := c.CombinedOutput()
 		return string(out), err
@@ -231,7 +233,7 @@ func output(c *exec.Cmd, terminal bool) (string, error) {
 		return "", err
 	}
 	defer master.Close()
-	stop := time.AfterFunc(patience, func() { c.Process.Kill() })
+	stop := time.AfterFunc(patience, func() { unix.Kill(-c.Process.Pid, unix.SIGKILL) }) // a session of its own is a group too
 	defer stop.Stop()
 	out, _ := io.ReadAll(master) // EIO is a terminal's end of file
 	return string(out), c.Wait()
