@@ -21,12 +21,16 @@ import (
 
 // These tests use the glassrun that users get, with real containers: busybox in its own namespaces.
 
+// built is the directory of the program that the tests built, which TestMain removes.
+var built string
+
 // glassrun builds the program, once for all tests.
 var glassrun = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "glassrun")
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	path := filepath.Join(dir, "glassrun")
 	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, "glassbox/cmd/glassrun")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -81,8 +81,23 @@ func pass(w io.Writer, r io.Reader, n int64) error {
 	if w == nil {
 		w = io.Discard
 	}
-	_, err := io.CopyN(w, r, n)
+	out := &written{Writer: w}
+	_, err := io.CopyN(out, r, n)
+	if out.err != nil {
+		return out.err
+	}
 	return gone(err)
+}
+
+// written remembers a failure to write: a broken pipe on the caller's side is not the monitor's death.
+type written struct {
+	io.Writer
+	err error
+}
+
+func (o *written) Write(b []byte) (n int, err error) {
+	n, o.err = o.Writer.Write(b)
+	return n, o.err
 }
 
 func (s *Stream) end(n int64) (int, error) {

@@ -23,7 +23,11 @@ import (
 // TestMain lets the test's own program be the glassrun that Launch executes.
 func TestMain(m *testing.M) {
 	if os.Args[0] != "glassrun" {
-		os.Exit(m.Run())
+		code := m.Run()
+		if built != "" {
+			os.RemoveAll(built)
+		}
+		os.Exit(code)
 	}
 	if err := run(os.Args[2:], plainStarter{}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
