@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -336,4 +337,30 @@ func TestLogOnFullDisk(t *testing.T) {
 	if got := string(data); strings.Count(got, "\n") != 2 || !strings.Contains(got, "bytes of the log are missing here: no space left on device") || !strings.Contains(got, `"log":"there again\n"`) {
 		t.Errorf("log:\n%s", got)
 	}
+}
+
+// A caller's own broken pipe (`glassbox run IMAGE | head`) is not the monitor's death.
+func TestBrokenWriter(t *testing.T) {
+	b := shell(t, "while :; do echo line; done")
+	b.create()
+	s, err := b.c.Attach(AttachSpec{Stdout: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := b.c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	r.Close()
+	if _, err := s.Copy(w, nil); !errors.Is(err, unix.EPIPE) || errors.Is(err, ErrDead) {
+		t.Errorf("%v, want EPIPE", err)
+	}
+	s.Close()
+	b.c.Signal("", unix.SIGKILL)
+	b.wait()
 }
