@@ -180,6 +180,9 @@ func (s *sieve) ports(l listed) bool {
 	if len(s.publish)+len(s.expose) == 0 {
 		return true
 	}
+	if !l.now.Running {
+		return false
+	}
 	for _, p := range l.record.ports() {
 		if s.publish[nat.Port(fmt.Sprintf("%d/%s", p.PublicPort, p.Type))] || s.expose[nat.Port(fmt.Sprintf("%d/%s", p.PrivatePort, p.Type))] {
 			return true

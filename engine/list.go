@@ -147,6 +147,9 @@ func (l listed) summary(names imageNames) container.Summary {
 	}
 	s.HostConfig.NetworkMode = string(l.HostConfig.NetworkMode)
 	s.HostConfig.Annotations = l.HostConfig.Annotations
+	if !l.now.Running {
+		s.Ports = []container.Port{} // a port belongs to a network that exists
+	}
 	if l.Rootfs != "" {
 		s.Image = l.Rootfs
 	} else if s.Image != s.ImageID && names.id(s.Image) != s.ImageID {

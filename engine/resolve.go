@@ -56,7 +56,7 @@ func (c *Containers) pull(ctx context.Context, o *Options) (*image.Image, error)
 	if o.Quiet {
 		out = io.Discard
 	}
-	img, err := c.images.Pull(ctx, named, image.PullOptions{Platform: o.Platform, Quiet: o.Quiet, Out: out, Terminal: o.Terminal})
+	img, err := c.images.Pull(ctx, named, image.PullOptions{Platform: o.Platform, Quiet: o.Quiet, Implicit: true, Out: out, Terminal: o.Terminal})
 	var unreachable *image.Unreachable
 	if errors.As(err, &unreachable) && o.Platform == "" {
 		builtin, ok, failed := c.images.Builtin(reference.FamiliarName(named))
