@@ -33,8 +33,11 @@ func main() {
 }
 
 func inside() int {
-	t := &table{}
-	if err := measure(t); err != nil {
+	t, err := newTable()
+	if err == nil {
+		err = measure(t)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
 	}

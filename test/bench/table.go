@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -10,7 +11,18 @@ import (
 )
 
 // table is the result: Markdown, for the README.
-type table struct{ rows []string }
+type table struct {
+	load string // what else the machine was doing
+	rows []string
+}
+
+func newTable() (*table, error) {
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return nil, err
+	}
+	return &table{load: strings.Fields(string(load))[0]}, nil
+}
 
 func (t *table) add(what, ours, theirs, result, goal string, reached bool) {
 	verdict := "reached"
@@ -43,7 +55,8 @@ func (t *table) String() string {
 	var u unix.Utsname
 	unix.Uname(&u)
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured on %s, Linux %s, %d rounds; median (least).\n\n", time.Now().Format("2006-01-02"), unix.ByteSliceToString(u.Release[:]), *rounds)
+	fmt.Fprintf(&b, "Measured on %s, Linux %s, %d CPUs, load average %s before the start, %d rounds; median (least).\n\n",
+		time.Now().Format("2006-01-02"), unix.ByteSliceToString(u.Release[:]), runtime.NumCPU(), t.load, *rounds)
 	b.WriteString("| what | glassbox | the other | ratio | goal | |\n|---|---|---|---|---|---|\n")
 	for _, row := range t.rows {
 		b.WriteString(row + "\n")
