@@ -151,6 +151,9 @@ func wireError(err error) *Error {
 	if host := (*runtime.HostFailure)(nil); errors.As(err, &host) {
 		e.Host = &hostFailure{host.Request.Call, host.Request.From, host.Request.Why}
 	}
+	if u := (*runtime.Unfinished)(nil); errors.As(err, &u) {
+		e.Account = u.Account
+	}
 	return e
 }
 

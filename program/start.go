@@ -156,6 +156,18 @@ func (p *Process) Abandon() {
 	}
 }
 
+// Kill ends a child whose start has failed elsewhere, and reaps it. What it had done stays in Ran.
+func (p *Process) Kill() {
+	p.Abandon()
+	unix.PidfdSendSignal(int(p.Pidfd.Fd()), unix.SIGKILL, nil, 0) //nolint:errcheck // it may be gone already
+	reap(p.Pid)
+	if !p.ended {
+		p.ended = true
+		p.keep()
+		p.frozen.release()
+	}
+}
+
 // receive reads one gate's letter; 0 is the end of file that execve or the child's death made.
 func (p *Process) receive() (byte, error) {
 	var b [1]byte

@@ -89,8 +89,11 @@ func (t *Tree) links(b *program.Builder) {
 	b.From("")
 	dev := hold(b, "/dev", unix.O_DIRECTORY, 0, "hold /dev")
 	for _, l := range [][2]string{
-		{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}, {"/proc/kcore", "core"},
+		{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}, {kcore, "core"},
 	} {
+		if _, known := t.Kinds[l[0]]; l[0] == kcore && !known {
+			continue // this kernel was built without it
+		}
 		b.Call(unix.SYS_SYMLINKAT, l[0], dev, l[1]).Tolerate(unix.EEXIST).Why("/dev/%s is a link into /proc", l[1])
 	}
 	if t.ownTerminals() {
@@ -98,6 +101,8 @@ func (t *Tree) links(b *program.Builder) {
 	}
 	b.Close(dev)
 }
+
+const kcore = "/proc/kcore"
 
 func (t *Tree) ownTerminals() bool {
 	for _, m := range t.Spec.Mounts {

@@ -122,7 +122,7 @@ func (t *Tree) early(b *program.Builder, i int) program.Slot {
 // user namespace cannot mount.
 func Sources(spec *specs.Spec, dir string) []string {
 	t := Tree{Spec: spec, Dir: dir}
-	list := []string{"/proc", "/sys"}
+	list := []string{"/proc", "/sys", kcore}
 	for _, m := range spec.Mounts {
 		if source, _, ok := t.bound(m); ok {
 			list = append(list, source)

@@ -17,8 +17,11 @@ func (c *Container) note(r program.Request, err error) {
 
 // Account is what has been asked of the kernel so far. The child's steps are in it once it has executed or failed.
 func (c *Container) Account() []program.Account {
-	if c.plan == nil || c.process == nil {
+	switch {
+	case c.plan == nil: // adopted: somebody else asked
 		return nil
+	case c.process == nil:
+		return program.Live(c.plan.Phases, c.told, nil, nil)
 	}
 	return program.Live(c.plan.Phases, c.told, c.process.Ran(), c.process.Numbers())
 }

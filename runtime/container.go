@@ -59,8 +59,7 @@ func Create(spec *specs.Spec, o Options) (*Container, error) {
 	}
 	c := &Container{spec: spec, plan: plan, group: plan.Group, explain: o.Explain, began: time.Now()}
 	if err := c.create(o); err != nil {
-		c.abandon()
-		return nil, err
+		return nil, c.abandon(err)
 	}
 	return c, nil
 }
@@ -183,8 +182,7 @@ func (c *Container) Start() error {
 		err = c.process.Finish()
 	}
 	if err != nil {
-		c.abandon()
-		return executed(err, c.process)
+		return c.abandon(err)
 	}
 	return nil
 }
@@ -239,23 +237,35 @@ func wait(pid int) (syscall.WaitStatus, error) {
 	}
 }
 
-// abandon ends a start that failed: the child dies, what the host did is taken back, the cgroup is removed.
-func (c *Container) abandon() {
+// abandon ends a start that failed: the child dies, what the host did is taken back, the cgroup is removed. The error it
+// returns is the one it was given, with the account if that was asked for.
+func (c *Container) abandon(err error) error {
 	c.plan.shift.Leave()
 	closeAll(c.plan.taken)
-	if c.process != nil {
-		c.process.Abandon()
-		unix.PidfdSendSignal(int(c.process.Pidfd.Fd()), unix.SIGKILL, nil, 0) //nolint:errcheck // it may be gone already
-		if !c.reaped {
-			c.status, _ = wait(c.process.Pid)
-			c.reaped = true
-		}
+	if c.process != nil && !c.reaped {
+		c.process.Kill()
+		c.reaped = true
+		err = executed(err, c.process)
 	}
 	for i := len(c.undo) - 1; i >= 0; i-- {
 		c.undo[i]() //nolint:errcheck // the failure that led here is the one to report
 	}
 	c.undo = nil
+	if !c.explain {
+		return err
+	}
+	return &Unfinished{Err: err, Account: c.Account()}
 }
+
+// Unfinished is a start or exec that failed, with what had been asked of the kernel until then (Options.Explain).
+type Unfinished struct {
+	Err     error
+	Account []program.Account
+}
+
+func (u *Unfinished) Error() string { return u.Err.Error() }
+
+func (u *Unfinished) Unwrap() error { return u.Err }
 
 // Destroy kills whatever is left in the container and removes its cgroup. It is safe to call twice.
 func (c *Container) Destroy() error {

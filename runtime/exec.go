@@ -59,8 +59,7 @@ func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
 	}()
 	e := &Process{phases: phases}
 	if err := e.start(c, p, o, hosts); err != nil {
-		e.abandon()
-		return nil, executed(err, e.process)
+		return nil, e.abandon(err, o.Explain)
 	}
 	e.Pid, e.Pidfd = e.process.Pid, e.process.Pidfd
 	return e, nil
@@ -142,16 +141,20 @@ func (e *Process) start(c *Container, p *specs.Process, o Options, hosts map[pro
 	return e.process.Finish()
 }
 
-func (e *Process) abandon() {
-	if e.process == nil {
-		return
-	}
-	e.process.Abandon()
-	unix.PidfdSendSignal(int(e.process.Pidfd.Fd()), unix.SIGKILL, nil, 0) //nolint:errcheck // it may be gone already
-	wait(e.process.Pid)                                                   //nolint:errcheck // reaped for tidiness
+func (e *Process) abandon(err error, explain bool) error {
 	if e.console != nil {
 		e.console.Close()
 	}
+	if e.process == nil {
+		return err
+	}
+	e.process.Kill()
+	e.process.Pidfd.Close()
+	err = executed(err, e.process)
+	if !explain {
+		return err
+	}
+	return &Unfinished{Err: err, Account: e.Account()}
 }
 
 // Console is the master side of the process's terminal, nil where it has none.

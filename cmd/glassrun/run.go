@@ -39,13 +39,12 @@ func runBundle(args []string) error {
 	}
 	o := runtime.Options{Dir: *bundle, Layers: layers, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Explain: *explain != ""}
 	c, err := runtime.Create(spec, o)
-	if err != nil {
-		return err
+	if err == nil {
+		defer c.Destroy() //nolint:errcheck // reported below where it matters
+		err = c.Start()
 	}
-	defer c.Destroy() //nolint:errcheck // reported below where it matters
-	err = c.Start()
 	if *explain != "" {
-		if err := tell(*explain, c.Account()); err != nil {
+		if err := tell(*explain, account(c, err)); err != nil {
 			return err
 		}
 	}
@@ -63,6 +62,18 @@ func runBundle(args []string) error {
 		return err
 	}
 	return exit(code(status))
+}
+
+// account is what was asked of the kernel, also when the start failed.
+func account(c *runtime.Container, err error) []program.Account {
+	var u *runtime.Unfinished
+	if errors.As(err, &u) {
+		return u.Account
+	}
+	if c == nil {
+		return nil
+	}
+	return c.Account()
 }
 
 func readBundle(dir string) (*specs.Spec, *rootfs.Layers, error) {
