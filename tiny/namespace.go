@@ -46,15 +46,14 @@ func chroot(c *call) int {
 	return c.become(words, os.Environ())
 }
 
-// unshare makes the child in the new namespaces with clone(2) when it forks, and unshares itself otherwise. A multithreaded
-// program may not unshare its user or time namespace or, sharing its root, its mounts (unshare(2)): so without --fork these need
-// a fork all the same; the parent then waits.
+// unshare makes a child in the new namespaces with clone(2) and waits for it, with --fork or without: a program with threads may not
+// unshare its own user namespace (unshare(2)).
 func unshare(c *call) int {
 	if len(c.args) > 0 && c.args[0] == stage {
 		return inside(c)
 	}
-	o, ok := c.options("+muipnCUTfrM:S:G:R:w:", "mount=m", "uts=u", "ipc=i", "pid=p", "net=n", "cgroup=C", "user=U", "time=T", "fork=f",
-		"map-root-user=r", "root=R", "wd=w", "mount-proc=M", "setuid=S", "setgid=G")
+	o, ok := c.options("+muipnCUTfrMR:w:", "mount=m", "uts=u", "ipc=i", "pid=p", "net=n", "cgroup=C", "user=U", "time=T", "fork=f",
+		"map-root-user=r", "root=R", "wd=w", "mount-proc=M")
 	if !ok {
 		return 1
 	}
@@ -81,7 +80,9 @@ func unshare(c *call) int {
 		return c.fail("a Go program cannot make a time namespace: use glassbox --time-offset")
 	}
 	if flags&unix.CLONE_NEWPID != 0 && !o.has('f') {
-		return c.unshareHere(o, flags, words)
+		// The next child, not this program, would be the namespace's init; and clone(2) refuses threads to it until then, without
+		// which no Go program runs.
+		return c.fail("-p needs -f here: without a fork the kernel would refuse this program, and the shell, their threads (EINVAL)")
 	}
 	attr := &syscall.SysProcAttr{Cloneflags: flags, Chroot: o.value('R', "")}
 	if o.has('r') {
@@ -140,27 +141,12 @@ func inside(c *call) int {
 	return c.become(c.args[2:], os.Environ())
 }
 
-// unshareHere is `unshare -p` without --fork: the next process, not this one, becomes init, which is what lessons want to see fail.
-func (c *call) unshareHere(o *options, flags uintptr, words []string) int {
-	if flags&(unix.CLONE_NEWUSER) != 0 {
-		return c.fail("-U and -r with -p need -f")
-	}
-	runtime.LockOSThread()
-	if err := unix.Unshare(int(flags)); err != nil {
-		return c.fail("unshare(0x%x): %s", flags, reason(err))
-	}
-	if flags&unix.CLONE_NEWNS != 0 {
-		unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
-	}
-	return c.become(words, os.Environ())
-}
-
 // nsenter joins the namespaces of a process. Joining a user or mount namespace takes a single-threaded process (setns(2)), which
 // Go is not: so each setns happens on a thread of its own that has left the shared file system context, and the command is
 // executed from it.
 func nsenter(c *call) int {
-	o, ok := c.options("+t:muipnCUTaFrS:G:w:", "target=t", "mount=m", "uts=u", "ipc=i", "pid=p", "net=n", "cgroup=C", "user=U", "time=T", "all=a",
-		"no-fork=F", "root=r", "setuid=S", "setgid=G", "wd=w")
+	o, ok := c.options("+t:muipnCUTaS:G:w:", "target=t", "mount=m", "uts=u", "ipc=i", "pid=p", "net=n", "cgroup=C", "user=U", "time=T", "all=a",
+		"setuid=S", "setgid=G", "wd=w")
 	if !ok {
 		return 1
 	}

@@ -144,38 +144,41 @@ func plainLine() lineWanted { return lineWanted{raw: true, delimiter: '\n'} }
 
 // compound reads lines until they are a whole command.
 func (s *Shell) compound(next func(string) (string, error)) (string, error) {
-	source, end := "", "" // end is the delimiter of a here-document that is being typed
+	var source strings.Builder
+	end := "" // the delimiter of a here-document that is being typed
 	prompt := s.prompt()
 	for {
 		text, err := next(prompt)
 		if err != nil {
-			if errors.Is(err, io.EOF) && source != "" {
+			if errors.Is(err, io.EOF) && source.Len() > 0 {
 				s.errorf("syntax error: unexpected end of file")
 				s.status = 2
 				return "", nil
 			}
 			return "", err
 		}
-		source += text
+		source.WriteString(text)
 		if end != "" && strings.TrimLeft(text, "\t") != end {
-			source += "\n" // inside a here-document: parsing it anew for each line would take for ever
+			source.WriteByte('\n') // inside a here-document: parsing it anew for each line would take for ever
 			continue
 		}
 		end = ""
-		if _, err := parse(strings.NewReader(source+"\n"), "sh"); err != nil && (syntax.IsIncomplete(err) || unclosed(err) != "") || strings.HasSuffix(text, `\`) && !strings.HasSuffix(text, `\\`) {
-			source += "\n"
+		_, err = parse(strings.NewReader(source.String()+"\n"), "sh")
+		continued := strings.HasSuffix(text, `\`) && !strings.HasSuffix(text, `\\`)
+		if continued || err != nil && (syntax.IsIncomplete(err) || unclosed(err) != "") {
+			source.WriteByte('\n')
 			prompt, end = s.secondPrompt(), unclosed(err)
 			continue
 		}
-		s.remember(source)
-		return source, nil
+		s.remember(source.String())
+		return source.String(), nil
 	}
 }
 
 // unclosed is the delimiter that the parser misses, or "".
 func unclosed(err error) string {
 	var incomplete syntax.ParseError
-	if !errors.As(err, &incomplete) {
+	if err == nil || !errors.As(err, &incomplete) {
 		return ""
 	}
 	_, end, _ := strings.Cut(incomplete.Text, "here-document `")
