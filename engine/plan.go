@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 
+	"glassbox/monitor"
 	"glassbox/program"
 	"glassbox/runtime"
 
@@ -73,3 +74,6 @@ func (c *Containers) Account(id string) ([]program.Account, error) {
 	var a []program.Account
 	return a, json.Unmarshal(data, &a)
 }
+
+// AccountOf is what had been asked of the kernel before a start or exec failed, if it was to be explained.
+func AccountOf(err error) []program.Account { return monitor.AccountOf(err) }

@@ -63,13 +63,13 @@ func (c *call) exec(ctx context.Context, f *execFlags, name string, command []st
 	}
 	defer done()
 	a, account, err := b.containers.Exec(ctx, name, f.ExecOptions, streams)
-	if err != nil {
-		return execFailure(err)
-	}
-	if f.explain {
+	if f.explain && account != nil {
 		if err := c.writeAccount(c.stderr, account, f.format); err != nil {
 			return err
 		}
+	}
+	if err != nil {
+		return execFailure(err)
 	}
 	if a == nil {
 		return nil

@@ -137,6 +137,11 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 
 // failedStart: a container that could not start stays as Created, unless --rm.
 func (c *call) failedStart(ctx context.Context, id string, f *runFlags, err error) error {
+	if a := engine.AccountOf(err); f.explain && a != nil {
+		if e := c.writeAccount(c.stderr, a, f.format); e != nil {
+			return e
+		}
+	}
 	if f.remove {
 		if b, e := c.backend(); e == nil {
 			if e := b.containers.Remove(context.WithoutCancel(ctx), id, true, true); e != nil && !isNotFound(e) {
