@@ -225,9 +225,7 @@ func (p *peer) exec(spec *ExecSpec) {
 	}
 	q, account, err := p.m.exec(spec)
 	if err != nil {
-		e := wireError(err)
-		e.Account = account
-		p.reply(reply{Error: e})
+		p.refuse(err)
 		return
 	}
 	p.reply(reply{ID: q.id, Pid: q.pid, Account: account})
