@@ -257,11 +257,11 @@ func (s *Shell) wait(args []string) int {
 		s.traps.shared.drain()
 		for s.reap(nil, unix.WNOHANG) {
 		}
-		if code, over := s.waited(wanted, len(args) > 0); over {
-			return code
-		}
 		if sig := s.caught(); sig != 0 {
 			return 128 + int(sig)
+		}
+		if code, over := s.waited(wanted, len(args) > 0); over {
+			return code
 		}
 		if s.interactive && s.interrupted.Load() {
 			return 130
