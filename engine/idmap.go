@@ -64,12 +64,7 @@ func (c *Containers) claimRange(r *record) error {
 }
 
 func (c *Containers) lostRange(owner, name string) bool {
-	r, err := c.read(owner)
-	if err == nil {
-		return r.Range != name
-	}
-	held, heldErr := store.Held(c.root.Container(owner).Dir)
-	return errors.Is(err, os.ErrNotExist) && heldErr == nil && !held
+	return c.lostBy(owner, func(r *record) bool { return r.Range == name })
 }
 
 // parseMaps reads UID:HOST:SIZE, as user_namespaces(7) wants the three numbers.

@@ -57,17 +57,23 @@ func (c *Containers) claim(name, id string) error {
 
 // lost reports whether owner has no right to name any longer: it is gone, was never finished, or has another name.
 func (c *Containers) lost(owner, name string) bool {
+	return c.lostBy(owner, func(r *record) bool { return r.Name == name })
+}
+
+// lostBy asks for the lock before the document: whoever makes, renames or removes a container holds its lock, and the document
+// is final once that is given back. Read first, it could have been written between the two looks.
+func (c *Containers) lostBy(owner string, has func(*record) bool) bool {
 	p := c.root.Container(owner)
+	if held, err := store.Held(p.Dir); err != nil || held {
+		return false
+	}
 	r, err := c.read(owner)
 	if err == nil {
-		return r.Name != name
+		return !has(r)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return false // damaged, but it exists
 	}
-	if _, err := os.Lstat(p.Document() + ".corrupt"); err == nil {
-		return false
-	}
-	held, err := store.Held(p.Dir)
-	return err == nil && !held
+	_, err = os.Lstat(p.Document() + ".corrupt")
+	return err != nil
 }
