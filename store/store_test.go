@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -269,5 +271,50 @@ func TestRemoveTakesEverything(t *testing.T) {
 	}
 	if _, err := os.Stat(outside); err != nil {
 		t.Error(err)
+	}
+}
+
+// What compact writes decodes to what encoding/json's output decodes to, for every kind of value.
+func TestCompactWritesEveryKind(t *testing.T) {
+	type key string
+	type inner struct {
+		N  int
+		At time.Time
+		P  *inner `json:"p,omitempty"`
+	}
+	type outer struct {
+		Maps    map[key]inner
+		Any     any
+		Bytes   []byte
+		Raw     json.RawMessage
+		Array   [2]string
+		Slice   []*inner
+		Numbers map[int]string
+		Empty   map[string]string
+		Nothing []string
+		F       float64
+	}
+	in := outer{
+		Maps: map[key]inner{"b<": {N: 1}, "a": {P: &inner{N: 2}}}, Any: map[string]any{"x": []any{1.5, nil, "\u2028"}},
+		Bytes: []byte{0, 255}, Raw: json.RawMessage(`{"k":1}`), Array: [2]string{"", "x"}, Slice: []*inner{nil, {N: 3}},
+		Numbers: map[int]string{7: "seven"}, Empty: map[string]string{}, F: 0.1,
+	}
+	var b bytes.Buffer
+	if err := compact(&b, in); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want outer
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatalf("%v in %s", err, b.Bytes())
+	}
+	if err := json.Unmarshal(plain, &want); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("compact wrote %s\nfor           %s", b.Bytes(), plain)
 	}
 }

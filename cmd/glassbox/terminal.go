@@ -132,8 +132,8 @@ func (c *call) checkTTY(stdin, tty bool) error {
 // children, broken pipes, Go's scheduler (SIGURG), or the window, which has its own way.
 func passedSignals(ctx context.Context) <-chan os.Signal {
 	caught, passed := make(chan os.Signal, 128), make(chan os.Signal)
-	signal.Notify(caught)
 	go func() {
+		signal.Notify(caught) // sixty signals take Go two milliseconds, in which the container is being made
 		defer signal.Stop(caught)
 		for {
 			select {
