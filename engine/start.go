@@ -51,39 +51,51 @@ func (c *Containers) start(ctx context.Context, id string, attach func(*record, 
 	return client, r, nil
 }
 
-// launch draws the container anew, writes what the monitor reads, and waits for the gate `created`.
+// launch starts the monitor, writes what it reads while it comes up, and waits for the gate `created`.
 func (c *Containers) launch(r *record) (*monitor.Client, error) {
-	if err := r.makeSources(); err != nil {
-		return nil, err
-	}
-	if err := r.writeNetworkFiles(); err != nil {
-		return nil, err
-	}
-	plan, err := c.draw(r)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.brief(plan); err != nil {
-		return nil, err
-	}
 	program, err := glassrun()
 	if err != nil {
 		return nil, err
 	}
-	client, err := monitor.Launch(program, r.place.Run)
-	if err != nil {
+	if err := os.MkdirAll(r.place.Mount(), 0o711); err != nil {
 		return nil, err
+	}
+	var client *monitor.Client
+	launched := make(chan error, 1)
+	go func() {
+		var err error
+		client, err = monitor.Launch(program, r.place.Run)
+		launched <- err
+	}()
+	err = c.write(r)
+	if failed := <-launched; failed != nil {
+		return nil, errors.Join(err, failed)
+	}
+	if err != nil {
+		return nil, errors.Join(err, client.Close())
 	}
 	_, err = client.Create()
 	return client, err
 }
 
+// write draws the container anew and writes what the monitor reads.
+func (c *Containers) write(r *record) error {
+	if err := r.makeSources(); err != nil {
+		return err
+	}
+	if err := r.writeNetworkFiles(); err != nil {
+		return err
+	}
+	plan, err := c.draw(r)
+	if err != nil {
+		return err
+	}
+	return r.brief(plan)
+}
+
 // brief writes the state directory. What an earlier start left there goes, but for the lock: two monitors must never hold
 // two files of that name.
 func (r *record) brief(plan *blueprint) error {
-	if err := os.MkdirAll(r.place.Mount(), 0o711); err != nil {
-		return err
-	}
 	if err := unix.Unlink(r.place.Account()); err != nil && err != unix.ENOENT {
 		return &os.PathError{Op: "remove", Path: r.place.Account(), Err: err}
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unsafe"
 
+	"glassbox/cgroups"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -31,13 +33,20 @@ func (m *monitor) adopt() error {
 	if s.Status == Created {
 		return m.killUnstarted()
 	}
-	return m.takeOver()
+	err = m.takeOver()
+	if err != nil && !s.Alive() { // it ended just now
+		return m.recordUnseen()
+	}
+	return err
 }
 
 var errGone = errors.New("the container ended while no monitor was with it")
 
-// recordUnseen is for a container that nobody saw ending.
+// recordUnseen is for a container that nobody saw ending. Its group, with whoever is left in it, goes as it would have gone.
 func (m *monitor) recordUnseen() error {
+	if err := m.bury(); err != nil {
+		return err
+	}
 	m.state.Pid, m.state.PidStart = 0, 0
 	if m.state.Status == Running {
 		m.state.Status, m.state.ExitCode, m.state.Error = Exited, Unobserved, unobserved
@@ -48,6 +57,20 @@ func (m *monitor) recordUnseen() error {
 	}
 	m.cleanup()
 	return errGone
+}
+
+func (m *monitor) bury() error {
+	if m.spec.Linux == nil || m.spec.Linux.CgroupsPath == "" {
+		return nil
+	}
+	facts, err := cgroups.Observe(nil)
+	if err == nil {
+		m.group, err = facts.Locate(m.spec.Linux.CgroupsPath)
+	}
+	if err != nil {
+		return err
+	}
+	return m.raze()
 }
 
 // killUnstarted: the gate of a container whose creator died can be opened by nobody, and its process ends by itself

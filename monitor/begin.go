@@ -29,15 +29,28 @@ func (m *monitor) settleIn() error {
 	if err := closeInherited(); err != nil {
 		return err
 	}
-	if err := unix.SetNonblock(3, true); err != nil {
-		return os.NewSyscallError("fcntl", err)
-	}
 	m.first = &peer{m: m, fd: 3}
 	m.peers = []*peer{m.first}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return os.NewSyscallError("prctl(PR_SET_CHILD_SUBREAPER)", err)
 	}
 	return nil
+}
+
+// awaitWord waits until the engine, which starts us early, has completed the directory. An engine that goes away before has
+// changed its mind: there is nothing to do, and nothing to undo.
+func (m *monitor) awaitWord() (told bool, err error) {
+	var b [1]byte
+	for {
+		n, err := unix.Read(3, b[:])
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil || n == 0:
+			return false, os.NewSyscallError("read", err)
+		}
+		return true, os.NewSyscallError("fcntl", unix.SetNonblock(3, true))
+	}
 }
 
 // closeInherited: what the engine's caller left open, such as the pipe of a shell's $(...), must not stay open as long as the

@@ -22,6 +22,10 @@ import (
 // is in the state file, and a container that is still alive can be adopted.
 var ErrDead = errors.New("the container has no monitor")
 
+// ErrUnheard is an ErrDead before which the monitor had not taken the request: whoever asks the next one does not ask twice. A
+// stream socket tells (unix(7)): closed with unread data in it, ECONNRESET; otherwise end-of-file.
+var ErrUnheard = fmt.Errorf("%w: the request was not heard", ErrDead)
+
 // Client is a connection to a monitor. Its methods can be called from several goroutines; what lasts (Attach, Exec, Wait)
 // has a connection of its own.
 type Client struct {
@@ -47,8 +51,9 @@ func (c *Client) Close() error { return c.conn.close() }
 func (c *Client) Create() (pid int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r, err := c.conn.hear()
-	if errors.Is(err, ErrDead) {
+	_, err = c.conn.Write([]byte{'\n'}) // a monitor that died already is heard of below
+	r, heard := c.conn.hear()
+	if err = heard; errors.Is(err, ErrDead) {
 		err = fmt.Errorf("starting the container's monitor: %w%s", err, lastWords(c.dir))
 	}
 	return r.Pid, err
@@ -229,7 +234,7 @@ func (c *conn) call(r request) (reply, error) {
 		return reply{}, err
 	}
 	if _, err := c.Write(append(b, '\n')); err != nil {
-		return reply{}, gone(err)
+		return reply{}, unheard(err)
 	}
 	return c.hear()
 }
@@ -237,6 +242,9 @@ func (c *conn) call(r request) (reply, error) {
 func (c *conn) hear() (reply, error) {
 	var r reply
 	line, err := c.r.ReadBytes('\n')
+	if errors.Is(err, unix.ECONNRESET) {
+		return r, ErrUnheard
+	}
 	if err != nil {
 		return r, gone(err)
 	}
@@ -247,6 +255,13 @@ func (c *conn) hear() (reply, error) {
 		return r, r.Error
 	}
 	return r, nil
+}
+
+func unheard(err error) error {
+	if gone(err) == ErrDead {
+		return ErrUnheard
+	}
+	return err
 }
 
 // gone makes ErrDead of what a socket says when the other end is closed.

@@ -12,7 +12,8 @@ import (
 )
 
 // Launch starts a monitor for the container whose state directory is dir, from the program glassrun, and is its first client.
-// The monitor begins to create the container at once; Create waits for that.
+// It may be called before the directory is complete: the monitor begins to create the container when Create is called, which
+// waits for that.
 func Launch(glassrun, dir string) (*Client, error) {
 	return launch(glassrun, dir, "glassrun", "monitor", dir)
 }

@@ -77,6 +77,9 @@ func run(args []string, s starter) error {
 	if err := m.settleIn(); err != nil {
 		return err
 	}
+	if told, err := m.awaitWord(); err != nil || !told {
+		return err
+	}
 	begin := m.create
 	if how == "--adopt" {
 		begin = m.adopt

@@ -51,6 +51,11 @@ func (m *monitor) demolish() error {
 	if m.c != nil {
 		return m.c.Destroy()
 	}
+	return m.raze()
+}
+
+// raze removes the group, with whoever is left in it.
+func (m *monitor) raze() error {
 	if m.group.Path == "" {
 		return nil
 	}
