@@ -34,7 +34,7 @@ func (b *Builder) Call(nr uintptr, args ...any) Added {
 }
 
 // From names the config field for all steps appended from now on until it is called again.
-func (b *Builder) From(field string, a ...any) { b.from = sentence(field, a) }
+func (b *Builder) From(field string, a ...any) { b.from = put(field, a) }
 
 // Begin appends what every program does first: it was made with all signals blocked, and with a copy of the host's end of
 // the gates, which must go so that the host's death is seen as end of file.
@@ -92,13 +92,13 @@ func (b *Builder) Program() Program { return b.steps }
 
 // Why gives the step its sentence.
 func (a Added) Why(format string, args ...any) Added {
-	a.step().Why = sentence(format, args)
+	a.step().Why = put(format, args)
 	return a
 }
 
 // From names the config field of this step alone.
 func (a Added) From(format string, args ...any) Added {
-	a.step().From = sentence(format, args)
+	a.step().From = put(format, args)
 	return a
 }
 
@@ -114,8 +114,8 @@ func (a Added) Keep() Slot {
 	return a.step().Result
 }
 
-// sentence is fmt.Sprintf without its cost where there is nothing to put in: most of two hundred sentences in a start.
-func sentence(format string, args []any) string {
+// put is fmt.Sprintf without its cost where there is nothing to put in: most of two hundred sentences in a start.
+func put(format string, args []any) string {
 	if len(args) == 0 {
 		return format
 	}
