@@ -59,8 +59,8 @@ func spawn(exe *os.File, dir string, socket int, argv []string) error {
 		return err
 	}
 	defer log.Close()
-	// Above 3, where the child puts the socket before it executes.
-	fd, err := unix.FcntlInt(exe.Fd(), unix.F_DUPFD_CLOEXEC, 4)
+	// The child moves descriptors of its own to the numbers that follow the highest of its files: the program must lie above those.
+	fd, err := unix.FcntlInt(exe.Fd(), unix.F_DUPFD_CLOEXEC, max(3, int(null.Fd()), int(log.Fd()), socket)+16)
 	if err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
