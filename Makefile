@@ -16,7 +16,7 @@ run: build
 	$(SUDO) bin/glassbox run hello-world
 
 build:
-	@. test/go.sh && CGO_ENABLED=0 go build -buildvcs=false -trimpath -o bin/ ./cmd/glassbox ./cmd/glassrun
+	@. test/go.sh && CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ ./cmd/glassbox ./cmd/glassrun
 
 install: build
 	$(SUDO) install -D -t $(DESTDIR)$(PREFIX)/bin bin/glassbox bin/glassrun
@@ -28,7 +28,7 @@ bench: build
 	@test/bench/run.sh
 
 soak: build
-	@. test/go.sh && $(SUDO) env PATH="$$PATH" SOAK=$(SOAK) go test -buildvcs=false -count=1 -v -timeout 0 ./test/soak
+	@. test/go.sh && $(SUDO) env PATH="$$PATH" SOAK=$(SOAK) go test -count=1 -v -timeout 0 ./test/soak
 
 fuzz:
 	@. test/go.sh && test/fuzz.sh $(FUZZTIME)

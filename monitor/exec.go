@@ -1,13 +1,12 @@
 package monitor
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"os"
 
 	"glassbox/program"
 	"glassbox/runtime"
+	"glassbox/store"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +21,7 @@ func (m *monitor) exec(spec *ExecSpec) (*process, []program.Account, error) {
 	}
 	p := &process{m: m, id: spec.ID, pidfd: -1, console: -1}
 	if p.id == "" {
-		p.id = newID()
+		p.id = store.NewID()
 	}
 	o := runtime.Options{Dir: m.dir, Explain: spec.Explain}
 	if err := m.pipes(p, spec, &o); err != nil {
@@ -111,10 +110,4 @@ func pipe(uid, gid int) (r, w int, err error) {
 		return -1, -1, os.NewSyscallError("fchown", err)
 	}
 	return fds[0], fds[1], nil
-}
-
-func newID() string {
-	var b [32]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
 }

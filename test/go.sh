@@ -24,6 +24,8 @@ go_install() { # installs golang-go where the distribution's is 1.21 or newer
 
 [ "$(id -u)" = 0 ] && go_sudo= || go_sudo=sudo
 export GOTOOLCHAIN=${GOTOOLCHAIN:-auto}
+# The tag leaves urfave/cli's generator of manual pages out, whose Markdown parser would take time at every start of glassbox.
+export GOFLAGS="-buildvcs=false -tags=urfave_cli_no_docs"
 if [ "$(go_minor)" -lt 21 ] && [ -x /usr/local/go/bin/go ]; then
 	PATH=/usr/local/go/bin:$PATH
 fi

@@ -7,7 +7,6 @@ if [ "$(id -u)" != 0 ]; then
 	exec sudo -H env PATH="$PATH" CI="${CI:-}" test/run.sh "$@"
 fi
 . test/go.sh
-export GOFLAGS=-buildvcs=false
 mkdir -p test/.cache
 log=$(mktemp -d)
 trap 'rm -rf "$log"' EXIT
@@ -47,7 +46,7 @@ style() {
 	go vet ./... && GOARCH=arm64 go vet ./...
 }
 
-build() { CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/glassbox ./cmd/glassrun; }
+build() { CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ ./cmd/glassbox ./cmd/glassrun; }
 kernel() { tests -timeout 15m $(go list ./... | grep -v -e /test/docker -e /test/soak); }
 races() {
 	if ! command -v gcc >/dev/null; then

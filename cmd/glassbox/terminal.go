@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"glassbox/engine"
 
@@ -130,15 +131,21 @@ func (c *call) checkTTY(stdin, tty bool) error {
 
 // passedSignals catches every signal and lets through those meant for the process: not those about our own
 // children, broken pipes, Go's scheduler (SIGURG), or the window, which has its own way.
+//
+// Go takes several thread switches to catch one signal, and as many to let it go: two milliseconds for all. So the usual ones are
+// caught while the container is made, the others when it has lived a moment, and none is let go of: what follows is
+// the end of the program.
 func passedSignals(ctx context.Context) <-chan os.Signal {
 	caught, passed := make(chan os.Signal, 128), make(chan os.Signal)
 	go func() {
-		signal.Notify(caught) // sixty signals take Go two milliseconds, in which the container is being made
-		defer signal.Stop(caught)
+		signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+		moment := time.After(20 * time.Millisecond)
 		for {
 			select {
 			case <-ctx.Done():
 				return
+			case <-moment:
+				signal.Notify(caught)
 			case sig := <-caught:
 				switch sig {
 				case syscall.SIGCHLD, syscall.SIGPIPE, syscall.SIGURG, syscall.SIGWINCH:

@@ -10,5 +10,5 @@ test/packages.sh bubblewrap busybox-static containerd crun docker-registry gcc i
 test/tools/docker/build.sh test/.cache/docker
 mkdir -p test/.cache/bench
 gcc -O2 -Wall -static -o test/.cache/bench/floor test/bench/floor/floor.c
-go build -buildvcs=false -o test/.cache/bench/bench ./test/bench
+go build -o test/.cache/bench/bench ./test/bench
 exec test/.cache/bench/bench -floor test/.cache/bench/floor -docker test/.cache/docker -bin bin "$@"
