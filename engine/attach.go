@@ -73,12 +73,11 @@ func (c *Containers) Attach(ctx context.Context, id string, s Streams) (Attachme
 	case !now.Running:
 		return nil, notRunning(r.ID)
 	}
-	client, err := monitor.Dial(r.place.Run)
-	if err != nil {
+	a := &attachment{containers: c, streams: s}
+	if _, err := c.reach(ctx, r, func(client *monitor.Client) error { return a.connect(r, client) }); err != nil {
 		return nil, err
 	}
-	a := &attachment{containers: c, streams: s}
-	return a, a.connect(r, client)
+	return a, nil
 }
 
 // attachment joins the caller's streams with a process of a container.
@@ -188,11 +187,12 @@ func (a *attachment) reconnect() (code int, over bool, err error) {
 	if err != nil || !s.Running {
 		return s.ExitCode, true, err
 	}
-	client, err := monitor.Dial(a.record.place.Run)
-	if err != nil {
-		return 0, false, err
+	_, err = a.containers.reach(context.Background(), a.record, func(client *monitor.Client) error { return a.connect(a.record, client) })
+	if Is(err, Conflict) { // it has ended now
+		s, err = a.containers.state(a.record)
+		return s.ExitCode, true, err
 	}
-	return 0, false, a.connect(a.record, client)
+	return 0, false, err
 }
 
 // typing passes the input on, and looks for the detach keys.
@@ -260,12 +260,9 @@ func (c *Containers) Resize(id string, s Size) error {
 	if err != nil {
 		return err
 	}
-	client, err := monitor.Dial(r.place.Run)
-	if errors.Is(err, monitor.ErrDead) {
-		return notRunning(r.ID)
-	}
+	client, err := c.reach(context.Background(), r, func(client *monitor.Client) error { return client.Resize("", monitor.Size(s)) })
 	if err != nil {
 		return err
 	}
-	return errors.Join(client.Resize("", monitor.Size(s)), client.Close())
+	return client.Close()
 }

@@ -40,13 +40,16 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := monitor.Dial(r.place.Run)
+	var stream *monitor.Stream
+	client, err := c.reach(ctx, r, func(client *monitor.Client) (err error) {
+		stream, err = client.Exec(monitor.ExecSpec{Process: *p, Stdin: o.AttachStdin && !o.Detach, Detach: o.Detach, Explain: o.Explain})
+		if errors.Is(err, monitor.ErrDead) && !errors.Is(err, monitor.ErrUnheard) {
+			return errors.New("the container's monitor was killed while it started the command, which may run or not")
+		}
+		return err
+	})
 	if err != nil {
-		return nil, nil, err
-	}
-	stream, err := client.Exec(monitor.ExecSpec{Process: *p, Stdin: o.AttachStdin && !o.Detach, Detach: o.Detach, Explain: o.Explain})
-	if err != nil {
-		return nil, monitor.AccountOf(err), errors.Join(runError(execFailed, o.Cmd[0], inside, err), client.Close())
+		return nil, monitor.AccountOf(err), runError(execFailed, o.Cmd[0], inside, err)
 	}
 	a := &attachment{containers: c, record: r, streams: s, client: client, exec: stream.ID, ends: true}
 	a.join(stream)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 
 	"glassbox/monitor"
 	"glassbox/store"
@@ -55,7 +56,7 @@ func (c *Containers) endForRemoval(ctx context.Context, id string, r *record, s 
 
 // erase deletes everything that a container has. The caller holds its lock.
 func (c *Containers) erase(r *record) error {
-	errs := []error{r.place.Remove()}
+	errs := []error{c.clear(r), r.place.Remove()}
 	if owner, err := c.root.Names().Owner(r.Name); err == nil && owner == r.ID {
 		errs = append(errs, c.root.Names().Release(r.Name))
 	}
@@ -63,6 +64,15 @@ func (c *Containers) erase(r *record) error {
 		errs = append(errs, c.root.Ranges().Release(r.Range))
 	}
 	return errors.Join(errs...)
+}
+
+// clear removes the group of a start whose monitor was killed at the gate: no state tells of that one. A container that has not
+// been started since the machine was has none.
+func (c *Containers) clear(r *record) error {
+	if _, err := os.Lstat(r.place.Alive()); err != nil {
+		return nil
+	}
+	return c.bury(r)
 }
 
 // removeRemains deletes a container whose document is lost. Its monitor, should one live, is asked to end it.

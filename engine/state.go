@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -87,15 +88,53 @@ func (c *Containers) verify(r *record, s state) (state, error) {
 	return s, err
 }
 
+// again reads the state once more. One that is gone by now went with its container.
+func (r *record) again() (s state, err error) {
+	if err = store.Read(r.place.State(), &s.State); errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return s, err
+}
+
 // orphaned: the monitor is gone. It may have written the end just now; the container may live on without it, and then gets
 // a new one; or it is gone too, after a crash or a reboot.
 func (c *Containers) orphaned(r *record) (state, error) {
-	var s state
-	if err := store.Read(r.place.State(), &s.State); err != nil || s.Status != monitor.Running {
+	s, err := r.again()
+	if err != nil || s.Status != monitor.Running {
 		return s, err
 	}
 	if s.Alive() {
-		return s, c.adopt(r)
+		failure := c.adopt(r)
+		if failure == nil {
+			return s, nil
+		}
+		// Perhaps because it ended meanwhile. Then the new monitor has recorded that, or it is for us to do.
+		if s, err = r.again(); err != nil || s.Status != monitor.Running {
+			return s, err
+		}
+		if s.Alive() {
+			return s, failure
+		}
+	}
+	return c.unseen(r)
+}
+
+// unseen records an end that nobody saw. It holds what a monitor would hold, so that nobody starts or adopts the container
+// in the middle of it. After a reboot there is no lock.
+func (c *Containers) unseen(r *record) (state, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	lock, err := store.Exclusive(ctx, r.place.Alive())
+	if err == nil {
+		defer lock.Release()
+	} else if errors.Is(err, context.DeadlineExceeded) {
+		return r.again() // somebody else was quicker
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return state{}, err
+	}
+	s, err := r.again()
+	if err != nil || s.Status != monitor.Running || s.Alive() {
+		return s, err
 	}
 	s.Status, s.ExitCode = monitor.Exited, monitor.Unobserved
 	s.Error = "exit status not observed: the monitor was killed"

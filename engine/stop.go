@@ -236,15 +236,12 @@ func (c *Containers) keep(r *record) (done func() error, err error) {
 	if !r.HostConfig.AutoRemove {
 		return nothing, nil
 	}
-	client, err := monitor.Dial(r.place.Run)
-	if errors.Is(err, monitor.ErrDead) || errors.Is(err, os.ErrNotExist) {
-		return nothing, nil
+	client, err := c.reach(context.Background(), r, (*monitor.Client).TakeCleanup)
+	if Is(err, Conflict) {
+		return nothing, nil // it does not run
 	}
 	if err != nil {
 		return nil, err
-	}
-	if err := client.TakeCleanup(); err != nil {
-		return nil, errors.Join(err, client.Close())
 	}
 	return func() error {
 		err := client.Cleaned()

@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"glassbox/monitor"
+	"glassbox/store"
+	"glassbox/test/need"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// orphan kills a container's monitor, and does not wait for its death.
+func (m *machine) orphan(id string) monitor.State {
+	m.t.Helper()
+	var s monitor.State
+	m.ok(store.Read(m.Containers.root.Container(id).State(), &s))
+	m.ok(syscall.Kill(s.MonitorPid, syscall.SIGKILL))
+	return s
+}
+
+func TestExecAtOnceAfterTheMonitorsDeath(t *testing.T) {
+	need.SecondKernel(t)
+	m := newMachine(t)
+	id := m.detached(shell("exec sleep 1000"))
+	ctx, cancel := context.WithTimeout(bg, 60*time.Second)
+	defer cancel()
+	for round := range 20 {
+		m.orphan(id)
+		var out bytes.Buffer
+		o := ExecOptions{ExecOptions: container.ExecOptions{Cmd: []string{"sh", "-c", "echo once >> /log; cat /log; echo > /log"}}}
+		a, _, err := m.Containers.Exec(ctx, id, o, Streams{Out: &out})
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		if code, err := a.Run(ctx); code != 0 || err != nil {
+			t.Fatalf("round %d: %d, %v", round, code, err)
+		}
+		if text := bytes.TrimSpace(out.Bytes()); string(text) != "once" {
+			t.Fatalf("round %d: %q", round, text)
+		}
+		m.ok(a.Close())
+	}
+}
+
+func TestAttachAtOnceAfterTheMonitorsDeath(t *testing.T) {
+	m := newMachine(t)
+	id := m.detached(shell("exec sleep 1000"))
+	for round := range 10 {
+		m.orphan(id)
+		a, err := m.Containers.Attach(bg, id, Streams{Out: &bytes.Buffer{}})
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		m.ok(a.Close())
+	}
+}
+
+func TestRemoveAtOnceAfterTheMonitorsDeath(t *testing.T) {
+	m := newMachine(t)
+	for _, also := range []bool{false, true} { // whether the container dies with it
+		for round := range 15 {
+			o := shell("exec sleep 1000")
+			o.HostConfig.AutoRemove = round%2 == 1
+			id := m.detached(o)
+			s := m.orphan(id)
+			if also {
+				m.ok(syscall.Kill(s.Pid, syscall.SIGKILL))
+			}
+			if err := m.Containers.Remove(bg, id, true, true); err != nil && !(o.HostConfig.AutoRemove && Is(err, NotFound)) {
+				t.Fatalf("round %d, %v: %v", round, also, err)
+			}
+			for range 200 { // with --rm somebody else may be at it
+				if _, err := os.Lstat(m.Containers.root.Container(id).Dir); errors.Is(err, os.ErrNotExist) {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			m.leavesNothing(id)
+		}
+	}
+}
+
+// A start whose monitor was killed at the gate leaves a group that nobody else will remove.
+func TestMonitorKilledAtTheGate(t *testing.T) {
+	m := newMachine(t)
+	id := m.create(shell("exec sleep 1000"))
+	r, err := m.Containers.load(id)
+	m.ok(err)
+	client, err := m.Containers.launch(r)
+	m.ok(err)
+	m.orphan(id)
+	m.ok(client.Close())
+	m.ok(m.Containers.Start(bg, id))
+	m.ok(m.Containers.Kill(id, ""))
+	client, err = m.Containers.launch(r)
+	m.ok(err)
+	m.orphan(id)
+	m.ok(client.Close())
+	m.ok(m.Containers.Remove(bg, id, true, true))
+	m.leavesNothing(id)
+}
