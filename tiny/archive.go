@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +27,9 @@ func sum(c *call) int {
 	}
 	if o.has('c') {
 		return c.checkSums(o)
+	}
+	if letter := o.last("sw"); letter != 0 {
+		return c.fail("-%c is meaningful only with -c", letter)
 	}
 	return c.eachOpened(o.rest, func(name string, r io.Reader) {
 		text, err := c.digest(r)
@@ -56,11 +60,14 @@ func (c *call) checkSums(o *options) int {
 	c.eachOpened(o.rest, func(_ string, r io.Reader) {
 		lines(r, func(line []byte, _ bool) bool {
 			want, name, ok := strings.Cut(string(line), " ")
+			total++
 			if !ok || len(name) < 2 {
-				c.errorf("invalid format")
+				failed++
+				if o.has('w') {
+					c.errorf("invalid format")
+				}
 				return true
 			}
-			total++
 			name = name[1:]
 			f, err := os.Open(name)
 			result := "FAILED"
@@ -91,7 +98,9 @@ func (c *call) checkSums(o *options) int {
 }
 
 func gzips(c *call) int {
-	o, ok := c.options("cdfktnvq123456789", "stdout=c", "decompress=d", "force=f", "keep=k", "test=t")
+	// -n asks for what is done anyway: neither name nor time is stored in the file.
+	spec := map[string]string{"gzip": "cdfktn123456789", "gunzip": "cdfkt", "zcat": "cdt"}[c.name]
+	o, ok := c.options(spec, "stdout=c", "decompress=d", "force=f", "keep=k", "test=t")
 	if !ok {
 		return 1
 	}
@@ -117,6 +126,9 @@ func gzips(c *call) int {
 	}
 	if len(o.rest) == 0 {
 		o.rest = []string{"-"}
+	}
+	if !unpack && isTerminal(1) && !o.has('f') && (o.has('c') || slices.Contains(o.rest, "-")) {
+		return c.fail("compressed data not written to terminal, use -f to force it")
 	}
 	for _, name := range o.rest {
 		if name != "-" && !o.has('c') && !o.has('t') && c.name != "zcat" {
@@ -206,9 +218,10 @@ func (c *call) gzipFile(name string, unpack bool, o *options, through func(io.Re
 // taring is a tar under way.
 type taring struct {
 	*call
-	o     *options
-	names *names
-	links map[inode]string
+	o        *options
+	names    *names
+	links    map[inode]string
+	excluded []string
 }
 
 func tarball(c *call) int {
@@ -216,13 +229,27 @@ func tarball(c *call) int {
 		c.args = append([]string{"-" + c.args[0]}, c.args[1:]...)
 		c.args = oldStyle(c.args)
 	}
-	o, ok := c.options("cxtzvkOphmoaf:C:X:T:", "create=c", "extract=x", "list=t", "gzip=z", "verbose=v", "file=f", "directory=C", "exclude=X",
-		"to-stdout=O", "numeric-owner=o", "dereference=h")
+	o, ok := c.options("cxtzvkOphmoaf:C:X:T:", "create=c", "extract=x", "list=t", "gzip=z", "verbose=v", "file=f", "directory=C", "exclude=E:",
+		"exclude-from=X", "files-from=T", "to-stdout=O", "no-same-owner=o", "numeric-owner=N", "dereference=h", "auto-compress=a")
 	if !ok {
 		return 1
 	}
-	t := &taring{call: c, o: o, links: map[inode]string{}}
+	t := &taring{call: c, o: o, links: map[inode]string{}, excluded: o.values('E')}
 	var err error
+	for _, name := range o.values('X') {
+		var lines []string
+		if lines, err = linesOf(name); err != nil {
+			return c.fail("can't open '%s': %s", name, reason(err))
+		}
+		t.excluded = append(t.excluded, lines...)
+	}
+	for _, name := range o.values('T') {
+		var lines []string
+		if lines, err = linesOf(name); err != nil {
+			return c.fail("can't open '%s': %s", name, reason(err))
+		}
+		o.rest = append(o.rest, lines...)
+	}
 	switch {
 	case o.has('c'):
 		err = t.create()
@@ -251,8 +278,14 @@ func oldStyle(args []string) []string {
 	return append(words, rest...)
 }
 
+// linesOf are the lines of a file that are not empty.
+func linesOf(name string) ([]string, error) {
+	data, err := os.ReadFile(name)
+	return strings.FieldsFunc(string(data), func(r rune) bool { return r == '\n' }), err
+}
+
 func (t *taring) create() error {
-	if len(t.o.rest) == 0 && !t.o.has('T') {
+	if len(t.o.rest) == 0 {
 		return errors.New("empty archive")
 	}
 	var out io.Writer = t.out
@@ -270,12 +303,13 @@ func (t *taring) create() error {
 		}
 	}
 	var zip *gzip.Writer
-	if t.o.has('z') {
+	name := t.o.value('f', "-")
+	if t.o.has('z') || t.o.has('a') && (strings.HasSuffix(name, "gz")) {
 		zip = gzip.NewWriter(out)
 		out = zip
 	}
 	w := tar.NewWriter(out)
-	t.names = loadNames(t.o.has('o'))
+	t.names = loadNames(t.o.has('N'))
 	for _, name := range t.o.rest {
 		t.add(w, strings.TrimRight(name, "/"))
 	}
@@ -290,7 +324,7 @@ func (t *taring) add(w *tar.Writer, name string) {
 	if name == "" {
 		name = "/"
 	}
-	for _, pattern := range t.o.values('X') {
+	for _, pattern := range t.excluded {
 		if glob(pattern, lastPart(name)) || glob(pattern, name) {
 			return
 		}
@@ -386,7 +420,7 @@ func (t *taring) read() error {
 	}
 	peek := newPeeker(in)
 	in = peek
-	if peek.gzipped() {
+	if peek.gzipped() || t.o.has('z') {
 		z, err := gzip.NewReader(peek)
 		if err != nil {
 			return err
@@ -437,7 +471,7 @@ func newPeeker(r io.Reader) *peeker {
 func (p *peeker) gzipped() bool { return len(p.head) == 2 && p.head[0] == 0x1f && p.head[1] == 0x8b }
 
 func (t *taring) wanted(name string) (string, bool) {
-	for _, pattern := range t.o.values('X') {
+	for _, pattern := range t.excluded {
 		if glob(pattern, strings.TrimRight(name, "/")) || glob(pattern, lastPart(name)) {
 			return "", false
 		}
@@ -478,7 +512,7 @@ func (t *taring) take(r io.Reader, h *tar.Header) error {
 
 func (t *taring) long(h *tar.Header) {
 	owner := func(name string, id int) string {
-		if name == "" {
+		if name == "" || t.o.has('N') {
 			return strconv.Itoa(id)
 		}
 		return name
@@ -548,9 +582,7 @@ func (t *taring) extract(r io.Reader, h *tar.Header) error {
 		if err := root.Symlink(h.Linkname, name); err != nil {
 			return err
 		}
-		if os.Geteuid() == 0 {
-			root.Lchown(name, h.Uid, h.Gid)
-		}
+		t.own(root, name, h)
 		return nil
 	case tar.TypeLink:
 		return root.Link(path.Clean(strings.TrimLeft(h.Linkname, "/")), name)
@@ -559,9 +591,7 @@ func (t *taring) extract(r io.Reader, h *tar.Header) error {
 	default:
 		return nil
 	}
-	if os.Geteuid() == 0 {
-		root.Lchown(name, h.Uid, h.Gid)
-	}
+	t.own(root, name, h)
 	if os.Geteuid() != 0 && !t.o.has('p') {
 		mask := unix.Umask(0)
 		unix.Umask(mask)
@@ -572,6 +602,13 @@ func (t *taring) extract(r io.Reader, h *tar.Header) error {
 		root.Chtimes(name, h.ModTime, h.ModTime)
 	}
 	return nil
+}
+
+// own gives a member its owner, by number: the names of the machine that packed it are not asked.
+func (t *taring) own(root *os.Root, name string, h *tar.Header) {
+	if os.Geteuid() == 0 && !t.o.has('o') {
+		root.Lchown(name, h.Uid, h.Gid)
+	}
 }
 
 func special(mode int64) (bits os.FileMode) {

@@ -20,6 +20,7 @@ type call struct {
 	in    io.Reader
 	out   *bufio.Writer
 	err   io.Writer
+	wide  bool
 	bad   int // the exit status so far, of an applet that goes on after an error
 }
 
@@ -83,9 +84,10 @@ type option struct {
 	value  string
 }
 
-// options reads short options by getopt(3)'s spec: "n:v" takes a value after -n. A leading + stops at the first operand.
-// long are "name=n". Operands may stand between options, as with GNU's getopt. When the words make no sense the usage is
-// printed and ok is false.
+// options reads short options by getopt(3)'s spec: "n:v" takes a value after -n, "I::" perhaps one in the same word. A leading + stops
+// at the first operand. long are "name=n"; for an option without a short form "name=N" takes no value, "name=N:" takes one and
+// "name=N?" perhaps one, with an N that spec does not hold. Operands may stand between options, as with GNU's getopt. When the
+// words make no sense the usage is printed and ok is false.
 func (c *call) options(spec string, long ...string) (o *options, ok bool) {
 	o = &options{c: c}
 	spec, inOrder := strings.CutPrefix(spec, "+")
@@ -127,12 +129,17 @@ func (o *options) long(spec string, names []string, word string, args []string) 
 		if long != word {
 			continue
 		}
-		if takes(spec, letter[0]) && !given {
-			if len(args) == 0 {
-				o.c.misused("option '--%s' requires an argument", word)
-				return nil, false
-			}
+		may := strings.HasSuffix(letter, "?") || perhaps(spec, letter[0])
+		must := strings.HasSuffix(letter, ":") || takes(spec, letter[0]) && !may
+		switch {
+		case must && !given && len(args) == 0:
+			o.c.misused("option '--%s' requires an argument", word)
+			return nil, false
+		case must && !given:
 			value, args = args[0], args[1:]
+		case given && !must && !may:
+			o.c.misused("option '--%s' doesn't allow an argument", word)
+			return nil, false
 		}
 		o.order = append(o.order, option{letter[0], value})
 		return args, true
@@ -153,7 +160,7 @@ func (o *options) short(spec, word string, args []string) ([]string, bool) {
 			continue
 		}
 		value := word[i+1:]
-		if value == "" {
+		if value == "" && !perhaps(spec, letter) {
 			if len(args) == 0 {
 				o.c.misused("option requires an argument -- '%c'", letter)
 				return nil, false
@@ -171,6 +178,21 @@ func takes(spec string, letter byte) bool {
 	return i >= 0 && i+1 < len(spec) && spec[i+1] == ':'
 }
 
+func perhaps(spec string, letter byte) bool {
+	i := strings.IndexByte(spec, letter)
+	return i >= 0 && strings.HasPrefix(spec[i+1:], "::")
+}
+
+// last is which of the letters was given last, of options that override one another; 0 for none.
+func (o *options) last(letters string) (letter byte) {
+	for _, opt := range o.order {
+		if strings.IndexByte(letters, opt.letter) >= 0 {
+			letter = opt.letter
+		}
+	}
+	return letter
+}
+
 func (o *options) has(letter byte) bool {
 	for _, opt := range o.order {
 		if opt.letter == letter {
@@ -178,6 +200,15 @@ func (o *options) has(letter byte) bool {
 		}
 	}
 	return false
+}
+
+// letters are the options given.
+func (o *options) letters() string {
+	var text []byte
+	for _, opt := range o.order {
+		text = append(text, opt.letter)
+	}
+	return string(text)
 }
 
 // value is that of the last such option, or the default.
@@ -279,12 +310,15 @@ func (c *call) each(names []string, do func(name string, r io.Reader)) int {
 }
 
 // lines gives the lines of a reader, without their newlines; last says whether the newline was missing.
-func lines(r io.Reader, do func(line []byte, last bool) bool) error {
+func lines(r io.Reader, do func(line []byte, last bool) bool) error { return ended(r, '\n', do) }
+
+// ended are lines that end in another byte.
+func ended(r io.Reader, end byte, do func(line []byte, last bool) bool) error {
 	in := bufio.NewReaderSize(r, 16<<10)
 	for {
-		line, err := in.ReadBytes('\n')
+		line, err := in.ReadBytes(end)
 		if len(line) > 0 {
-			last := line[len(line)-1] != '\n'
+			last := line[len(line)-1] != end
 			if !last {
 				line = line[:len(line)-1]
 			}
@@ -299,6 +333,19 @@ func lines(r io.Reader, do func(line []byte, last bool) bool) error {
 			return err
 		}
 	}
+}
+
+// bare does what takes neither options nor operands.
+func (c *call) bare(do func()) int {
+	o, ok := c.options("")
+	if !ok {
+		return 1
+	}
+	if len(o.rest) > 0 {
+		return c.misused("unexpected operand '%s'", o.rest[0])
+	}
+	do()
+	return c.bad
 }
 
 func isTerminal(fd int) bool {

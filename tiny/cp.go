@@ -13,6 +13,7 @@ import (
 type copying struct {
 	*call
 	recursive, preserve, force, ask, keep, verbose bool
+	update                                         bool
 	follow, followTop                              bool
 	seen                                           map[inode]string // hard links, kept when everything is
 }
@@ -20,7 +21,7 @@ type copying struct {
 type inode struct{ dev, ino uint64 }
 
 func cp(c *call) int {
-	o, ok := c.options("arRdPLHpfinvTu", "archive=a", "recursive=r", "preserve=p", "force=f", "verbose=v", "no-dereference=P")
+	o, ok := c.options("arRdPLHpfinvTu", "archive=a", "recursive=r", "preserve=p", "force=f", "verbose=v", "no-dereference=P", "update=u")
 	if !ok {
 		return 1
 	}
@@ -28,6 +29,7 @@ func cp(c *call) int {
 	k.recursive = o.has('a') || o.has('r') || o.has('R')
 	k.preserve = o.has('a') || o.has('p')
 	k.force, k.ask, k.keep, k.verbose = o.has('f'), o.has('i'), o.has('n'), o.has('v')
+	k.update = o.has('u')
 	k.follow = o.has('L') || !k.recursive && !o.has('P') && !o.has('d')
 	k.followTop = k.follow || o.has('H')
 	return c.many(o, k.copy)
@@ -82,7 +84,7 @@ func (k *copying) copy(from, to string, top bool) error {
 	if exists && target.Mode&unix.S_IFMT == unix.S_IFDIR {
 		return k.told("'%s' is a directory", to)
 	}
-	if exists && k.keep {
+	if exists && (k.keep || k.update && target.Mtim.Nano() >= st.Mtim.Nano()) {
 		return nil
 	}
 	if exists && k.ask && !k.agreed("overwrite '%s'? ", to) {
@@ -221,22 +223,30 @@ func (k *copying) attributes(to string, st *unix.Stat_t) error {
 }
 
 func mv(c *call) int {
-	o, ok := c.options("finvT", "force=f", "interactive=i", "no-clobber=n", "verbose=v")
+	o, ok := c.options("finuvT", "force=f", "interactive=i", "no-clobber=n", "update=u", "verbose=v")
 	if !ok {
 		return 1
 	}
 	return c.many(o, func(from, to string, _ bool) error { return c.move(o, from, to) })
 }
 
+func newer(name string, than *unix.Stat_t) bool {
+	var st unix.Stat_t
+	return unix.Lstat(name, &st) != nil || st.Mtim.Nano() > than.Mtim.Nano()
+}
+
 func (c *call) move(o *options, from, to string) error {
 	k := &copying{call: c, recursive: true, preserve: true, seen: map[inode]string{}}
 	var target unix.Stat_t
 	exists := unix.Lstat(to, &target) == nil
-	if exists && o.has('n') {
+	if exists && o.has('n') || exists && o.has('u') && !newer(from, &target) {
 		return nil
 	}
-	if exists && o.has('i') && !c.agreed("overwrite '%s'? ", to) {
-		return nil
+	if exists && o.last("fi") != 'f' {
+		guarded := unix.Access(to, unix.W_OK) != nil && target.Mode&unix.S_IFMT != unix.S_IFLNK && isTerminal(0)
+		if (guarded || o.has('i')) && !c.agreed("overwrite '%s'? ", to) {
+			return nil
+		}
 	}
 	err := unix.Rename(from, to)
 	if err == unix.EXDEV {

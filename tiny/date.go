@@ -12,7 +12,7 @@ import (
 )
 
 func date(c *call) int {
-	o, ok := c.options("ud:r:s:I:RD:", "utc=u", "date=d", "reference=r", "set=s", "iso-8601=I")
+	o, ok := c.options("ud:r:s:I::R", "utc=u", "date=d", "reference=r", "set=s", "iso-8601=I", "rfc-email=R")
 	if !ok {
 		return 1
 	}
@@ -54,7 +54,12 @@ func date(c *call) int {
 	case o.has('R'):
 		format = "+%a, %d %b %Y %H:%M:%S %z"
 	case o.has('I'):
-		format = map[byte]string{'d': "+%Y-%m-%d", 'h': "+%Y-%m-%dT%H%:z", 'm': "+%Y-%m-%dT%H:%M%:z", 's': "+%Y-%m-%dT%H:%M:%S%:z"}[(o.value('I', "") + "d")[0]]
+		spec := o.value('I', "") + "date"
+		var known bool
+		format, known = map[byte]string{'d': "+%Y-%m-%d", 'h': "+%Y-%m-%dT%H%:z", 'm': "+%Y-%m-%dT%H:%M%:z", 's': "+%Y-%m-%dT%H:%M:%S%:z"}[spec[0]]
+		if !known {
+			return c.misused("invalid argument '%s' to -I", o.value('I', ""))
+		}
 	}
 	c.print(strftime(format[1:], now), "\n")
 	return c.bad

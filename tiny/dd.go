@@ -22,6 +22,7 @@ type dding struct {
 	bytes                 int64
 	status                string
 	countBytes, skipBytes bool
+	fullBlocks            bool
 }
 
 func dd(c *call) int {
@@ -53,13 +54,30 @@ func dd(c *call) int {
 			}
 			continue
 		case "status":
+			if value != "none" && value != "noxfer" {
+				return c.misused("invalid argument '%s' to 'status'", value)
+			}
 			d.status = value
 			continue
 		case "iflag":
-			d.countBytes, d.skipBytes = strings.Contains(value, "count_bytes"), strings.Contains(value, "skip_bytes")
+			for word := range strings.SplitSeq(value, ",") {
+				switch word {
+				case "count_bytes":
+					d.countBytes = true
+				case "skip_bytes":
+					d.skipBytes = true
+				case "fullblock":
+					d.fullBlocks = true
+				default:
+					return c.misused("invalid argument '%s' to 'iflag'", word)
+				}
+			}
 			continue
 		case "oflag":
-			d.conv["append"] = strings.Contains(value, "append")
+			if value != "append" {
+				return c.misused("invalid argument '%s' to 'oflag'", value)
+			}
+			d.conv["append"] = true
 			continue
 		}
 		n, err := blockSize(value)
@@ -165,7 +183,7 @@ func (d *dding) transfer(from, to string) int {
 		if d.countBytes {
 			want = buf[:min(d.ibs, d.count-d.bytes)]
 		}
-		n, err := d.in.Read(want)
+		n, err := d.read(want)
 		if n == 0 {
 			if err == nil || err == io.EOF {
 				break
@@ -200,6 +218,18 @@ func (d *dding) transfer(from, to string) int {
 		return d.write(pending, to)
 	}
 	return 0
+}
+
+// read is one read(2), or with iflag=fullblock as many as fill the block.
+func (d *dding) read(block []byte) (int, error) {
+	if !d.fullBlocks {
+		return d.in.Read(block)
+	}
+	n, err := io.ReadFull(d.in, block)
+	if err == io.ErrUnexpectedEOF {
+		err = io.EOF
+	}
+	return n, err
 }
 
 func (d *dding) converted(buf []byte, n int) []byte {
@@ -272,7 +302,7 @@ func unoctal(text string) string {
 }
 
 func df(c *call) int {
-	o, ok := c.options("hkmTiPat:B:", "human-readable=h", "print-type=T", "inodes=i")
+	o, ok := c.options("hkmTiPat:", "human-readable=h", "print-type=T", "inodes=i")
 	if !ok {
 		return 1
 	}
@@ -290,12 +320,12 @@ func df(c *call) int {
 		}
 		list = chosen
 	}
-	unit := "1K-blocks"
+	unit, scale := "1K-blocks", o.last("hkm")
 	switch {
-	case o.has('h'):
-		unit = "     Size"
-	case o.has('m'):
+	case scale == 'm':
 		unit = "1M-blocks"
+	case o.has('P'):
+		unit = "1024-blocks"
 	}
 	kind := ""
 	if o.has('T') {
@@ -303,8 +333,10 @@ func df(c *call) int {
 	}
 	if o.has('i') {
 		c.printf("Filesystem           %s   Inodes      Used Available Use%% Mounted on\n", kind)
-	} else if o.has('h') {
+	} else if scale == 'h' {
 		c.printf("Filesystem           %s     Size      Used Available Use%% Mounted on\n", kind)
+	} else if o.has('P') {
+		c.printf("Filesystem           %s%s    Used Available Capacity Mounted on\n", kind, unit)
 	} else {
 		c.printf("Filesystem           %s%s       Used Available Use%% Mounted on\n", kind, unit)
 	}
@@ -370,12 +402,12 @@ func (c *call) usageOf(fs filesystem, o *options, all bool) {
 	}
 	shown := func(n uint64) string {
 		bytes := n * block
-		switch {
-		case o.has('h') && o.has('i'):
+		switch scale := o.last("hkm"); {
+		case scale == 'h' && o.has('i'):
 			return human(int64(n))
-		case o.has('h'):
+		case scale == 'h':
 			return human(int64(bytes))
-		case o.has('m') && !o.has('i'):
+		case scale == 'm' && !o.has('i'):
 			return fmt.Sprint((bytes + 1<<19) >> 20)
 		}
 		return fmt.Sprint((bytes + 512) >> 10)

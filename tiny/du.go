@@ -24,6 +24,9 @@ func du(c *call) int {
 	if o.has('d') {
 		m.depth = int(o.number('d', 0))
 	}
+	if o.failed {
+		return 1
+	}
 	if o.has('s') {
 		m.depth = 0
 	}
@@ -34,7 +37,7 @@ func du(c *call) int {
 	total := int64(0)
 	for _, name := range rest {
 		var st unix.Stat_t
-		if unix.Lstat(name, &st) == nil {
+		if m.look(name, 0, &st) == nil {
 			m.device = uint64(st.Dev)
 		}
 		total += m.measure(name, 0)
@@ -45,10 +48,18 @@ func du(c *call) int {
 	return c.bad
 }
 
+// look follows links: all of them with -L, those of the command line with -H.
+func (m *measuring) look(name string, depth int, st *unix.Stat_t) error {
+	if how := m.o.last("LH"); how == 'L' || how == 'H' && depth == 0 {
+		return unix.Stat(name, st)
+	}
+	return unix.Lstat(name, st)
+}
+
 // measure counts each inode once, in blocks of 512 bytes.
 func (m *measuring) measure(name string, depth int) int64 {
 	var st unix.Stat_t
-	if err := unix.Lstat(name, &st); err != nil {
+	if err := m.look(name, depth, &st); err != nil {
 		m.errorf("%s: %s", name, reason(err))
 		return 0
 	}
@@ -56,7 +67,7 @@ func (m *measuring) measure(name string, depth int) int64 {
 		return 0
 	}
 	dir := st.Mode&unix.S_IFMT == unix.S_IFDIR
-	if !dir && st.Nlink > 1 && !m.o.has('l') {
+	if (!dir && st.Nlink > 1 && !m.o.has('l')) || m.o.has('L') {
 		key := inode{uint64(st.Dev), st.Ino}
 		if m.seen[key] {
 			return 0
@@ -88,15 +99,14 @@ func (m *measuring) measure(name string, depth int) int64 {
 
 func (m *measuring) show(blocks int64, name string) {
 	text := strconv.FormatInt((blocks+1)/2, 10)
-	switch {
+	switch scale := m.o.last("hkm"); {
+	case m.o.has('b') && scale == 'h':
+		text = human(blocks)
 	case m.o.has('b'):
 		text = strconv.FormatInt(blocks, 10)
-	case m.o.has('h'):
+	case scale == 'h':
 		text = human(blocks * 512)
-		if blocks*512 < 1024 && blocks > 0 {
-			text = human(blocks * 512)
-		}
-	case m.o.has('m'):
+	case scale == 'm':
 		text = strconv.FormatInt((blocks*512+1<<19)>>20, 10)
 	}
 	m.print(text, "\t", name, "\n")

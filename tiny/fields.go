@@ -1,13 +1,16 @@
 package tiny
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // span is a range of cut's LIST, from 1.
@@ -43,7 +46,7 @@ func within1(all []span, n int) bool {
 }
 
 func cut(c *call) int {
-	o, ok := c.options("b:c:f:d:sn", "bytes=b", "characters=c", "fields=f", "delimiter=d", "only-delimited=s")
+	o, ok := c.options("b:c:f:d:s", "bytes=b", "characters=c", "fields=f", "delimiter=d", "only-delimited=s")
 	if !ok {
 		return 1
 	}
@@ -289,16 +292,46 @@ func uniq(c *call) int {
 // sortKey is -k F[.C][OPTS][,F[.C][OPTS]].
 type sortKey struct {
 	from, fromChar, to, toChar int
-	numeric, reverse, fold     bool
-	human, blanks              bool
+	reverse, fold, blanks      bool
+	dictionary, printable      bool
+	kind                       byte // n, g, h, M or V: how texts are compared that are not compared as bytes
+}
+
+// set takes one of sort's ordering letters.
+func (k *sortKey) set(letter byte) bool {
+	switch letter {
+	case 'n', 'g', 'h', 'M', 'V':
+		k.kind = letter
+	case 'r':
+		k.reverse = true
+	case 'f':
+		k.fold = true
+	case 'b':
+		k.blanks = true
+	case 'd':
+		k.dictionary = true
+	case 'i':
+		k.printable = true
+	default:
+		return false
+	}
+	return true
 }
 
 func sorted(c *call) int {
-	o, ok := c.options("nrufhsbdiMgVcmzk:t:o:S:T:", "numeric-sort=n", "reverse=r", "unique=u", "key=k", "field-separator=t", "output=o")
+	o, ok := c.options("nrufhsbdiMgVczk:t:o:", "numeric-sort=n", "reverse=r", "unique=u", "key=k", "field-separator=t", "output=o",
+		"version-sort=V", "human-numeric-sort=h", "stable=s", "check=c", "zero-terminated=z")
 	if !ok {
-		return 1
+		return 2
 	}
-	whole := sortKey{numeric: o.has('n') || o.has('g'), reverse: o.has('r'), fold: o.has('f'), human: o.has('h'), blanks: o.has('b')}
+	var whole sortKey
+	for _, opt := range o.order {
+		whole.set(opt.letter)
+	}
+	end := "\n"
+	if o.has('z') {
+		end = "\x00"
+	}
 	var keys []sortKey
 	for _, text := range o.values('k') {
 		k, err := parseKey(text, whole)
@@ -314,7 +347,7 @@ func sorted(c *call) int {
 	sep := o.value('t', "")
 	var all []string
 	c.eachOpened(o.rest, func(_ string, r io.Reader) {
-		lines(r, func(line []byte, _ bool) bool {
+		ended(r, end[0], func(line []byte, _ bool) bool {
 			all = append(all, string(line))
 			return true
 		})
@@ -358,7 +391,7 @@ func sorted(c *call) int {
 		defer c.out.Flush()
 	}
 	for _, line := range all {
-		c.print(line, "\n")
+		c.print(line, end)
 	}
 	return c.bad
 }
@@ -371,18 +404,7 @@ func parseKey(text string, whole sortKey) (sortKey, error) {
 		number := part[:len(part)-len(flags)]
 		for _, flag := range flags {
 			own = true
-			switch flag {
-			case 'n', 'g':
-				k.numeric = true
-			case 'r':
-				k.reverse = true
-			case 'f':
-				k.fold = true
-			case 'h':
-				k.human = true
-			case 'b':
-				k.blanks = true
-			default:
+			if !k.set(byte(flag)) {
 				return 0, 0, errors.New(part)
 			}
 		}
@@ -403,7 +425,9 @@ func parseKey(text string, whole sortKey) (sortKey, error) {
 		}
 	}
 	if !own {
-		k.numeric, k.reverse, k.fold, k.human, k.blanks = whole.numeric, whole.reverse, whole.fold, whole.human, whole.blanks
+		from, fromChar, to, toChar := k.from, k.fromChar, k.to, k.toChar
+		k = whole
+		k.from, k.fromChar, k.to, k.toChar = from, fromChar, to, toChar
 	}
 	return k, nil
 }
@@ -412,21 +436,18 @@ func (k sortKey) compare(a, b, sep string) int {
 	if k.from > 0 {
 		a, b = k.extract(a, sep), k.extract(b, sep)
 	}
+	a, b = k.seen(a), k.seen(b)
 	n := 0
-	switch {
-	case k.numeric || k.human:
-		x, y := leadingNumber(a, k.human), leadingNumber(b, k.human)
-		if x < y {
-			n = -1
-		} else if x > y {
-			n = 1
-		}
-	case k.fold:
-		n = strings.Compare(strings.ToUpper(a), strings.ToUpper(b))
+	switch k.kind {
+	case 'n', 'h':
+		n = cmp.Compare(leadingNumber(a, k.kind == 'h'), leadingNumber(b, k.kind == 'h'))
+	case 'g':
+		n = cmp.Compare(leadingFloat(a), leadingFloat(b))
+	case 'M':
+		n = cmp.Compare(month(a), month(b))
+	case 'V':
+		n = compareVersions(a, b)
 	default:
-		if k.blanks {
-			a, b = strings.TrimLeft(a, " \t"), strings.TrimLeft(b, " \t")
-		}
 		n = strings.Compare(a, b)
 	}
 	if k.reverse {
@@ -434,6 +455,67 @@ func (k sortKey) compare(a, b, sep string) int {
 	}
 	return n
 }
+
+// seen is what of a text takes part in the comparison.
+func (k sortKey) seen(text string) string {
+	if k.blanks {
+		text = strings.TrimLeft(text, " \t")
+	}
+	if k.fold {
+		text = strings.ToUpper(text)
+	}
+	if !k.dictionary && !k.printable {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if k.printable && !unicode.IsPrint(r) || k.dictionary && r != ' ' && r != '\t' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// leadingFloat is strtod(3)'s: the longest start that is a number, with an exponent; what is none comes before all numbers.
+func leadingFloat(text string) float64 {
+	text = strings.TrimLeft(text, " \t")
+	for end := min(len(text), 64); end > 0; end-- {
+		if n, err := strconv.ParseFloat(text[:end], 64); err == nil {
+			return n
+		}
+	}
+	return math.Inf(-1)
+}
+
+// month is 1 to 12, and 0 for what is no month's name.
+func month(text string) int {
+	text = strings.ToUpper(strings.TrimLeft(text, " \t"))
+	if len(text) < 3 {
+		return 0
+	}
+	return 1 + slices.Index(strings.Fields("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"), text[:3])
+}
+
+// compareVersions compares runs of digits as numbers and the rest as bytes: a9 before a10.
+func compareVersions(a, b string) int {
+	for a != "" && b != "" {
+		x, y := digitsOf(a), digitsOf(b)
+		if x == 0 || y == 0 {
+			if a[0] != b[0] {
+				return cmp.Compare(a[0], b[0])
+			}
+			a, b = a[1:], b[1:]
+			continue
+		}
+		left, right := strings.TrimLeft(a[:x], "0"), strings.TrimLeft(b[:y], "0")
+		if n := cmp.Or(cmp.Compare(len(left), len(right)), strings.Compare(left, right)); n != 0 {
+			return n
+		}
+		a, b = a[x:], b[y:]
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+func digitsOf(text string) int { return len(text) - len(strings.TrimLeft(text, "0123456789")) }
 
 // extract is the key's part of a line. Without a separator a field begins with the blanks before it.
 func (k sortKey) extract(line, sep string) string {
@@ -491,6 +573,9 @@ func base64s(c *call) int {
 		return 1
 	}
 	width := int(o.number('w', 76))
+	if o.failed {
+		return 1
+	}
 	return c.eachOpened(o.rest, func(name string, r io.Reader) {
 		data, err := io.ReadAll(r)
 		if o.has('d') {

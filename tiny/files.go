@@ -15,38 +15,38 @@ import (
 func fileApplets() []applet {
 	return []applet{
 		{"basename", basename, "FILE [SUFFIX]"},
-		{"cat", cat, "[-nbvteA] [FILE]..."},
-		{"chgrp", chown, "[-Rhv] GROUP FILE..."},
-		{"chmod", chmod, "[-Rv] MODE[,MODE]... FILE..."},
-		{"chown", chown, "[-Rhv] USER[:[GROUP]] FILE..."},
-		{"cp", cp, "[-arRPLHpfinv] SOURCE... DEST"},
-		{"dd", dd, "[if=FILE] [of=FILE] [bs=N] [ibs=N] [obs=N] [count=N] [skip=N] [seek=N] [conv=LIST] [status=none]"},
-		{"df", df, "[-hkmTiP] [FILE]..."},
+		{"cat", cat, "[-nbvteAETsu] [FILE]..."},
+		{"chgrp", chown, "[-Rhcvf] GROUP FILE..."},
+		{"chmod", chmod, "[-Rcvf] MODE[,MODE]... FILE..."},
+		{"chown", chown, "[-Rhcvf] USER[:[GROUP]] FILE..."},
+		{"cp", cp, "[-adrRPLHpfinuvT] SOURCE... DEST"},
+		{"dd", dd, "[if=FILE] [of=FILE] [bs=N] [ibs=N] [obs=N] [count=N] [skip=N] [seek=N] [conv=LIST] [iflag=LIST] [oflag=append] [status=none|noxfer]"},
+		{"df", df, "[-hkmTiPa] [-t TYPE] [FILE]..."},
 		{"dirname", dirname, "FILE"},
-		{"du", du, "[-ahskmcx] [-d N] [FILE]..."},
+		{"du", du, "[-ahskmcxlbLH] [-d N] [FILE]..."},
 		{"find", find, "[PATH]... [EXPRESSION]"},
-		{"gunzip", gzips, "[-cfkt] [FILE]..."},
-		{"gzip", gzips, "[-cdfkt123456789] [FILE]..."},
-		{"ln", ln, "[-sfnv] TARGET... LINK|DIR"},
-		{"ls", ls, "[-1AaCdFhiLlnpRrStu] [FILE]..."},
-		{"md5sum", sum, "[-c] [FILE]..."},
+		{"gunzip", gzips, "[-cdfkt] [FILE]..."},
+		{"gzip", gzips, "[-cdfknt123456789] [FILE]..."},
+		{"ln", ln, "[-sfnvT] TARGET... LINK|DIR"},
+		{"ls", ls, "[-1AaCxdFhHiLlenpRrsStcu] [-w COLUMNS] [--color[=WHEN]] [FILE]..."},
+		{"md5sum", sum, "[-c [-sw]] [FILE]..."},
 		{"mkdir", mkdir, "[-pv] [-m MODE] DIRECTORY..."},
 		{"mkfifo", mkfifo, "[-m MODE] NAME..."},
 		{"mknod", mknod, "[-m MODE] NAME b|c|p [MAJOR MINOR]"},
 		{"mktemp", mktemp, "[-dqut] [-p DIR] [TEMPLATE]"},
-		{"mv", mv, "[-finv] SOURCE... DEST"},
+		{"mv", mv, "[-finuvT] SOURCE... DEST"},
 		{"readlink", readlink, "[-fnv] FILE"},
 		{"realpath", realpath, "FILE..."},
-		{"rm", rm, "[-irf] FILE..."},
+		{"rm", rm, "[-irRfv] FILE..."},
 		{"rmdir", rmdir, "[-p] DIRECTORY..."},
-		{"sha1sum", sum, "[-c] [FILE]..."},
-		{"sha256sum", sum, "[-c] [FILE]..."},
+		{"sha1sum", sum, "[-c [-sw]] [FILE]..."},
+		{"sha256sum", sum, "[-c [-sw]] [FILE]..."},
 		{"stat", stat, "[-Lft] [-c FORMAT] FILE..."},
-		{"sync", func(*call) int { unix.Sync(); return 0 }, ""},
-		{"tar", tarball, "c|x|t[zvfOkC] [FILE]..."},
-		{"touch", touch, "[-cahm] [-d DATE] [-r FILE] FILE..."},
+		{"sync", func(c *call) int { return c.bare(unix.Sync) }, ""},
+		{"tar", tarball, "c|x|t[zavOkphmo] [-f FILE] [-C DIR] [-T FILE] [-X FILE] [--exclude PATTERN] [FILE]..."},
+		{"touch", touch, "[-cahm] [-d DATE | -t DATE | -r FILE] FILE..."},
 		{"truncate", truncate, "[-c] -s SIZE FILE..."},
-		{"zcat", gzips, "[FILE]..."},
+		{"zcat", gzips, "[-cdt] [FILE]..."},
 	}
 }
 
@@ -98,7 +98,7 @@ func cat(c *call) int {
 	if !ok {
 		return 1
 	}
-	if len(o.order) == 0 || len(o.order) == 1 && o.has('u') {
+	if strings.Trim(o.letters(), "u") == "" { // -u asks for what this does: no byte waits for others
 		return c.eachOpened(o.rest, func(name string, r io.Reader) {
 			c.out.Flush()
 			if _, err := io.Copy(os.Stdout, plain{r}); err != nil {
@@ -106,9 +106,13 @@ func cat(c *call) int {
 			}
 		})
 	}
-	number, blank := 0, o.has('b')
+	number, blank, empty := 0, o.has('b'), false
 	return c.eachOpened(o.rest, func(_ string, r io.Reader) {
 		lines(r, func(line []byte, last bool) bool {
+			if o.has('s') && empty && len(line) == 0 {
+				return true
+			}
+			empty = len(line) == 0
 			if (o.has('n') && !blank) || blank && len(line) > 0 {
 				number++
 				c.printf("%6d\t", number)
@@ -121,6 +125,9 @@ func cat(c *call) int {
 			}
 			if !last || o.has('n') || blank {
 				c.print("\n")
+			}
+			if o.has('u') {
+				c.out.Flush()
 			}
 			return true
 		})
@@ -213,7 +220,7 @@ func mkdir(c *call) int {
 }
 
 func rmdir(c *call) int {
-	o, ok := c.options("p", "parents=p", "ignore-fail-on-non-empty=p")
+	o, ok := c.options("p", "parents=p", "ignore-fail-on-non-empty=N")
 	if !ok {
 		return 1
 	}
@@ -223,6 +230,9 @@ func rmdir(c *call) int {
 	for _, name := range o.rest {
 		for {
 			if err := unix.Rmdir(name); err != nil {
+				if err == unix.ENOTEMPTY && o.has('N') {
+					break
+				}
 				c.errorf("'%s': %s", name, reason(err))
 				break
 			}
@@ -291,6 +301,8 @@ func (c *call) remove(o *options, name string) {
 		err = unix.Rmdir(name)
 		if err != nil {
 			c.errorf("can't remove '%s': %s", name, reason(err))
+		} else if o.has('v') {
+			c.printf("removed directory: '%s'\n", name)
 		}
 		return
 	}
@@ -325,7 +337,7 @@ func (c *call) agreed(question string, args ...any) bool {
 }
 
 func ln(c *call) int {
-	o, ok := c.options("sfnvTi", "symbolic=s", "force=f", "no-dereference=n", "verbose=v")
+	o, ok := c.options("sfnvT", "symbolic=s", "force=f", "no-dereference=n", "verbose=v")
 	if !ok {
 		return 1
 	}
@@ -365,7 +377,7 @@ func ln(c *call) int {
 }
 
 func readlink(c *call) int {
-	o, ok := c.options("fnvem", "canonicalize=f")
+	o, ok := c.options("fnv", "canonicalize=f")
 	if !ok {
 		return 1
 	}
@@ -374,7 +386,7 @@ func readlink(c *call) int {
 	}
 	var path string
 	var err error
-	if o.has('f') || o.has('e') || o.has('m') {
+	if o.has('f') {
 		path, err = canonical(o.rest[0])
 	} else {
 		path, err = os.Readlink(o.rest[0])

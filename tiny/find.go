@@ -21,12 +21,14 @@ type finding struct {
 	depth    bool
 	xdev     bool
 	links    bool
-	acted    bool
-	prune    bool // set by -prune for the directory at hand
-	stop     bool
-	device   uint64
-	flush    []func()
-	now      time.Time
+	// rootLinks says that links are followed that the command line names.
+	rootLinks bool
+	acted     bool
+	prune     bool // set by -prune for the directory at hand
+	stop      bool
+	device    uint64
+	flush     []func()
+	now       time.Time
 }
 
 type found struct {
@@ -40,7 +42,7 @@ type predicate func(*found) bool
 func find(c *call) int {
 	f := &finding{call: c, max: 1 << 30, now: time.Now(), words: c.args}
 	for len(f.words) > 0 && (f.words[0] == "-L" || f.words[0] == "-H" || f.words[0] == "-P") {
-		f.links = f.words[0] == "-L"
+		f.links, f.rootLinks = f.words[0] == "-L", f.words[0] == "-H"
 		f.words = f.words[1:]
 	}
 	var roots []string
@@ -89,7 +91,7 @@ func (f *finding) walk(name string, depth int, match predicate) {
 	}
 	x := &found{path: name, depth: depth}
 	err := unix.Lstat(name, &x.st)
-	if f.links && err == nil && x.st.Mode&unix.S_IFMT == unix.S_IFLNK {
+	if (f.links || f.rootLinks && depth == 0) && err == nil && x.st.Mode&unix.S_IFMT == unix.S_IFLNK {
 		var st unix.Stat_t
 		if unix.Stat(name, &st) == nil {
 			x.st = st
@@ -217,7 +219,7 @@ func (f *finding) primary() predicate {
 	case "-delete":
 		f.acted, f.depth = true, true
 		return f.delete
-	case "-exec", "-ok":
+	case "-exec":
 		f.acted = true
 		return f.exec()
 	case "-ls":

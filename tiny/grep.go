@@ -18,12 +18,17 @@ type grepping struct {
 	most          int64
 	found         bool
 	troubled      bool
+	colored       bool
 }
 
 func grep(c *call) int {
-	o, ok := c.options("ivnrRcqEFGPolLhHswxzam:A:B:C:e:f:", "ignore-case=i", "invert-match=v", "line-number=n", "recursive=r", "count=c",
-		"quiet=q", "extended-regexp=E", "fixed-strings=F", "only-matching=o", "files-with-matches=l", "word-regexp=w", "regexp=e", "color=a",
+	o, ok := c.options("ivnrRcqEFGolLhHswxm:A:B:C:e:f:", "ignore-case=i", "invert-match=v", "line-number=n", "recursive=r", "count=c",
+		"quiet=q", "extended-regexp=E", "fixed-strings=F", "only-matching=o", "files-with-matches=l", "word-regexp=w", "regexp=e", "color=K?", "colour=K?",
 		"max-count=m", "no-messages=s")
+	if !ok {
+		return 2
+	}
+	colored, ok := c.colored(o)
 	if !ok {
 		return 2
 	}
@@ -47,7 +52,7 @@ func grep(c *call) int {
 		patterns = strings.Split(o.rest[0], "\n")
 		o.rest = o.rest[1:]
 	}
-	g := &grepping{call: c, o: o, most: o.number('m', -1)}
+	g := &grepping{call: c, o: o, most: o.number('m', -1), colored: colored}
 	g.before, g.after = int(o.number('B', o.number('C', 0))), int(o.number('A', o.number('C', 0)))
 	if o.failed {
 		return 2
@@ -82,10 +87,11 @@ func grep(c *call) int {
 
 func (g *grepping) compile(patterns []string) (*regexp.Regexp, error) {
 	for i, p := range patterns {
+		kind := g.o.last("EFG")
 		switch {
-		case g.o.has('F') || g.name == "fgrep":
+		case kind == 'F' || kind == 0 && g.name == "fgrep":
 			p = regexp.QuoteMeta(p)
-		case g.o.has('E') || g.o.has('P') || g.name == "egrep":
+		case kind == 'E' || kind == 0 && g.name == "egrep":
 			p = extended(p)
 		default:
 			p = basic(p)
@@ -127,7 +133,7 @@ func (g *grepping) file(name string, recursive bool) {
 			g.trouble(name, err)
 		}
 		for _, entry := range entries {
-			if entry.Type()&os.ModeSymlink == 0 {
+			if entry.Type()&os.ModeSymlink == 0 || g.o.has('R') {
 				g.file(strings.TrimSuffix(name, "/")+"/"+entry.Name(), true)
 			}
 		}
@@ -206,17 +212,46 @@ func (g *grepping) search(name string, r io.Reader) {
 }
 
 func (g *grepping) hit(name string, number int, line []byte, invert bool) {
-	if !g.o.has('o') {
+	only := g.o.has('o')
+	if !only && (invert || !g.colored) {
 		g.show(name, number, ':', string(line))
 		return
 	}
 	if invert {
 		return
 	}
+	text, end := "", 0
 	for _, at := range g.re.FindAllIndex(line, -1) {
-		if at[0] < at[1] {
-			g.show(name, number, ':', string(line[at[0]:at[1]]))
+		if at[0] == at[1] {
+			continue
 		}
+		match := string(line[at[0]:at[1]])
+		if g.colored {
+			match = "\x1b[01;31m" + match + "\x1b[m"
+		}
+		if only {
+			g.show(name, number, ':', match)
+		}
+		text += string(line[end:at[0]]) + match
+		end = at[1]
+	}
+	if !only {
+		g.show(name, number, ':', text+string(line[end:]))
+	}
+}
+
+// colored reads --color[=WHEN], K in the options of ls and grep.
+func (c *call) colored(o *options) (on, ok bool) {
+	switch when := o.value('K', "never"); when {
+	case "never", "none", "no":
+		return false, true
+	case "always", "yes", "force":
+		return true, true
+	case "auto", "", "tty", "if-tty":
+		return isTerminal(1), true
+	default:
+		c.misused("invalid argument '%s' for '--color'", when)
+		return false, false
 	}
 }
 

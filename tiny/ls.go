@@ -1,6 +1,7 @@
 package tiny
 
 import (
+	"cmp"
 	"os"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ type listing struct {
 	o     *options
 	names *names
 	width int
+	color bool
 	many  bool // more than one operand: directories get a heading
 	first bool
 }
@@ -27,7 +29,7 @@ type entry struct {
 }
 
 func ls(c *call) int {
-	o, ok := c.options("1AaCdFhiLHlnpRrStucexTk", "all=a", "almost-all=A", "human-readable=h", "inode=i", "recursive=R", "reverse=r", "color=T")
+	o, ok := c.options("1AaCdFhiLHlnpRrSstucexw:", "all=a", "almost-all=A", "human-readable=h", "inode=i", "recursive=R", "reverse=r", "color=K?", "full-time=e", "size=s", "width=w")
 	if !ok {
 		return 1
 	}
@@ -40,8 +42,14 @@ func ls(c *call) int {
 		if l.width = int(size.Col); l.width == 0 {
 			l.width = 80
 		}
-	} else if o.has('C') {
+	} else if o.has('C') || o.has('x') {
 		l.width = 80
+	}
+	if o.has('w') {
+		l.width = int(o.number('w', 0))
+	}
+	if l.color, ok = c.colored(o); !ok || o.failed {
+		return 1
 	}
 	var files, dirs []entry
 	for _, name := range rest {
@@ -74,7 +82,7 @@ func ls(c *call) int {
 	return c.bad
 }
 
-func (l *listing) long() bool { return l.o.has('l') || l.o.has('n') }
+func (l *listing) long() bool { return l.o.has('l') || l.o.has('n') || l.o.has('e') }
 
 func (l *listing) directory(path string) {
 	f, err := os.Open(path)
@@ -130,9 +138,10 @@ func (l *listing) sort(list []entry) {
 		n := 0
 		switch {
 		case l.o.has('S'):
-			n = int(min(max(b.st.Size-a.st.Size, -1), 1))
-		case l.o.has('t'):
-			n = int(min(max(b.st.Mtim.Nano()-a.st.Mtim.Nano(), -1), 1))
+			n = cmp.Compare(b.st.Size, a.st.Size)
+		case l.o.has('t'), !l.long() && l.o.last("cu") != 0: // without -l there is no time to show: it sorts
+			x, y := l.time(a), l.time(b)
+			n = cmp.Compare(y.Nano(), x.Nano())
 		}
 		if n == 0 {
 			n = strings.Compare(a.name, b.name)
@@ -150,14 +159,13 @@ func (l *listing) show(list []entry, total bool) {
 		return
 	}
 	var cells []string
-	for _, e := range list {
-		cell := e.name + l.suffix(e)
-		if l.o.has('i') {
-			cell = padLeft(strconv.FormatUint(e.st.Ino, 10), 7) + " " + cell
-		}
-		cells = append(cells, cell)
+	if total && l.o.has('s') {
+		l.total(list)
 	}
-	if l.width == 0 || l.o.has('1') {
+	for _, e := range list {
+		cells = append(cells, l.prefix(e)+l.painted(e)+l.suffix(e))
+	}
+	if l.width == 0 || l.o.last("1Cx") == '1' {
 		for _, cell := range cells {
 			l.print(cell, "\n")
 		}
@@ -166,19 +174,71 @@ func (l *listing) show(list []entry, total bool) {
 	l.columns(cells)
 }
 
-// columns shows names down and then across, as wide as the widest.
+// prefix is what -i and -s put before a name.
+func (l *listing) prefix(e entry) (text string) {
+	if l.o.has('i') {
+		text = padLeft(strconv.FormatUint(e.st.Ino, 10), 7) + " "
+	}
+	if l.o.has('s') {
+		text += padLeft(strconv.FormatInt(e.st.Blocks/2, 10), 6) + " "
+	}
+	return text
+}
+
+func (l *listing) total(list []entry) {
+	blocks := int64(0)
+	for _, e := range list {
+		blocks += e.st.Blocks
+	}
+	if l.o.has('h') {
+		l.print("total ", human(blocks*512), "\n")
+	} else {
+		l.printf("total %d\n", blocks/2)
+	}
+}
+
+// painted is the name in the colour of its kind.
+func (l *listing) painted(e entry) string {
+	kind := e.st.Mode & unix.S_IFMT
+	code := map[uint32]string{unix.S_IFDIR: "1;34", unix.S_IFLNK: "1;36", unix.S_IFIFO: "0;33", unix.S_IFSOCK: "1;35", unix.S_IFCHR: "1;33",
+		unix.S_IFBLK: "1;33"}[kind]
+	if kind == unix.S_IFREG && e.st.Mode&0o111 != 0 {
+		code = "1;32"
+	}
+	if !l.color || code == "" {
+		return e.name
+	}
+	return "\x1b[" + code + "m" + e.name + "\x1b[m"
+}
+
+// breadth is how many columns a cell takes on the screen: colours take none.
+func breadth(cell string) int {
+	parts := strings.Split(cell, "\x1b[")
+	n := len([]rune(parts[0]))
+	for _, part := range parts[1:] {
+		_, text, _ := strings.Cut(part, "m")
+		n += len([]rune(text))
+	}
+	return n
+}
+
+// columns shows names down and then across, or with -x across and then down, as wide as the widest.
 func (l *listing) columns(cells []string) {
 	widest := 1
 	for _, cell := range cells {
-		widest = max(widest, len([]rune(cell)))
+		widest = max(widest, breadth(cell))
 	}
 	widest += 2
 	across := max(1, l.width/widest)
 	down := (len(cells) + across - 1) / across
 	for row := range down {
-		for i := row; i < len(cells); i += down {
-			if l.print(cells[i]); i+down < len(cells) {
-				l.print(strings.Repeat(" ", widest-len([]rune(cells[i]))))
+		first, step, end := row, down, len(cells)
+		if l.o.last("Cx") == 'x' {
+			first, step, end = row*across, 1, min(len(cells), (row+1)*across)
+		}
+		for i := first; i < end; i += step {
+			if l.print(cells[i]); i+step < end {
+				l.print(strings.Repeat(" ", widest-breadth(cells[i])))
 			}
 		}
 		l.print("\n")
@@ -208,20 +268,10 @@ func (l *listing) suffix(e entry) string {
 
 func (l *listing) showLong(list []entry, total bool) {
 	if total {
-		blocks := int64(0)
-		for _, e := range list {
-			blocks += e.st.Blocks
-		}
-		if l.o.has('h') {
-			l.print("total ", human(blocks*512), "\n")
-		} else {
-			l.printf("total %d\n", blocks/2)
-		}
+		l.total(list)
 	}
 	for _, e := range list {
-		if l.o.has('i') {
-			l.printf("%7d ", e.st.Ino)
-		}
+		l.print(l.prefix(e))
 		l.printf("%-10s %4d %-8s %-8s ", modeText(e.st.Mode), e.st.Nlink, l.names.user(int(e.st.Uid)), l.names.group(int(e.st.Gid)))
 		switch kind := e.st.Mode & unix.S_IFMT; {
 		case kind == unix.S_IFCHR || kind == unix.S_IFBLK:
@@ -231,13 +281,24 @@ func (l *listing) showLong(list []entry, total bool) {
 		default:
 			l.printf("%9d ", e.st.Size)
 		}
-		l.print(l.when(e.st.Mtim), " ", e.name)
+		l.print(l.when(l.time(e)), " ", l.painted(e))
 		if e.st.Mode&unix.S_IFMT == unix.S_IFLNK {
 			target, _ := os.Readlink(e.path)
 			l.print(" -> ", target)
 		}
 		l.print(l.suffix(e), "\n")
 	}
+}
+
+// time is the one that is shown and sorted by: of the contents, with -c of the inode, with -u of the last access.
+func (l *listing) time(e entry) unix.Timespec {
+	switch l.o.last("cu") {
+	case 'c':
+		return e.st.Ctim
+	case 'u':
+		return e.st.Atim
+	}
+	return e.st.Mtim
 }
 
 // when shows the time of a recent file and the year of another.

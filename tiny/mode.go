@@ -111,12 +111,19 @@ func chmod(c *call) int {
 		return c.misused("")
 	}
 	for _, name := range args {
-		c.chmod(name, mode, strings.Contains(letters, "R"), strings.Contains(letters, "v"), true)
+		c.chmod(name, mode, letters, true)
 	}
 	return c.bad
 }
 
-func (c *call) chmod(name, mode string, recursive, verbose, top bool) {
+// chmod changes one name; flags are the letters given: R goes down, v and c tell, f keeps quiet about what fails.
+func (c *call) chmod(name, mode, flags string, top bool) {
+	has := func(letter string) bool { return strings.Contains(flags, letter) }
+	fail := func(err error) {
+		if c.bad = 1; !has("f") {
+			c.errorf("%s: %s", name, reason(err))
+		}
+	}
 	info, err := os.Lstat(name)
 	if err == nil && info.Mode()&os.ModeSymlink != 0 {
 		if !top {
@@ -129,7 +136,7 @@ func (c *call) chmod(name, mode string, recursive, verbose, top bool) {
 		err = unix.Stat(name, &st)
 	}
 	if err != nil {
-		c.errorf("%s: %s", name, reason(err))
+		fail(err)
 		return
 	}
 	bits, err := parseMode(mode, st.Mode, info.IsDir())
@@ -138,11 +145,11 @@ func (c *call) chmod(name, mode string, recursive, verbose, top bool) {
 		return
 	}
 	if err := unix.Chmod(name, bits); err != nil {
-		c.errorf("%s: %s", name, reason(err))
-	} else if verbose {
+		fail(err)
+	} else if has("v") || has("c") && bits != st.Mode&0o7777 {
 		c.printf("mode of '%s' changed to %04o (%s)\n", name, bits, modeText(bits | st.Mode&unix.S_IFMT)[1:])
 	}
-	if !recursive || !info.IsDir() {
+	if !has("R") || !info.IsDir() {
 		return
 	}
 	entries, err := os.ReadDir(name)
@@ -150,7 +157,7 @@ func (c *call) chmod(name, mode string, recursive, verbose, top bool) {
 		c.errorf("can't open '%s': %s", name, reason(err))
 	}
 	for _, entry := range entries {
-		c.chmod(name+"/"+entry.Name(), mode, true, verbose, false)
+		c.chmod(name+"/"+entry.Name(), mode, flags, false)
 	}
 }
 
@@ -253,9 +260,18 @@ func groupID(name string) (int, error) {
 	return gid, nil
 }
 
+func either(id int, old uint32) int {
+	if id < 0 {
+		return int(old)
+	}
+	return id
+}
+
 func (c *call) chown(name string, uid, gid int, o *options, top bool) {
 	info, err := os.Lstat(name)
+	var before unix.Stat_t
 	if err == nil {
+		unix.Stat(name, &before)
 		if o.has('h') || !top && info.Mode()&os.ModeSymlink != 0 {
 			err = os.Lchown(name, uid, gid)
 		} else {
@@ -263,11 +279,14 @@ func (c *call) chown(name string, uid, gid int, o *options, top bool) {
 		}
 	}
 	if err != nil {
-		c.errorf("%s: %s", name, reason(err))
+		if c.bad = 1; !o.has('f') {
+			c.errorf("%s: %s", name, reason(err))
+		}
 		return
 	}
-	if o.has('v') {
-		c.printf("'%s': owner set\n", name)
+	changed := uid >= 0 && uint32(uid) != before.Uid || gid >= 0 && uint32(gid) != before.Gid
+	if o.has('v') || o.has('c') && changed {
+		c.printf("changed ownership of '%s' to %d:%d\n", name, either(uid, before.Uid), either(gid, before.Gid))
 	}
 	if !o.has('R') || !info.IsDir() {
 		return

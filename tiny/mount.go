@@ -25,7 +25,7 @@ var mountFlags = [...]struct {
 }
 
 func mount(c *call) int {
-	o, ok := c.options("at:o:rwnv", "types=t", "options=o", "all=a", "read-only=r", "bind=B", "rbind=R", "move=M", "make-shared=1", "make-private=2",
+	o, ok := c.options("at:o:rw", "types=t", "options=o", "all=a", "read-only=r", "rw=w", "bind=B", "rbind=R", "move=M", "make-shared=1", "make-private=2",
 		"make-slave=3", "make-rshared=4", "make-rprivate=5", "make-rslave=6", "make-unbindable=7")
 	if !ok {
 		return 1
@@ -47,6 +47,8 @@ func mount(c *call) int {
 			words = append(words, strings.Split(opt.value, ",")...)
 		case opt.letter == 'r':
 			words = append(words, "ro")
+		case opt.letter == 'w':
+			words = append(words, "rw")
 		}
 		if word, ok := map[byte]string{'B': "bind", 'R': "rbind", 'M': "move", '1': "shared", '2': "private", '3': "slave", '4': "rshared",
 			'5': "rprivate", '6': "rslave", '7': "unbindable"}[opt.letter]; ok {
@@ -54,7 +56,10 @@ func mount(c *call) int {
 		}
 	}
 	if o.has('a') {
-		return c.mountAll()
+		if len(o.rest) > 0 {
+			return c.misused("-a takes no operand")
+		}
+		return c.mountAll(o.value('t', ""), words)
 	}
 	source, target := "none", o.rest[0]
 	if len(o.rest) > 1 {
@@ -90,13 +95,14 @@ func fstab(name string) ([]string, bool) {
 	return nil, false
 }
 
-func (c *call) mountAll() int {
+// mountAll mounts what /etc/fstab lists, or the file systems of one type in it; words are added to each one's options.
+func (c *call) mountAll(kind string, words []string) int {
 	for line := range strings.SplitSeq(contents("/etc/fstab"), "\n") {
 		f := strings.Fields(line)
-		if len(f) < 4 || strings.HasPrefix(f[0], "#") || strings.Contains(f[3], "noauto") || f[2] == "swap" {
+		if len(f) < 4 || strings.HasPrefix(f[0], "#") || strings.Contains(f[3], "noauto") || f[2] == "swap" || kind != "" && f[2] != kind {
 			continue
 		}
-		c.mountOne(f[0], f[1], f[2], strings.Split(f[3], ","))
+		c.mountOne(f[0], f[1], f[2], append(strings.Split(f[3], ","), words...))
 	}
 	return c.bad
 }
@@ -163,7 +169,7 @@ func diskKinds() (list []string) {
 }
 
 func umount(c *call) int {
-	o, ok := c.options("lfrna", "lazy=l", "force=f", "all=a")
+	o, ok := c.options("lfra", "lazy=l", "force=f", "all=a")
 	if !ok {
 		return 1
 	}

@@ -52,8 +52,8 @@ func unshare(c *call) int {
 	if len(c.args) > 0 && c.args[0] == stage {
 		return inside(c)
 	}
-	o, ok := c.options("+muipnCUTfrMR:w:", "mount=m", "uts=u", "ipc=i", "pid=p", "net=n", "cgroup=C", "user=U", "time=T", "fork=f",
-		"map-root-user=r", "root=R", "wd=w", "mount-proc=M")
+	o, ok := c.options("+muipnCUTfrR:w:", "mount=m", "uts=u", "ipc=i", "pid=p", "net=n", "cgroup=C", "user=U", "time=T", "fork=f",
+		"map-root-user=r", "root=R", "wd=w", "mount-proc=M?")
 	if !ok {
 		return 1
 	}
@@ -158,7 +158,7 @@ func nsenter(c *call) int {
 	if len(words) == 0 {
 		words = defaultShell()
 	}
-	if o.has('U') || o.has('T') && !o.has('a') {
+	if o.has('U') || o.has('T') {
 		return c.fail("a Go program cannot join a user or time namespace: use glassbox exec")
 	}
 	runtime.LockOSThread() // and never unlocked: the thread is spoilt for anything else
@@ -191,8 +191,11 @@ func nsenter(c *call) int {
 	}
 	attr := &syscall.SysProcAttr{}
 	if o.has('S') || o.has('G') {
-		uid, _ := strconv.Atoi(o.value('S', "0"))
-		gid, _ := strconv.Atoi(o.value('G', "0"))
+		uid, err1 := strconv.ParseUint(o.value('S', "0"), 10, 32)
+		gid, err2 := strconv.ParseUint(o.value('G', "0"), 10, 32)
+		if err1 != nil || err2 != nil {
+			return c.fail("-S and -G take a number")
+		}
 		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	}
 	cmd := c.command(words) // looked up after setns: in the tree that was joined

@@ -26,10 +26,10 @@ func networkApplets() []applet {
 	return []applet{
 		{"httpd", httpd, "[-fv] [-p [IP:]PORT] [-h DIRECTORY]"},
 		{"ip", ip, "[-4|-6] [-br] addr|link|route|neigh [COMMAND]"},
-		{"nc", nc, "[-luvzn] [-p PORT] [-w SEC] [-s ADDR] [-e PROG] [HOST] [PORT]"},
+		{"nc", nc, "[-luvznk46] [-p PORT] [-w SEC] [-s ADDR] [HOST] [PORT] [-e PROG ARGS]"},
 		{"nslookup", nslookup, "[-type=TYPE] HOST [SERVER]"},
-		{"ping", ping, "[-46nq] [-c COUNT] [-i SEC] [-W SEC] [-s SIZE] [-I IFACE] HOST"},
-		{"wget", wget, "[-cqSO] [-O FILE] [-T SEC] [-U AGENT] [--spider] [--header H] [--post-data D] URL..."},
+		{"ping", ping, "[-46nq] [-c COUNT] [-i SEC] [-W SEC] [-w SEC] [-s SIZE] [-t TTL] [-I IFACE] HOST"},
+		{"wget", wget, "[-cqS] [-O FILE] [-P DIR] [-T SEC] [-t TRIES] [-U AGENT] [--spider] [--no-check-certificate] [--header H] [--post-data D] URL..."},
 	}
 }
 
@@ -77,7 +77,8 @@ type pinging struct {
 }
 
 func ping(c *call) int {
-	o, ok := c.options("46nqc:i:W:w:s:I:t:A", "count=c")
+	// -n asks for what is done anyway: addresses are not turned into names.
+	o, ok := c.options("46nqc:i:W:w:s:I:t:", "count=c", "ttl=t")
 	if !ok {
 		return 1
 	}
@@ -98,11 +99,11 @@ func ping(c *call) int {
 	pause, ok1 := duration(o.value('i', "1"))
 	patience, ok2 := duration(o.value('W', "10"))
 	limit, ok3 := duration(o.value('w', "0"))
-	count := o.number('c', 0)
-	if !ok1 || !ok2 || !ok3 || o.failed || p.size < 0 || p.size > 65000 {
+	count, ttl := o.number('c', 0), o.number('t', 0)
+	if !ok1 || !ok2 || !ok3 || o.failed || p.size < 0 || p.size > 65000 || ttl < 0 || ttl > 255 {
 		return c.misused("invalid number")
 	}
-	if err := p.open(o.value('I', "")); err != nil {
+	if err := p.open(o.value('I', ""), int(ttl)); err != nil {
 		return c.fail("%v", err)
 	}
 	c.printf("PING %s (%s): %d data bytes\n", p.name, p.to, p.size)
@@ -112,7 +113,7 @@ func ping(c *call) int {
 }
 
 // open takes an unprivileged ICMP socket where net.ipv4.ping_group_range lets it, a raw one otherwise (icmp(7)).
-func (p *pinging) open(device string) error {
+func (p *pinging) open(device string, ttl int) error {
 	family, proto := unix.AF_INET, unix.IPPROTO_ICMP
 	if p.v6 {
 		family, proto = unix.AF_INET6, unix.IPPROTO_ICMPV6
@@ -131,6 +132,15 @@ func (p *pinging) open(device string) error {
 	if device != "" {
 		if err := unix.SetsockoptString(p.fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, device); err != nil {
 			return errors.New("can't bind to interface " + device + ": " + reason(err))
+		}
+	}
+	if ttl > 0 {
+		level, option := unix.IPPROTO_IP, unix.IP_TTL
+		if p.v6 {
+			level, option = unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS
+		}
+		if err := unix.SetsockoptInt(p.fd, level, option, ttl); err != nil {
+			return errors.New("can't set the time to live: " + reason(err))
 		}
 	}
 	if !p.v6 {
@@ -314,12 +324,12 @@ func (p *pinging) summary() int {
 // nc
 
 func nc(c *call) int {
-	o, ok := c.options("+luvznkp:w:s:e:46")
+	o, ok := c.options("+luvznkp:w:s:e:46") // -e takes all the words that follow, so it comes last
 	if !ok {
 		return 1
 	}
 	rest := o.rest
-	if o.has('e') { // -e takes all the words that follow
+	if o.has('e') {
 		return c.misused("-e is given after host and port as: nc HOST PORT -e PROG")
 	}
 	var program []string
@@ -353,6 +363,9 @@ func nc(c *call) int {
 	if len(rest) != 2 {
 		return c.misused("")
 	}
+	if o.has('n') && net.ParseIP(rest[0]) == nil {
+		return c.fail("bad address '%s'", rest[0])
+	}
 	return c.connect(network, rest[0], rest[1], o, patience, program)
 }
 
@@ -372,7 +385,10 @@ func (c *call) connect(network, host, ports string, o *options, patience time.Du
 	}
 	dialer := net.Dialer{Timeout: patience}
 	if local := o.value('p', ""); local != "" || o.has('s') {
-		n, _ := strconv.Atoi(local)
+		n, err := strconv.Atoi(local)
+		if err != nil && local != "" {
+			return c.fail("bad local port '%s'", local)
+		}
 		if strings.HasPrefix(network, "udp") {
 			dialer.LocalAddr = &net.UDPAddr{IP: net.ParseIP(o.value('s', "")), Port: n}
 		} else {
@@ -519,17 +535,22 @@ type fetching struct {
 	o      *options
 	client *http.Client
 	quiet  bool
+	lost   bool // what failed last was the network: another try may help
 }
 
 func wget(c *call) int {
-	o, ok := c.options("cqSO:T:U:P:t:H:1:2:Nn", "continue=c", "quiet=q", "server-response=S", "output-document=O", "timeout=T", "user-agent=U",
-		"header=H", "post-data=1", "post-file=2", "spider=N", "no-check-certificate=n", "directory-prefix=P", "tries=t", "no-verbose=q")
+	o, ok := c.options("cqSO:T:U:P:t:", "continue=c", "quiet=q", "server-response=S", "output-document=O", "timeout=T", "user-agent=U",
+		"header=H:", "post-data=1:", "post-file=2:", "spider=N", "no-check-certificate=n", "directory-prefix=P", "tries=t")
 	if !ok || len(o.rest) == 0 {
 		return c.misused("")
 	}
 	patience, ok := duration(o.value('T', "900"))
 	if !ok {
 		return c.fail("invalid number '%s'", o.value('T', ""))
+	}
+	tries := o.number('t', 1)
+	if o.failed {
+		return 1
 	}
 	f := &fetching{call: c, o: o, quiet: o.has('q')}
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ResponseHeaderTimeout: patience, TLSClientConfig: &tls.Config{InsecureSkipVerify: o.has('n')},
@@ -541,11 +562,16 @@ func wget(c *call) int {
 		return nil
 	}}
 	for _, target := range o.rest {
-		if code := f.fetch(target); code != 0 {
+		code := f.fetch(target)
+		for n := int64(1); code != 0 && f.lost && n != tries; n++ { // -t 0 tries for ever
+			time.Sleep(time.Second)
+			code = f.fetch(target)
+		}
+		if code != 0 {
 			return code
 		}
 	}
-	return c.bad
+	return 0
 }
 
 func (f *fetching) say(format string, args ...any) {
@@ -597,7 +623,7 @@ func (f *fetching) fetch(target string) int {
 	}
 	f.say("Connecting to %s (%s)\n", u.Host, net.JoinHostPort(address.String(), port))
 	response, err := f.client.Do(request)
-	if err != nil {
+	if f.lost = err != nil; f.lost {
 		var inner *url.Error
 		if errors.As(err, &inner) {
 			err = inner.Err
@@ -681,7 +707,7 @@ func (f *fetching) save(response *http.Response, name string, start int64) int {
 		bar.live = true
 	}
 	_, err := io.Copy(io.MultiWriter(out, bar), response.Body)
-	if err != nil {
+	if f.lost = err != nil; f.lost {
 		return f.fail("%s", netReason(err))
 	}
 	bar.finish()

@@ -21,17 +21,17 @@ func processApplets() []applet {
 		{"kill", kill, "[-l] [-s SIG | -SIG] PID..."},
 		{"nice", nice, "[-n ADJUST] [PROG ARGS]"},
 		{"nohup", nohup, "PROG ARGS"},
-		{"pidof", pidof, "[-s] NAME..."},
-		{"pkill", pgrep, "[-SIG] [-fx] PATTERN"},
-		{"pgrep", pgrep, "[-flx] PATTERN"},
-		{"ps", ps, "[aux] [-ef] [-o COL1,COL2=HEADER]"},
-		{"setsid", setsid, "[-c] PROG ARGS"},
+		{"pidof", pidof, "[-s] [-o PID] NAME..."},
+		{"pkill", pgrep, "[-SIG] [-fxvno] [-P PPID] [-u USER] [PATTERN]"},
+		{"pgrep", pgrep, "[-flaxvno] [-P PPID] [-u USER] [PATTERN]"},
+		{"ps", ps, "[auxlw] [-eAflwT] [-p PID,...] [-u USER,...] [-o COL1,COL2=HEADER]"},
+		{"setsid", setsid, "[-cw] PROG ARGS"},
 		{"sleep", sleep, "[N[smhd]]..."},
 		{"time", timed, "[-p] PROG ARGS"},
 		{"timeout", timeout, "[-s SIG] [-k KILL_SECS] SECS PROG ARGS"},
 		{"top", top, "[-b] [-n COUNT] [-d SECONDS]"},
 		{"watch", watch, "[-n SEC] [-t] PROG ARGS"},
-		{"xargs", xargs, "[-0rt] [-n N] [-I STR] [-P N] [PROG ARGS]"},
+		{"xargs", xargs, "[-0rt] [-d SEP] [-n N] [-I STR] [-P N] [PROG ARGS]"},
 	}
 }
 
@@ -183,7 +183,7 @@ func (c *call) result(words []string, err error) int {
 }
 
 func timed(c *call) int {
-	o, ok := c.options("+pv", "portability=p")
+	o, ok := c.options("+p", "portability=p")
 	if !ok || len(o.rest) == 0 {
 		return c.misused("")
 	}
@@ -362,7 +362,7 @@ func width() int {
 // xargs
 
 func xargs(c *call) int {
-	o, ok := c.options("+0rtn:I:P:L:s:pxd:", "null=0", "no-run-if-empty=r", "max-args=n", "max-procs=P", "verbose=t", "replace=I", "delimiter=d")
+	o, ok := c.options("+0rtn:I:P:d:", "null=0", "no-run-if-empty=r", "max-args=n", "max-procs=P", "verbose=t", "replace=I", "delimiter=d")
 	if !ok {
 		return 1
 	}
@@ -397,7 +397,7 @@ func xargs(c *call) int {
 			x.run(words)
 		}
 	default:
-		most := int(o.number('n', o.number('L', 5000)))
+		most := int(o.number('n', 5000))
 		for chunk := range slices.Chunk(items, max(1, most)) {
 			x.run(append(append([]string{}, words...), chunk...))
 		}
@@ -468,7 +468,7 @@ func (o *options) items(text string) (items []string, err error) {
 			return nil, nil
 		}
 		return strings.Split(text, end), nil
-	case o.has('I'), o.has('L'):
+	case o.has('I'):
 		for line := range strings.SplitSeq(text, "\n") {
 			if line = strings.TrimLeft(line, " \t"); line != "" {
 				items = append(items, line)

@@ -1,6 +1,7 @@
 package tiny
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 // proc is a process as /proc tells of it (proc_pid_stat(5)).
 type proc struct {
 	pid, ppid, pgid, sid int
+	group                int // the process: that of a thread is its leader's
 	uid, gid             int
 	comm, state, args    string
 	tty                  int
@@ -42,8 +44,26 @@ func processes() (list []proc) {
 	return list
 }
 
-func readProcess(pid int) (p proc, ok bool) {
-	dir := "/proc/" + strconv.Itoa(pid)
+// threads are the threads of the processes, each as if it were one; the name in braces is the thread's own.
+func threads(list []proc) (all []proc) {
+	for _, leader := range list {
+		dir := "/proc/" + strconv.Itoa(leader.pid) + "/task"
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			tid, _ := strconv.Atoi(e.Name())
+			if p, ok := readTask(dir+"/"+e.Name(), tid); ok {
+				p.group = leader.pid
+				all = append(all, p)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b proc) int { return a.pid - b.pid })
+	return all
+}
+
+func readProcess(pid int) (p proc, ok bool) { return readTask("/proc/"+strconv.Itoa(pid), pid) }
+
+func readTask(dir string, pid int) (p proc, ok bool) {
 	var st unix.Stat_t
 	if unix.Stat(dir, &st) != nil {
 		return p, false
@@ -59,7 +79,7 @@ func readProcess(pid int) (p proc, ok bool) {
 	}
 	number := func(i int) int { n, _ := strconv.Atoi(f[i]); return n }
 	big := func(i int) uint64 { n, _ := strconv.ParseUint(f[i], 10, 64); return n }
-	p = proc{pid: pid, uid: int(st.Uid), gid: int(st.Gid), comm: text[open+1 : end], state: f[0], ppid: number(1), pgid: number(2), sid: number(3),
+	p = proc{pid: pid, group: pid, uid: int(st.Uid), gid: int(st.Gid), comm: text[open+1 : end], state: f[0], ppid: number(1), pgid: number(2), sid: number(3),
 		tty: number(4), ticks: big(11) + big(12), nice: number(16), threads: number(17), started: big(19), vsz: int64(big(20) >> 10),
 		rss: int64(big(21)) * int64(os.Getpagesize()) >> 10}
 	for _, flag := range []struct {
@@ -132,12 +152,6 @@ type column struct {
 }
 
 func columns(name string, n *names) (column, bool) {
-	size := func(kib int64) string {
-		if kib >= 100000 {
-			return fmt.Sprintf("%dm", kib>>10)
-		}
-		return strconv.FormatInt(kib, 10)
-	}
 	switch name {
 	case "pid":
 		return column{"PID", -5, func(p *proc) string { return strconv.Itoa(p.pid) }}, true
@@ -173,9 +187,9 @@ func columns(name string, n *names) (column, bool) {
 	case "nice", "ni":
 		return column{"NI", -5, func(p *proc) string { return strconv.Itoa(p.nice) }}, true
 	case "vsz":
-		return column{"VSZ", 5, func(p *proc) string { return size(p.vsz) }}, true
+		return column{"VSZ", 5, func(p *proc) string { return memoryText(p.vsz) }}, true
 	case "rss":
-		return column{"RSS", 4, func(p *proc) string { return size(p.rss) }}, true
+		return column{"RSS", 4, func(p *proc) string { return memoryText(p.rss) }}, true
 	case "nlwp", "thcount":
 		return column{"NLWP", -4, func(p *proc) string { return strconv.Itoa(p.threads) }}, true
 	case "%cpu", "pcpu":
@@ -198,8 +212,8 @@ func columns(name string, n *names) (column, bool) {
 
 func ps(c *call) int {
 	var words []string
-	chosen := map[int]bool{}
-	style := ""
+	chosen, owners := map[int]bool{}, map[int]bool{}
+	style, list := "", processes()
 	for args := c.args; len(args) > 0; args = args[1:] {
 		word := args[0]
 		value := func(after string) string {
@@ -222,24 +236,43 @@ func ps(c *call) int {
 				}
 				chosen[pid] = true
 			}
-		case strings.HasPrefix(word, "-") && strings.Trim(word[1:], "eAfawxlTHu") == "" && word != "-":
-			if strings.ContainsAny(word, "f") {
-				style = "f"
-			} else if strings.Contains(word, "l") {
-				style = "l"
-			}
-		case strings.Trim(word, "auxwefl") == "":
-			if strings.Contains(word, "u") {
-				style = "u"
+		case word == "-u" || strings.HasPrefix(word, "-u"):
+			for name := range strings.SplitSeq(value(word[2:]), ",") {
+				uid, err := strconv.Atoi(name)
+				if u, failure := userNamed(name); failure == nil {
+					uid, err = u.uid, nil
+				}
+				if err != nil {
+					return c.fail("unknown user %s", name)
+				}
+				owners[uid] = true
 			}
 		default:
-			return c.misused("invalid option -- '%s'", strings.TrimLeft(word, "-"))
+			// All processes are shown anyhow: a, x, e and A, which widen a selection, find nothing to add. u is BSD's, also behind the
+			// dash of `ps -aux`, and f System V's.
+			letters, dashed := strings.CutPrefix(word, "-")
+			known := "axuwl"
+			if dashed && !(strings.Contains(letters, "a") && strings.Contains(letters, "x")) {
+				known = "eAxflwT"
+			}
+			if bad := strings.Trim(letters, known); bad != "" || letters == "" {
+				return c.misused("invalid option -- '%.1s'", bad)
+			}
+			for _, letter := range letters {
+				switch letter {
+				case 'f', 'l', 'u':
+					style = string(letter)
+				case 'w':
+					c.wide = true
+				case 'T':
+					list = threads(list)
+				}
+			}
 		}
 	}
 	n := loadNames(false)
-	list := processes()
-	if len(chosen) > 0 {
-		list = slices.DeleteFunc(list, func(p proc) bool { return !chosen[p.pid] })
+	if len(chosen)+len(owners) > 0 {
+		list = slices.DeleteFunc(list, func(p proc) bool { return !chosen[p.group] && !owners[p.uid] })
 		if len(list) == 0 {
 			c.bad = 1
 		}
@@ -251,6 +284,8 @@ func ps(c *call) int {
 		c.psUser(list, n)
 	case style == "f":
 		c.psFull(list, n)
+	case style == "l":
+		c.psLong(list, n)
 	default:
 		c.printf("PID   USER     TIME  COMMAND\n")
 		for _, p := range list {
@@ -262,7 +297,7 @@ func ps(c *call) int {
 
 // cutLine prints a line as wide as the terminal, when there is one.
 func (c *call) cutLine(line string) {
-	if runes := []rune(line); isTerminal(1) && len(runes) > width() {
+	if runes := []rune(line); !c.wide && isTerminal(1) && len(runes) > width() {
 		line = string(runes[:width()])
 	}
 	c.print(line, "\n")
@@ -295,6 +330,24 @@ func (c *call) psFull(list []proc, n *names) {
 		c.cutLine(fmt.Sprintf("%-8.8s %7d %7d %2d %-5s %-8s %02d:%02d:%02d %s", n.user(p.uid), p.pid, p.ppid, 0,
 			startText(boot.Add(time.Duration(p.started)*tick)), p.terminal(), spent/3600, spent/60%60, spent%60, p.command()))
 	}
+}
+
+func (c *call) psLong(list []proc, n *names) {
+	boot := time.Now().Add(-uptimeNow())
+	c.printf("S   UID   PID  PPID   VSZ   RSS TTY   STIME TIME     CMD\n")
+	for _, p := range list {
+		spent := int(time.Duration(p.ticks) * tick / time.Second)
+		c.cutLine(fmt.Sprintf("%-1.1s %5d %5d %5d %5s %5s %-5s %5s %02d:%02d:%02d %s", p.state, p.uid, p.pid, p.ppid, memoryText(p.vsz), memoryText(p.rss),
+			p.terminal(), startText(boot.Add(time.Duration(p.started)*tick)), spent/3600, spent/60%60, spent%60, p.command()))
+	}
+}
+
+// memoryText is busybox's: KiB, or MiB when those are many.
+func memoryText(kib int64) string {
+	if kib >= 100000 {
+		return fmt.Sprintf("%dm", kib>>10)
+	}
+	return strconv.FormatInt(kib, 10)
 }
 
 func (c *call) psColumns(words []string, list []proc, n *names) int {
@@ -350,7 +403,11 @@ func pidof(c *call) int {
 	var found []string
 	list := processes()
 	slices.Reverse(list)
+	omitted := strings.Split(strings.ReplaceAll(strings.Join(o.values('o'), ","), "%PPID", strconv.Itoa(os.Getppid())), ",")
 	for _, p := range list {
+		if slices.Contains(omitted, strconv.Itoa(p.pid)) {
+			continue
+		}
 		first, _, _ := strings.Cut(p.args, " ")
 		for _, name := range o.rest {
 			if p.comm == lastPart(name) || first != "" && filepath.Base(first) == name {
@@ -376,9 +433,26 @@ func pgrep(c *call) int {
 			sig, c.args = s, c.args[1:]
 		}
 	}
-	o, ok := c.options("flxvnoaP:u:", "full=f", "exact=x")
-	if !ok || len(o.rest) != 1 {
-		return c.misused("")
+	spec := "flxvnoaP:u:"
+	if c.name == "pkill" {
+		spec = "fxvnoP:u:"
+	}
+	o, ok := c.options(spec, "full=f", "exact=x", "newest=n", "oldest=o", "parent=P", "euid=u", "inverse=v")
+	if !ok {
+		return 2
+	}
+	selective := o.has('P') || o.has('u')
+	if len(o.rest) > 1 || len(o.rest) == 0 && !selective {
+		c.misused("")
+		return 2
+	}
+	if len(o.rest) == 0 {
+		o.rest = []string{""}
+	}
+	parent, owner, err := c.chosenBy(o)
+	if err != nil {
+		c.errorf("%v", err)
+		return 2
 	}
 	g := &grepping{call: c, o: &options{order: []option{{letter: 'E'}}}}
 	if o.has('x') {
@@ -389,29 +463,62 @@ func pgrep(c *call) int {
 		c.errorf("bad regex '%s'", o.rest[0])
 		return 2
 	}
-	found := false
+	var found []proc
 	for _, p := range processes() {
 		text := p.comm
 		if o.has('f') && p.args != "" {
 			text = p.args
 		}
-		if p.pid == os.Getpid() || re.MatchString(text) == o.has('v') {
+		match := re.MatchString(text) && (parent < 0 || p.ppid == parent) && (owner < 0 || p.uid == owner)
+		if p.pid == os.Getpid() || match == o.has('v') {
 			continue
 		}
-		found = true
+		found = append(found, p)
+	}
+	if age := o.last("no"); age != 0 && len(found) > 0 {
+		slices.SortStableFunc(found, func(a, b proc) int { return cmp.Compare(a.started, b.started) })
+		if age == 'n' {
+			slices.Reverse(found)
+		}
+		found = found[:1]
+	}
+	for _, p := range found {
 		switch {
 		case c.name == "pkill":
 			if err := unix.Kill(p.pid, sig); err != nil {
 				c.errorf("can't kill pid %d: %s", p.pid, reason(err))
 			}
-		case o.has('l'), o.has('a'):
+		case o.has('a'), o.has('l') && o.has('f'):
 			c.printf("%d %s\n", p.pid, p.command())
+		case o.has('l'):
+			c.printf("%d %s\n", p.pid, p.comm)
 		default:
 			c.printf("%d\n", p.pid)
 		}
 	}
-	if !found {
+	if len(found) == 0 {
 		return 1
 	}
 	return c.bad
+}
+
+// chosenBy reads pgrep's -P and -u; -1 is for any.
+func (c *call) chosenBy(o *options) (parent, owner int, err error) {
+	parent, owner = -1, -1
+	if o.has('P') {
+		if parent, err = strconv.Atoi(o.value('P', "")); err != nil {
+			return 0, 0, fmt.Errorf("invalid number '%s'", o.value('P', ""))
+		}
+	}
+	if !o.has('u') {
+		return parent, owner, nil
+	}
+	name := o.value('u', "")
+	if u, err := userNamed(name); err == nil {
+		return parent, u.uid, nil
+	}
+	if owner, err = strconv.Atoi(name); err != nil {
+		return 0, 0, fmt.Errorf("unknown user %s", name)
+	}
+	return parent, owner, nil
 }

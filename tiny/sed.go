@@ -59,7 +59,7 @@ type piece struct {
 var errScript = errors.New("bad script")
 
 func sed(c *call) int {
-	o, ok := c.options("nirEse:f:z", "quiet=n", "silent=n", "regexp-extended=E", "expression=e", "file=f", "in-place=i")
+	o, ok := c.options("nirEse:f:", "quiet=n", "silent=n", "regexp-extended=E", "expression=e", "file=f", "in-place=i")
 	if !ok {
 		return 1
 	}

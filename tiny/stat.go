@@ -186,6 +186,10 @@ func (c *call) statFilesystem(name string, o *options) {
 		c.print(r.Replace(format), "\n")
 		return
 	}
+	if o.has('t') {
+		c.printf("%s %x %d %x %d %d %d %d %d %d %d\n", name, id, st.Namelen, st.Type, st.Bsize, st.Frsize, st.Blocks, st.Bfree, st.Bavail, st.Files, st.Ffree)
+		return
+	}
 	c.printf("  File: \"%s\"\n    ID: %-8x Namelen: %-7d Type: %s\nBlock size: %-10d\n", name, id, st.Namelen, kind, st.Bsize)
 	c.printf("Blocks: Total: %-10d Free: %-10d Available: %d\nInodes: Total: %-10d Free: %d\n", st.Blocks, st.Bfree, st.Bavail, st.Files, st.Ffree)
 }

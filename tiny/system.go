@@ -16,25 +16,25 @@ import (
 func systemApplets() []applet {
 	return []applet{
 		{"chroot", chroot, "NEWROOT [PROG ARGS]"},
-		{"clear", func(c *call) int { c.print("\x1b[H\x1b[2J\x1b[3J"); return 0 }, ""},
-		{"date", date, "[-u] [-d TIME] [-r FILE] [-s TIME] [-Iseconds] [+FORMAT]"},
+		{"clear", func(c *call) int { return c.bare(func() { c.print("\x1b[H\x1b[2J\x1b[3J") }) }, ""},
+		{"date", date, "[-uR] [-d TIME] [-r FILE] [-s TIME] [-I[date|hours|minutes|seconds]] [+FORMAT]"},
 		{"env", env, "[-i0] [-u NAME] [NAME=VALUE]... [PROG ARGS]"},
 		{"free", free, "[-bkmgh]"},
 		{"groups", id, "[USER]"},
 		{"hostname", hostname, "[-sifd] [HOSTNAME | -F FILE]"},
-		{"id", id, "[-ugGn] [USER]"},
-		{"mount", mount, "[-ar] [-t TYPE] [-o OPTION,...] [--bind] [SOURCE] DIRECTORY"},
+		{"id", id, "[-u|-g|-G [-nr]] [USER]"},
+		{"mount", mount, "[-arw] [-t TYPE] [-o OPTION,...] [--bind] [SOURCE] DIRECTORY"},
 		{"nproc", nproc, "[--all] [--ignore=N]"},
 		{"nsenter", nsenter, "-t PID [-muipnCa] [-S UID] [-G GID] [-w DIR] [PROG ARGS]"},
 		{"printenv", printenv, "[NAME]..."},
 		{"pwd", pwd, "[-LP]"},
-		{"reset", reset, ""},
+		{"reset", func(c *call) int { return c.bare(c.reset) }, ""},
 		{"stty", stty, "[-a] [-F DEVICE] [SETTING]..."},
 		{"tty", tty, "[-s]"},
-		{"umount", umount, "[-lfr] DIRECTORY..."},
+		{"umount", umount, "[-lfra] DIRECTORY..."},
 		{"uname", uname, "[-amnrspvio]"},
 		{"unshare", unshare, "[-muipnCUfr] [-R DIR] [-w DIR] [--mount-proc[=DIR]] [PROG ARGS]"},
-		{"uptime", uptime, ""},
+		{"uptime", func(c *call) int { return c.bare(c.uptime) }, ""},
 		{"which", which, "[-a] COMMAND..."},
 		{"whoami", id, ""},
 	}
@@ -43,6 +43,9 @@ func systemApplets() []applet {
 func id(c *call) int {
 	switch c.name {
 	case "whoami":
+		if len(c.args) > 0 {
+			return c.misused("")
+		}
 		c.args = []string{"-un"}
 	case "groups":
 		c.args = append([]string{"-Gn"}, c.args...)
@@ -50,6 +53,9 @@ func id(c *call) int {
 	o, ok := c.options("ugGnr", "user=u", "group=g", "groups=G", "name=n")
 	if !ok {
 		return 1
+	}
+	if strings.Trim(o.letters(), "nr") == "" && len(o.order) > 0 {
+		return c.misused("-n and -r need one of -u, -g and -G")
 	}
 	n := loadNames(false)
 	uid, gid, euid, egid := os.Getuid(), os.Getgid(), os.Geteuid(), os.Getegid()
@@ -83,6 +89,9 @@ func id(c *call) int {
 		}
 		one(n.users, euid)
 	case o.has('g'):
+		if o.has('r') {
+			egid = gid
+		}
 		one(n.groups, egid)
 	case o.has('G'):
 		for i, g := range list {
@@ -146,6 +155,13 @@ func hostname(c *call) int {
 		name = first
 	case o.has('d'):
 		name = domain
+	case o.has('f'):
+		for _, f := range hostsFile() { // hosts(5): the first name of a line is the canonical one
+			if slices.Contains(f[1:], name) {
+				name = f[1]
+				break
+			}
+		}
 	case o.has('i'):
 		var found []string
 		for _, f := range hostsFile() {
@@ -204,7 +220,10 @@ func nproc(c *call) int {
 		case arg == "--all":
 			all = true
 		case found:
-			ignore, _ = strconv.Atoi(value)
+			var err error
+			if ignore, err = strconv.Atoi(value); err != nil {
+				return c.fail("invalid number '%s'", value)
+			}
 		default:
 			return c.misused("")
 		}
@@ -228,7 +247,18 @@ func nproc(c *call) int {
 }
 
 func pwd(c *call) int {
+	o, ok := c.options("LP", "logical=L", "physical=P")
+	if !ok {
+		return 1
+	}
 	dir, err := unix.Getwd()
+	if claim := os.Getenv("PWD"); err == nil && o.last("LP") == 'L' && strings.HasPrefix(claim, "/") {
+		here, err1 := os.Stat(".")
+		there, err2 := os.Stat(claim)
+		if err1 == nil && err2 == nil && os.SameFile(here, there) {
+			dir = claim
+		}
+	}
 	if err != nil {
 		return c.fail("getcwd: %s", reason(err))
 	}
@@ -237,11 +267,15 @@ func pwd(c *call) int {
 }
 
 func printenv(c *call) int {
-	if len(c.args) == 0 {
+	o, ok := c.options("+")
+	if !ok {
+		return 2
+	}
+	if len(o.rest) == 0 {
 		c.print(strings.Join(append(os.Environ(), ""), "\n"))
 		return 0
 	}
-	for _, name := range c.args {
+	for _, name := range o.rest {
 		value, ok := os.LookupEnv(name)
 		if !ok {
 			c.bad = 1
@@ -352,14 +386,14 @@ func free(c *call) int {
 	}
 	m := memory()
 	shown := func(kib int64) string {
-		switch {
-		case o.has('b'):
+		switch o.last("bkmgh") {
+		case 'b':
 			return strconv.FormatInt(kib<<10, 10)
-		case o.has('m'):
+		case 'm':
 			return strconv.FormatInt(kib>>10, 10)
-		case o.has('g'):
+		case 'g':
 			return strconv.FormatInt(kib>>20, 10)
-		case o.has('h'):
+		case 'h':
 			return human(kib << 10)
 		}
 		return strconv.FormatInt(kib, 10)
@@ -372,7 +406,7 @@ func free(c *call) int {
 	return 0
 }
 
-func uptime(c *call) int {
+func (c *call) uptime() {
 	var info unix.Sysinfo_t
 	unix.Sysinfo(&info)
 	up := time.Duration(info.Uptime) * time.Second
@@ -392,7 +426,6 @@ func uptime(c *call) int {
 	}
 	load := strings.Fields(readLine("/proc/loadavg") + " 0 0 0")
 	c.printf(" %s up %s,  load average: %s, %s, %s\n", time.Now().Format("15:04:05"), text, load[0], load[1], load[2])
-	return 0
 }
 
 func readLine(path string) string {
@@ -401,7 +434,7 @@ func readLine(path string) string {
 	return line
 }
 
-func reset(c *call) int {
+func (c *call) reset() {
 	if modes, err := unix.IoctlGetTermios(0, unix.TCGETS); err == nil {
 		sane(modes)
 		unix.IoctlSetTermios(0, unix.TCSETS, modes)
@@ -409,18 +442,21 @@ func reset(c *call) int {
 	if isTerminal(1) {
 		c.print("\x1bc\x1b(B\x1b[m\x1b[J\x1b[?25h")
 	}
-	return 0
 }
 
 func tty(c *call) int {
+	o, ok := c.options("s", "silent=s", "quiet=s")
+	if !ok || len(o.rest) > 0 {
+		return 2
+	}
 	name, err := os.Readlink("/proc/self/fd/0")
 	if !isTerminal(0) || err != nil {
-		if len(c.args) == 0 {
+		if !o.has('s') {
 			c.print("not a tty\n")
 		}
 		return 1
 	}
-	if len(c.args) == 0 {
+	if !o.has('s') {
 		c.print(name, "\n")
 	}
 	return 0
@@ -428,11 +464,15 @@ func tty(c *call) int {
 
 // pager is less and more for small things: a screen at a time, q leaves.
 func pager(c *call) int {
+	o, ok := c.options("")
+	if !ok {
+		return 1
+	}
 	if !isTerminal(1) {
 		return cat(c)
 	}
 	var text []string
-	c.eachOpened(c.args, func(_ string, r io.Reader) {
+	c.eachOpened(o.rest, func(_ string, r io.Reader) {
 		lines(r, func(line []byte, _ bool) bool {
 			text = append(text, string(line))
 			return true

@@ -27,7 +27,7 @@ func tail(c *call) int {
 		}
 	}
 	c.args = dashed(args)
-	o, ok := c.options("n:c:s:fFqv", "lines=n", "bytes=c", "follow=f", "quiet=q", "verbose=v")
+	o, ok := c.options("n:c:s:fFqv", "lines=n", "bytes=c", "sleep-interval=s", "follow=f", "quiet=q", "verbose=v")
 	if !ok {
 		return 1
 	}
@@ -45,6 +45,9 @@ func tail(c *call) int {
 	follow := o.has('f') || o.has('F')
 	if len(o.rest) == 0 {
 		o.rest = []string{"-"}
+	}
+	if seconds, err := strconv.ParseFloat(o.value('s', "1"), 64); err != nil || seconds < 0 {
+		return c.fail("invalid number '%s'", o.value('s', ""))
 	}
 	var files []*followed
 	for _, name := range o.rest {

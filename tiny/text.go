@@ -7,27 +7,31 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+
+	"glassbox/tiny/signals"
 )
 
 func textApplets() []applet {
 	return []applet{
 		{"base64", base64s, "[-d] [-w N] [FILE]"},
 		{"cut", cut, "-b|-c|-f LIST [-d SEP] [-s] [FILE]..."},
-		{"egrep", grep, "[-ivnrcqFolLhHsxw] PATTERN [FILE]..."},
-		{"fgrep", grep, "[-ivnrcqFolLhHsxw] PATTERN [FILE]..."},
-		{"grep", grep, "[-ivnrcqEFolLhHsxw] [-m N] [-A|B|C N] -e PATTERN|-f FILE|PATTERN [FILE]..."},
+		{"egrep", grep, "[-ivnrRcqEFGolLhHsxw] PATTERN [FILE]..."},
+		{"fgrep", grep, "[-ivnrRcqEFGolLhHsxw] PATTERN [FILE]..."},
+		{"grep", grep, "[-ivnrRcqEFGolLhHsxw] [-m N] [-A|B|C N] [--color[=WHEN]] -e PATTERN|-f FILE|PATTERN [FILE]..."},
 		{"head", head, "[-n N | -c N] [-qv] [FILE]..."},
 		{"less", pager, "[FILE]..."},
 		{"more", pager, "[FILE]..."},
 		{"rev", rev, "[FILE]..."},
 		{"sed", sed, "[-nirE] [-e SCRIPT] [-f FILE] [SCRIPT] [FILE]..."},
 		{"seq", seq, "[-w] [-s SEP] [FIRST [INC]] LAST"},
-		{"sort", sorted, "[-nrufhsbt] [-k KEY] [-t SEP] [-o FILE] [FILE]..."},
+		{"sort", sorted, "[-nrufhsbdiMgVcz] [-k KEY] [-t SEP] [-o FILE] [FILE]..."},
 		{"tac", tac, "[FILE]..."},
 		{"tail", tail, "[-n [+]N | -c [+]N] [-fFqv] [-s SECONDS] [FILE]..."},
 		{"tee", tee, "[-ai] [FILE]..."},
 		{"tr", tr, "[-cds] SET1 [SET2]"},
-		{"uniq", uniq, "[-cdui] [-f N] [-s N] [INPUT [OUTPUT]]"},
+		{"uniq", uniq, "[-cdui] [-f N] [-s N] [-w N] [INPUT [OUTPUT]]"},
 		{"wc", wc, "[-clwLm] [FILE]..."},
 		{"yes", yes, "[WORD]..."},
 	}
@@ -220,6 +224,9 @@ func tee(c *call) int {
 		return 1
 	}
 	c.out.Flush()
+	if o.has('i') {
+		signals.Ignore(unix.SIGINT)
+	}
 	out := []io.Writer{os.Stdout}
 	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	if o.has('a') {
@@ -311,14 +318,25 @@ func seq(c *call) int {
 	width, sep := false, "\n"
 	args := c.args
 	for len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' && (args[0][1] == 'w' || args[0][1] == 's') {
-		if args[0] == "-w" {
-			width = true
-		} else if len(args[0]) > 2 {
-			sep = args[0][2:]
-		} else if len(args) > 1 {
-			sep, args = args[1], args[1:]
-		}
+		letters := args[0][1:]
 		args = args[1:]
+		for letters != "" {
+			letter := letters[0]
+			switch letters = letters[1:]; {
+			case letter == 'w':
+				width = true
+				continue
+			case letter != 's':
+				return c.misused("invalid option -- '%c'", letter)
+			case letters != "":
+				sep = letters
+			case len(args) == 0:
+				return c.misused("option requires an argument -- 's'")
+			default:
+				sep, args = args[0], args[1:]
+			}
+			break
+		}
 	}
 	if len(args) == 0 || len(args) > 3 {
 		return c.misused("")

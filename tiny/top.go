@@ -31,7 +31,7 @@ func look() moment {
 }
 
 func top(c *call) int {
-	o, ok := c.options("bn:d:mH", "batch=b")
+	o, ok := c.options("bn:d:", "batch=b")
 	if !ok {
 		return 1
 	}
