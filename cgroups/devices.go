@@ -73,7 +73,8 @@ func deviceRequests(dir string, r *specs.LinuxResources) ([]program.Request, err
 	if r == nil || len(r.Devices) == 0 {
 		return nil, nil
 	}
-	code, err := deviceProgram(withAlways(r.Devices))
+	rules := withAlways(r.Devices)
+	code, err := deviceProgram(rules)
 	if err != nil || code.allowsAll() {
 		return nil, err
 	}
@@ -82,7 +83,7 @@ func deviceRequests(dir string, r *specs.LinuxResources) ([]program.Request, err
 	return []program.Request{{
 		Call:  code.loadCall(),
 		From:  from,
-		Why:   "the kernel checks this little program, which decides for each mknod and open of a device: " + code.String(),
+		Why:   "a little program that the kernel checks now, and then asks at each mknod and open of a device; later rules win: " + inWords(rules),
 		Gives: "<program>",
 		Do:    func() (err error) { fd, err = code.load(); return err },
 		Undo:  func() error { return closeOnce(&fd) },
@@ -262,34 +263,32 @@ func (c bytecode) bytes() []byte {
 	return b
 }
 
-// String is the program in the kernel's own notation (Documentation/bpf), one instruction after the other.
-func (c bytecode) String() string {
-	names := map[uint8]string{regContext: "ctx", regType: "type", regAsked: "asked", regMajor: "major", regMinor: "minor"}
+// inWords writes rules as cgroup v1's devices.allow takes them, cgroup-v1/devices.rst.
+func inWords(rules []specs.LinuxDeviceCgroup) string {
 	var w []string
-	for at, i := range c {
-		dst, src, to := names[i.reg&15], names[i.reg>>4], at+1+int(i.off)
-		switch i.op {
-		case opLoad32:
-			w = append(w, fmt.Sprintf("%s = *(u32 *)(%s + %d)", dst, src, i.off))
-		case opMove32:
-			w = append(w, fmt.Sprintf("%s = %s", dst, src))
-		case opAnd32:
-			w = append(w, fmt.Sprintf("%s &= %#x", dst, uint32(i.imm)))
-		case opShift32:
-			w = append(w, fmt.Sprintf("%s >>= %d", dst, i.imm))
-		case opUnequal:
-			w = append(w, fmt.Sprintf("if %s != %d goto %d", dst, uint32(i.imm), to))
-		case opAnyBit:
-			w = append(w, fmt.Sprintf("if %s & %#x goto %d", dst, uint32(i.imm), to))
-		case opJump:
-			w = append(w, fmt.Sprintf("goto %d", to))
-		case opReturns:
-			w = append(w, fmt.Sprintf("r0 = %d", i.imm))
-		case opExit:
-			w = append(w, "exit")
+	for _, r := range rules {
+		verb := "deny "
+		if r.Allow {
+			verb = "allow "
 		}
+		kind := r.Type
+		if kind == "" {
+			kind = "a"
+		}
+		access := r.Access
+		if access == "" {
+			access = "rwm"
+		}
+		w = append(w, verb+kind+" "+orAny(r.Major)+":"+orAny(r.Minor)+" "+access)
 	}
-	return strings.Join(w, "; ")
+	return strings.Join(w, ", ")
+}
+
+func orAny(n *int64) string {
+	if n == nil || *n < 0 {
+		return "*"
+	}
+	return strconv.FormatInt(*n, 10)
 }
 
 // opNames are the instructions as strace writes them.

@@ -93,7 +93,7 @@ func TestDeviceProgramDecides(t *testing.T) {
 		for range 50 {
 			kind, major, minor, access := uint32(1+random.IntN(2)), uint32(random.IntN(3)), uint32(random.IntN(3)), uint32(1+random.IntN(7))
 			if got, want := decide(t, code, kind, major, minor, access), lastRuleWins(rules, kind, major, minor, access); got != want {
-				t.Fatalf("kind %d device %d:%d access %d: %v, want %v\nrules %+v\n%s", kind, major, minor, access, got, want, rules, code)
+				t.Fatalf("kind %d device %d:%d access %d: %v, want %v\nrules %+v\n%v", kind, major, minor, access, got, want, rules, code)
 			}
 		}
 	}
