@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -730,8 +731,6 @@ func TestRemains(t *testing.T) {
 	if _, err := m.Containers.Create(bg, o); err != nil {
 		t.Errorf("after its maker died: %v", err)
 	}
-	old := time.Now().Add(-time.Hour)
-	m.ok(os.Chtimes(p.Dir, old, old))
 	if _, err := m.Containers.List(true, 0, false, filters.NewArgs()); err != nil {
 		t.Error(err)
 	}
@@ -791,6 +790,7 @@ func TestUserNamespace(t *testing.T) {
 }
 
 func TestExplainAndPlan(t *testing.T) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // where it is ignored (nohup make test), a start has one step more
 	m := newMachine(t)
 	o := shell("true")
 	o.Explain = true

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -99,6 +100,7 @@ func TestHintsAreForTerminals(t *testing.T) {
 }
 
 func TestTerminalIsRestored(t *testing.T) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // where it is ignored (nohup make test), our children would ignore it too
 	run := []string{"glassbox", "run", "-it", "--network", "none", "alpine", "untilquit"}
 	exec := []string{"glassbox", "exec", "-it", "web", "untilquit"}
 	for _, end := range []struct {

@@ -138,7 +138,8 @@ func (c *call) checkTTY(stdin, tty bool) error {
 func passedSignals(ctx context.Context) <-chan os.Signal {
 	caught, passed := make(chan os.Signal, 128), make(chan os.Signal)
 	go func() {
-		signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+		// SIGPIPE among them: caught, a broken pipe is an error of write(2); else it would end us without a word
+		signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
 		moment := time.After(20 * time.Millisecond)
 		for {
 			select {
