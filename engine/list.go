@@ -91,18 +91,10 @@ func (c *Containers) everything() ([]listed, error) {
 	return found, nil
 }
 
-// half is how old the remains of an unfinished `create` must be before they are swept.
-const half = 10 * time.Second
-
 func (c *Containers) one(id string) (listed, error) {
 	r, err := c.read(id)
 	if errors.Is(err, fs.ErrNotExist) {
-		if info, err := os.Stat(c.root.Container(id).Dir); err == nil && time.Since(info.ModTime()) > half {
-			if _, err := os.Stat(c.root.Container(id).Document() + ".corrupt"); err != nil {
-				return listed{}, c.sweep(id)
-			}
-		}
-		return listed{}, nil
+		return listed{}, c.root.Container(id).Sweep()
 	}
 	var damaged *store.Corrupt
 	if errors.As(err, &damaged) {

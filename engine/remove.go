@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 
 	"glassbox/monitor"
@@ -169,18 +168,4 @@ func (c *Containers) promised(client *monitor.Client) bool {
 		}
 	}
 	return false
-}
-
-// sweep removes what a killed command left of a container that it was making: a directory without a document that
-// nobody has locked.
-func (c *Containers) sweep(id string) error {
-	p := c.root.Container(id)
-	if held, err := store.Held(p.Dir); err != nil || held {
-		return err
-	}
-	_, err := c.read(id)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return p.Remove()
 }

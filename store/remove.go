@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -8,25 +9,58 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Make creates a container's directory (searchable for all: a user namespace's root must get through to its files) with upper and work, and returns it locked: until the lock is given back the
-// container is being made, and nobody takes it for the remains of a killed command.
+// Make creates a container's directory (searchable for all: a user namespace's root must get through to its files), and returns it
+// locked: until the lock is given back the container is being made, and nobody takes it for the remains of a killed command.
 func (p Place) Make() (*Lock, error) {
-	err := os.Mkdir(p.Dir, 0o711)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = os.MkdirAll(p.Dir, 0o711)
+	for {
+		err := os.Mkdir(p.Dir, 0o711)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = os.MkdirAll(p.Dir, 0o711)
+		}
+		if err != nil {
+			return nil, err
+		}
+		f, err := open(p.Dir)
+		if err == nil {
+			err = flock(f, unix.LOCK_EX)
+		}
+		if err == nil && !p.swept() {
+			return &Lock{f}, nil
+		}
+		if f != nil {
+			f.Close()
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+}
+
+// swept: before it was locked, the empty directory looked like remains.
+func (p Place) swept() bool {
+	_, err := os.Lstat(p.Dir)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// Sweep deletes what a killed command left of a container that it was making: a directory that nobody has locked, with no
+// document, be it a damaged one.
+func (p Place) Sweep() error {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	lock, err := Exclusive(now, p.Dir)
+	if errors.Is(err, context.Canceled) || errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	f, err := open(p.Dir)
-	if err != nil {
-		return nil, err
+	defer lock.Release()
+	for _, path := range []string{p.Document(), p.Document() + ".corrupt"} {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	if err := flock(f, unix.LOCK_EX); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &Lock{f}, nil
+	return p.Remove()
 }
 
 // Remove deletes everything the container has. The caller holds its lock. The document goes first: a removal

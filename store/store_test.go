@@ -318,3 +318,54 @@ func TestCompactWritesEveryKind(t *testing.T) {
 		t.Errorf("compact wrote %s\nfor           %s", b.Bytes(), plain)
 	}
 }
+
+// A container's directory can be made while somebody sweeps remains all the time.
+func TestMakeAndSweep(t *testing.T) {
+	r := root(t)
+	stop, swept := make(chan struct{}), make(chan error)
+	place := make(chan Place)
+	go func() {
+		var p Place
+		for {
+			select {
+			case <-stop:
+				close(swept)
+				return
+			case p = <-place:
+			default:
+				if p.Dir == "" {
+					continue
+				}
+				if err := p.Sweep(); err != nil {
+					swept <- err
+					return
+				}
+			}
+		}
+	}()
+	for range 2000 {
+		p := r.Container(NewID())
+		select {
+		case place <- p:
+		case err := <-swept:
+			t.Fatal(err)
+		}
+		lock, err := p.Make()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p.Document(), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := lock.Release(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(p.Document()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	if err := <-swept; err != nil {
+		t.Error(err)
+	}
+}
