@@ -40,6 +40,11 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 	if err != nil {
 		return nil, nil, err
 	}
+	select { // the size comes with the terminal: afterwards the process may have ended already
+	case size := <-s.Resize:
+		p.ConsoleSize = &specs.Box{Height: uint(size.Rows), Width: uint(size.Cols)}
+	default:
+	}
 	var stream *monitor.Stream
 	client, err := c.reach(ctx, r, func(client *monitor.Client) (err error) {
 		stream, err = client.Exec(monitor.ExecSpec{Process: *p, Stdin: o.AttachStdin && !o.Detach, Detach: o.Detach, Explain: o.Explain})
@@ -59,7 +64,7 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 	if o.Detach {
 		return nil, stream.Account, a.Close()
 	}
-	return a, stream.Account, a.firstSize()
+	return a, stream.Account, nil
 }
 
 // execProcess is what the new process is: as the container's first one, but for what was asked.

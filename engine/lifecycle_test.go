@@ -538,6 +538,32 @@ func (l *locked) wait(text string) {
 	}
 }
 
+// An exec's terminal has its size before the command runs, and a command that is over at once needs none any more.
+func TestExecTerminal(t *testing.T) {
+	m := newMachine(t)
+	id := m.detached(shell("exec sleep 1000"))
+	for _, test := range []struct{ script, want string }{
+		{"trap 'echo changed' WINCH; stty size; sleep 0.1; echo end", "33 77\r\nend\r\n"},
+		{"exit 0", ""},
+	} {
+		for range 10 {
+			sizes := make(chan Size, 2)
+			sizes <- Size{33, 77}
+			out := &locked{}
+			o := ExecOptions{ExecOptions: container.ExecOptions{Cmd: []string{"sh", "-c", test.script}, Tty: true}}
+			a, _, err := m.Containers.Exec(bg, id, o, Streams{Out: out, Resize: sizes})
+			if err != nil {
+				t.Fatal(err)
+			}
+			code, err := a.Run(bg)
+			if code != 0 || err != nil || out.String() != test.want {
+				t.Errorf("%q: %d, %v, %q", test.script, code, err, out.String())
+			}
+			m.ok(a.Close())
+		}
+	}
+}
+
 func TestRemovedByItself(t *testing.T) {
 	m := newMachine(t)
 	o := shell("sleep 0.1")

@@ -65,7 +65,7 @@ func TestAttachAtOnceAfterTheMonitorsDeath(t *testing.T) {
 func TestRemoveAtOnceAfterTheMonitorsDeath(t *testing.T) {
 	m := newMachine(t)
 	for _, also := range []bool{false, true} { // whether the container dies with it
-		for round := range 6 {
+		for round := range 4 {
 			o := shell("exec sleep 1000")
 			o.HostConfig.AutoRemove = round%2 == 1
 			id := m.detached(o)

@@ -176,7 +176,7 @@ func TestRealExec(t *testing.T) {
 		t.Errorf("%d %q %q", got, f.out.String(), f.err.String())
 	}
 	f = b.exec(specs.Process{Args: []string{"sh", "-c", "stty size; exit 4"}, Terminal: true, ConsoleSize: &specs.Box{Height: 11, Width: 22}}, true)
-	if got := f.wait(); got != 4 || !strings.HasSuffix(f.out.String(), "\r\n") {
+	if got := f.wait(); got != 4 || f.out.String() != "11 22\r\n" {
 		t.Errorf("%d %q", got, f.out.String())
 	}
 	_, err := b.c.Exec(ExecSpec{Process: specs.Process{Args: []string{"nosuch"}, Env: []string{"PATH=/bin"}, Cwd: "/"}})

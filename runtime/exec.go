@@ -134,11 +134,24 @@ func (e *Process) start(c *Container, p *specs.Process, o Options, hosts map[pro
 		if e.console, err = fetchConsole(e.process.Pidfd); err != nil {
 			return err
 		}
+		if err := setSize(e.console, p.ConsoleSize); err != nil {
+			return err
+		}
 		if err := e.process.Pass(); err != nil {
 			return err
 		}
 	}
 	return e.process.Finish()
+}
+
+// setSize gives a terminal its size while the program cannot look at it yet: later it would be told of a change (SIGWINCH), and a
+// shell would print its prompt again.
+func setSize(console *os.File, size *specs.Box) error {
+	if size == nil {
+		return nil
+	}
+	err := unix.IoctlSetWinsize(int(console.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(size.Height), Col: uint16(size.Width)})
+	return os.NewSyscallError("ioctl(TIOCSWINSZ)", err)
 }
 
 func (e *Process) abandon(err error, explain bool) error {
