@@ -148,7 +148,7 @@ func parsePrefix(text string) (netip.Prefix, error) {
 }
 
 func (i *ipping) changeAddress(add bool, args []string) error {
-	text, values, err := pairs(args, "dev", "broadcast", "brd", "scope", "label", "peer")
+	text, values, err := pairs(args, "dev", "broadcast", "brd", "label", "peer")
 	if err != nil || text == "" || values["dev"] == "" {
 		return errors.Join(err, errorUnless(err, errUsage))
 	}
@@ -186,6 +186,9 @@ func (i *ipping) changeAddress(add bool, args []string) error {
 			}
 		}
 		m.attribute(unix.IFA_BROADCAST, address.AsSlice())
+	}
+	if label := values["label"]; label != "" {
+		m.text(unix.IFA_LABEL, label)
 	}
 	return m.do()
 }
@@ -296,7 +299,7 @@ func (i *ipping) link(verb string, args []string) error {
 	case prefixOf(verb, "add", 1):
 		return i.addLink(args)
 	case prefixOf(verb, "delete", 1):
-		first, values, err := pairs(args, "dev", "type")
+		first, values, err := pairs(args, "dev")
 		if err != nil {
 			return err
 		}
@@ -474,7 +477,7 @@ func (i *ipping) route(verb string, args []string) error {
 }
 
 func (i *ipping) changeRoute(verb string, args []string) error {
-	text, values, err := pairs(args, "dev", "via", "src", "metric", "scope", "proto", "table")
+	text, values, err := pairs(args, "dev", "via", "src", "metric")
 	if err != nil || text == "" {
 		return errors.Join(err, errorUnless(err, errUsage))
 	}

@@ -375,9 +375,12 @@ func readRoute(d []byte) (r route, ok bool) {
 }
 
 func (i *ipping) showRoutes(args []string) error {
-	_, values, err := pairs(args, "dev", "table")
+	first, values, err := pairs(args, "dev", "table")
 	if err != nil {
 		return err
+	}
+	if first != "" && first != "default" {
+		return fmt.Errorf("routes are shown by dev and table, or only the default: \"%s\" is none of these", first)
 	}
 	table := uint32(unix.RT_TABLE_MAIN)
 	if name := values["table"]; name != "" {
@@ -402,6 +405,9 @@ func (i *ipping) showRoutes(args []string) error {
 	for _, a := range answers {
 		r, ok := readRoute(a.Data)
 		if !ok || int(r.family) != only || table != 0 && r.table != table || r.flags&unix.RTM_F_CLONED != 0 {
+			continue
+		}
+		if first == "default" && r.to.IsValid() && r.to.Bits() > 0 {
 			continue
 		}
 		if dev := values["dev"]; dev != "" && i.name(r.index) != dev {
@@ -494,7 +500,7 @@ func (r route) send(verb string) error {
 
 // routeTo asks the kernel which route it would take.
 func (i *ipping) routeTo(args []string) error {
-	text, values, err := pairs(args, "from", "oif", "dev")
+	text, values, err := pairs(args, "oif", "dev")
 	if err != nil {
 		return err
 	}

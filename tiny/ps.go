@@ -213,7 +213,7 @@ func columns(name string, n *names) (column, bool) {
 func ps(c *call) int {
 	var words []string
 	chosen, owners := map[int]bool{}, map[int]bool{}
-	style, list := "", processes()
+	style, threaded, list := "", false, processes()
 	for args := c.args; len(args) > 0; args = args[1:] {
 		word := args[0]
 		value := func(after string) string {
@@ -265,10 +265,13 @@ func ps(c *call) int {
 				case 'w':
 					c.wide = true
 				case 'T':
-					list = threads(list)
+					threaded = true
 				}
 			}
 		}
+	}
+	if threaded {
+		list = threads(list)
 	}
 	n := loadNames(false)
 	if len(chosen)+len(owners) > 0 {

@@ -9,6 +9,7 @@ import (
 	"bufio"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -32,11 +33,11 @@ func applets() []applet {
 func shellApplets() []applet {
 	return []applet{
 		{"[", test, "EXPRESSION ]"},
-		{"ash", sh, "[-ceilmnsuvx] [SCRIPT | -c COMMAND [NAME]] [ARG]..."},
+		{"ash", sh, "[-aceCfilmnsuvx] [-o OPTION] [SCRIPT | -c COMMAND [NAME]] [ARG]..."},
 		{"echo", echo, "[-neE] [WORD]..."},
 		{"false", func(*call) int { return 1 }, ""},
 		{"printf", printf, "FORMAT [ARG]..."},
-		{"sh", sh, "[-ceilmnsuvx] [SCRIPT | -c COMMAND [NAME]] [ARG]..."},
+		{"sh", sh, "[-aceCfilmnsuvx] [-o OPTION] [SCRIPT | -c COMMAND [NAME]] [ARG]..."},
 		{"test", test, "EXPRESSION"},
 		{"tiny", list, "[APPLET [ARG]...]"},
 		{"true", func(*call) int { return 0 }, ""},
@@ -86,6 +87,7 @@ func Run(name string, args []string) (code int, ok bool) {
 	if !ok {
 		return 0, false
 	}
+	runtime.GOMAXPROCS(1) // no threads beside each other: pids.max counts them, and an applet has nothing to do at once
 	signals.Reset()
 	debug.SetGCPercent(25)
 	c := &call{name: a.name, usage: a.usage, args: args, in: os.Stdin, out: bufio.NewWriter(os.Stdout), err: os.Stderr}

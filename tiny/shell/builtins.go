@@ -195,7 +195,7 @@ func (s *Shell) setOptions(args []string) {
 		}
 		return
 	}
-	rest, explicit, err := s.options.parse(args, s.stdout())
+	rest, explicit, err := s.options.parse(args, anytime, s.stdout())
 	if err != nil {
 		s.errorf("set: %v", err)
 		s.status = 2
@@ -205,13 +205,21 @@ func (s *Shell) setOptions(args []string) {
 	if explicit {
 		s.params = rest
 	}
+	if s.options['m'] != s.control && !s.inside {
+		s.jobControlled(s.options['m'])
+	}
 	s.configure()
 }
 
 func (s *Shell) shift(args []string) {
 	n := 1
 	if len(args) > 0 {
-		n, _ = strconv.Atoi(args[0])
+		var err error
+		if n, err = strconv.Atoi(args[0]); err != nil {
+			s.errorf("shift: Illegal number: %s", args[0])
+			s.status = 2
+			return
+		}
 	}
 	if s.status = 0; n > len(s.params) || n < 0 {
 		s.status = 1
@@ -244,6 +252,10 @@ func (s *Shell) unset(args []string) {
 			funcs = true
 		case name == "-v":
 			funcs = false
+		case strings.HasPrefix(name, "-") && name != "-":
+			s.errorf("unset: illegal option %s", name)
+			s.status = 2
+			return
 		case funcs:
 			delete(s.funcs, name)
 		default:
@@ -290,18 +302,30 @@ func (s *Shell) builtin(words []string) {
 	case "jobs", "fg", "bg":
 		s.status = s.jobControl(name, args)
 	case "hash":
-		s.status = 0
+		s.status = s.hash(args)
 	case "let":
 		s.evaluate("let '"+strings.Join(args, "' '")+"'", "let")
 	case "logout":
 		s.end("exit", args)
 	case "history":
-		s.status = s.history()
+		s.status = s.history(args)
 	case "help":
 		s.status = s.helpText()
 	default:
 		s.status = s.builtins[name](args, s.stdout(), s.stderr())
 	}
+}
+
+// hash finds commands, as other shells do to remember them: this one looks each time, so there is nothing to forget with -r.
+func (s *Shell) hash(names []string) int {
+	code := 0
+	for _, name := range names {
+		if name != "-r" && s.find(name) == "" && !special(name) && !regular(name) && s.builtins[name] == nil {
+			s.errorf("hash: %s: not found", name)
+			code = 1
+		}
+	}
+	return code
 }
 
 func (s *Shell) helpText() int {
@@ -345,8 +369,16 @@ func (s *Shell) cd(args []string) int {
 
 func (s *Shell) pwd(args []string) int {
 	dir := s.dir
-	if len(args) > 0 && args[0] == "-P" {
-		dir, _ = unix.Getwd()
+	for _, arg := range args {
+		switch arg {
+		case "-P":
+			dir, _ = unix.Getwd()
+		case "-L":
+			dir = s.dir
+		default:
+			s.errorf("pwd: illegal option %s", arg)
+			return 2
+		}
 	}
 	if _, err := io.WriteString(s.stdout(), dir+"\n"); err != nil {
 		return 1
@@ -358,9 +390,15 @@ func (s *Shell) pwd(args []string) int {
 func (s *Shell) plain(words []string) {
 	verbose := byte(0)
 	for len(words) > 0 && strings.HasPrefix(words[0], "-") && len(words[0]) > 1 {
+		if words[0] == "--" {
+			words = words[1:]
+			break
+		}
 		for _, letter := range []byte(words[0][1:]) {
-			if letter == 'v' || letter == 'V' {
-				verbose = letter
+			if verbose = letter; letter != 'v' && letter != 'V' {
+				s.errorf("command: illegal option -%c", letter)
+				s.status = 2
+				return
 			}
 		}
 		words = words[1:]
@@ -533,6 +571,12 @@ func (s *Shell) jobControl(verb string, args []string) int {
 	for s.reap(nil, unix.WNOHANG) {
 	}
 	if verb == "jobs" {
+		for _, arg := range args {
+			if arg != "-l" && arg != "-p" {
+				s.errorf("jobs: illegal option %s", arg)
+				return 2
+			}
+		}
 		s.showJobs(s.stdout(), args)
 		return 0
 	}

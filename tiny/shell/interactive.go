@@ -25,13 +25,7 @@ func (s *Shell) interact(login bool) int {
 	deafen()
 	s.hearInterrupt()
 	s.takeControl()
-	if login {
-		s.profile("/etc/profile")
-		s.profile(s.value("HOME") + "/.profile")
-	}
-	if file := s.value("ENV"); file != "" {
-		s.profile(file)
-	}
+	s.profiles(login, true)
 	next := s.reader()
 	warned := false
 	for s.flow != exiting {
@@ -52,6 +46,9 @@ func (s *Shell) interact(login bool) int {
 			return s.finish()
 		default:
 			warned = false
+			if s.options['v'] {
+				io.WriteString(s.stderr(), source+"\n")
+			}
 			s.evaluate(source, s.name)
 			if s.interrupted.Load() {
 				io.WriteString(s.stderr(), "\n")
@@ -71,6 +68,22 @@ func (s *Shell) profile(path string) {
 	if err == nil {
 		s.stream(strings.NewReader(string(text)), path)
 	}
+}
+
+// jobControlled is set -m and set +m.
+func (s *Shell) jobControlled(on bool) {
+	switch {
+	case on && !s.control:
+		for _, sig := range []unix.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} {
+			signals.Deafen(sig)
+		}
+		if s.takeControl(); !s.control && !isTerminal(0) {
+			s.errorf("can't access tty; job control turned off")
+		}
+	case !on:
+		s.control = false
+	}
+	s.options['m'] = s.control
 }
 
 // takeControl makes the shell the terminal's foreground group and turns job control on, when it has a controlling terminal.
@@ -208,7 +221,11 @@ func (s *Shell) remember(source string) {
 	}
 }
 
-func (s *Shell) history() int {
+func (s *Shell) history(args []string) int {
+	if len(args) > 0 {
+		s.errorf("history: unexpected argument %s", args[0])
+		return 2
+	}
 	for i, text := range s.past {
 		fmt.Fprintf(s.stdout(), "%4d %s\n", i, text)
 	}

@@ -46,7 +46,10 @@ func (s *Shell) ulimit(args []string) int {
 			case 'u':
 				which = 'p'
 			default:
-				which = letter
+				if which = letter; !limited(letter) {
+					s.errorf("ulimit: illegal option -%c", letter)
+					return 2
+				}
 			}
 		}
 		args = args[1:]
@@ -71,11 +74,16 @@ func (s *Shell) ulimit(args []string) int {
 			return 0
 		}
 	}
-	if !all {
-		s.errorf("ulimit: illegal option -%c", which)
-		return 2
-	}
 	return 0
+}
+
+func limited(letter byte) bool {
+	for _, l := range limits {
+		if l.letter == letter {
+			return true
+		}
+	}
+	return false
 }
 
 func limitText(value, unit uint64) string {

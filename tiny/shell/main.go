@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"bufio"
 	"io"
 	"os"
 	"path/filepath"
@@ -24,7 +25,7 @@ func Main(name string, args []string, builtins map[string]Builtin) int {
 		return s.resume(state)
 	}
 	s.importEnvironment()
-	rest, _, err := s.options.parse(args, s.stdout())
+	rest, _, err := s.options.parse(args, atStart, s.stdout())
 	if err != nil {
 		s.errorf("%v", err)
 		return 2
@@ -35,6 +36,7 @@ func Main(name string, args []string, builtins map[string]Builtin) int {
 		s.errorf("-c requires an argument")
 		return 2
 	}
+	login := strings.HasPrefix(name, "-") || s.options['l']
 	switch {
 	case command:
 		source := rest[0]
@@ -42,15 +44,37 @@ func Main(name string, args []string, builtins map[string]Builtin) int {
 			s.name = rest[1]
 			s.params = rest[2:]
 		}
-		s.configure()
-		s.runText(source)
+		s.begin(login)
+		if s.flow == running {
+			s.runText(source)
+		}
 	case len(rest) > 0 && !s.options['s']:
-		return s.script(rest[0], rest[1:])
+		return s.script(rest[0], rest[1:], login)
 	default:
 		s.params = rest
-		return s.standardInput(strings.HasPrefix(name, "-") || s.options['l'])
+		return s.standardInput(login)
 	}
 	return s.finish()
+}
+
+// begin does what a shell's options ask for before its first command, when that does not come from a terminal.
+func (s *Shell) begin(login bool) {
+	s.configure()
+	s.profiles(login, s.options['i'])
+	if s.options['m'] || s.options['i'] {
+		s.jobControlled(true)
+	}
+}
+
+// profiles reads a login shell's files and an interactive one's.
+func (s *Shell) profiles(login, interactive bool) {
+	if login {
+		s.profile("/etc/profile")
+		s.profile(s.value("HOME") + "/.profile")
+	}
+	if file := s.value("ENV"); interactive && file != "" {
+		s.profile(file)
+	}
 }
 
 func fresh(name string, builtins map[string]Builtin) *Shell {
@@ -100,7 +124,7 @@ func workingDir(claim string) string {
 	return dir
 }
 
-func (s *Shell) script(path string, params []string) int {
+func (s *Shell) script(path string, params []string, login bool) int {
 	f, err := os.Open(path)
 	if err != nil && !strings.Contains(path, "/") {
 		if found := s.find(path); found != "" {
@@ -112,8 +136,10 @@ func (s *Shell) script(path string, params []string) int {
 		return 2
 	}
 	s.name, s.params, s.fromFile = path, params, true
-	s.configure()
-	s.stream(f, path)
+	s.begin(login)
+	if s.flow == running {
+		s.stream(s.echoed(f), path)
+	}
 	f.Close()
 	return s.finish()
 }
@@ -123,8 +149,45 @@ func (s *Shell) standardInput(login bool) int {
 	if s.options['i'] || isTerminal(0) && isTerminal(2) {
 		return s.interact(login)
 	}
-	s.stream(single{0}, "stdin")
+	s.begin(login)
+	if s.flow == running {
+		s.stream(echoing{single{0}, s}, "stdin")
+	}
 	return s.finish()
+}
+
+// echoing is set -v: what is read is written to standard error.
+type echoing struct {
+	io.Reader
+	shell *Shell
+}
+
+func (r echoing) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if r.shell.options['v'] {
+		r.shell.stderr().Write(p[:n])
+	}
+	return n, err
+}
+
+// echoed gives a file line by line, so that each is written before it runs.
+func (s *Shell) echoed(f io.Reader) io.Reader { return echoing{&byLine{in: bufio.NewReader(f)}, s} }
+
+type byLine struct {
+	in   *bufio.Reader
+	held []byte
+	err  error
+}
+
+func (r *byLine) Read(p []byte) (int, error) {
+	if len(r.held) == 0 && r.err == nil {
+		r.held, r.err = r.in.ReadBytes('\n')
+	}
+	n := copy(p, r.held)
+	if r.held = r.held[n:]; n == 0 && r.err != nil {
+		return 0, r.err
+	}
+	return n, nil
 }
 
 // single reads a byte at a time, so that what the commands of the script read from the same descriptor is left to them.

@@ -16,7 +16,7 @@ var letters = []struct {
 	name   string
 }{
 	{'a', "allexport"}, {'e', "errexit"}, {'f', "noglob"}, {'i', "interactive"}, {'m', "monitor"}, {'n', "noexec"},
-	{'u', "nounset"}, {'v', "verbose"}, {'x', "xtrace"}, {'b', "notify"}, {'C', "noclobber"}, {'s', "stdin"}, {'l', "login"},
+	{'u', "nounset"}, {'v', "verbose"}, {'x', "xtrace"}, {'C', "noclobber"}, {'s', "stdin"}, {'l', "login"},
 	{'P', "pipefail"}, // no letter in other shells
 }
 
@@ -40,8 +40,14 @@ func (o options) print(out io.Writer) {
 	}
 }
 
+// The letters that set takes, and those that only a shell that starts does.
+const (
+	anytime = "aefmnuvxCP"
+	atStart = anytime + "cils"
+)
+
 // parse takes options from the front of args; it returns the rest, and whether "--" or an operand ended them.
-func (o options) parse(args []string, out io.Writer) (rest []string, explicit bool, err error) {
+func (o options) parse(args []string, allowed string, out io.Writer) (rest []string, explicit bool, err error) {
 	for len(args) > 0 {
 		word := args[0]
 		if word == "--" {
@@ -61,11 +67,11 @@ func (o options) parse(args []string, out io.Writer) (rest []string, explicit bo
 					o.print(out)
 					continue
 				}
-				if letter = named(args[0]); letter == 0 {
+				if letter = named(args[0]); letter == 0 || strings.IndexByte(allowed, letter) < 0 {
 					return nil, false, fmt.Errorf("illegal option %co %s", word[0], args[0])
 				}
 				args = args[1:]
-			} else if !known(letter) {
+			} else if letter == 'P' || strings.IndexByte(allowed, letter) < 0 {
 				return nil, false, fmt.Errorf("illegal option %c%c", word[0], letter)
 			}
 			o[letter] = on
@@ -82,5 +88,3 @@ func named(name string) byte {
 	}
 	return 0
 }
-
-func known(letter byte) bool { return strings.IndexByte("aefimnuvxbCslc", letter) >= 0 }

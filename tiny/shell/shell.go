@@ -4,7 +4,7 @@
 // The interpreter that comes with mvdan.cc/sh is for embedding: its subshells and background commands are goroutines, `$!`
 // is no pid, descriptors above 2 and signal traps do not exist. Here every external command, every pipeline stage that is
 // not a mere echo, every ( ) and every & is a process that ps shows. Since Go cannot fork, a subshell is this program
-// executed again, with its variables, functions and source handed over through a pipe (subshell.go).
+// executed again, with its variables, functions and source handed over in a file in memory (subshell.go).
 package shell
 
 import (

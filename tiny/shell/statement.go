@@ -407,7 +407,8 @@ func (s *Shell) declare(cmd *syntax.DeclClause) {
 					exported = true
 				case field == "-r":
 					readonly = true
-				case field == "-i", field == "-a", field == "-g":
+				case field == "-g":
+					local = false
 				default:
 					name, value, given := strings.Cut(field, "=")
 					s.declareOne(name, expand.Variable{Set: given, Kind: expand.String, Str: value}, exported, readonly, remove, local)

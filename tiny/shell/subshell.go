@@ -47,11 +47,19 @@ func (s *Shell) fork(j *job, st *syntax.Stmt) {
 		body = sub.Stmts
 	}
 	state, err := json.Marshal(s.state(source(body...)))
-	var pipe [2]int
+	// A file in memory (memfd_create(2)) and no pipe: nobody has to wait until it is read, and a subshell that is killed before it has
+	// read its state leaves no SIGPIPE to us.
+	memory := -1
 	if err == nil {
-		err = unix.Pipe2(pipe[:], unix.O_CLOEXEC)
+		memory, err = unix.MemfdCreate("subshell", unix.MFD_CLOEXEC)
+	}
+	for at := 0; err == nil && at < len(state); {
+		var n int
+		n, err = unix.Pwrite(memory, state[at:], int64(at))
+		at += n
 	}
 	if err != nil {
+		unix.Close(memory)
 		s.errorf("subshell: %s", reason(err))
 		j.procs = append(j.procs, &process{ended: true, code: 2})
 		return
@@ -60,24 +68,18 @@ func (s *Shell) fork(j *job, st *syntax.Stmt) {
 	for len(fds) < 10 {
 		fds = append(fds, ^uintptr(0))
 	}
-	fds = append(fds, uintptr(pipe[0]))
+	fds = append(fds, uintptr(memory))
 	attr := &syscall.ProcAttr{Env: append(s.environment(), handover+"="+itoa(len(fds)-1)), Files: fds}
 	if s.control {
 		attr.Sys = &syscall.SysProcAttr{Setpgid: true, Pgid: j.group}
 	}
 	pid, err := s.spawn(j, s.self(), os.Args, attr)
-	unix.Close(pipe[0])
+	unix.Close(memory)
 	if err != nil {
-		unix.Close(pipe[1])
 		j.procs = append(j.procs, &process{ended: true, code: s.unlaunched("subshell", err)})
 		return
 	}
 	s.enroll(j, pid)
-	feed := os.NewFile(uintptr(pipe[1]), "subshell")
-	go func() {
-		feed.Write(state)
-		feed.Close()
-	}()
 }
 
 func (s *Shell) state(program string) state {
@@ -100,12 +102,12 @@ func (s *Shell) resume(where string) int {
 	for _, digit := range where {
 		fd = fd*10 + int(digit-'0')
 	}
-	pipe := os.NewFile(uintptr(fd), "subshell")
-	if pipe == nil {
+	handed := os.NewFile(uintptr(fd), "subshell")
+	if handed == nil {
 		return 2
 	}
-	data, err := io.ReadAll(pipe)
-	pipe.Close()
+	data, err := io.ReadAll(handed)
+	handed.Close()
 	var st state
 	if err == nil {
 		err = json.Unmarshal(data, &st)

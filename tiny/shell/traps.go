@@ -153,9 +153,13 @@ func (s *Shell) trap(args []string) int {
 	if len(args) > 0 && args[0] == "--" {
 		args = args[1:]
 	}
-	if len(args) == 0 || args[0] == "-p" {
+	if len(args) == 0 || len(args) == 1 && args[0] == "-p" {
 		s.showTraps()
 		return 0
+	}
+	if strings.HasPrefix(args[0], "-") && args[0] != "-" && args[0] != "-l" {
+		s.errorf("trap: illegal option %s", args[0])
+		return 2
 	}
 	if args[0] == "-l" {
 		for n := 1; n <= signals.Count(); n++ {
@@ -236,6 +240,10 @@ func (s *Shell) wait(args []string) int {
 	defer s.traps.restore(unix.SIGCHLD)
 	wanted := append([]*job{}, s.jobs.list...)
 	if len(args) > 0 {
+		if strings.HasPrefix(args[0], "-") {
+			s.errorf("wait: illegal option %s", args[0])
+			return 2
+		}
 		wanted = wanted[:0]
 		code := 0
 		for _, arg := range args {
