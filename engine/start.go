@@ -51,31 +51,64 @@ func (c *Containers) start(ctx context.Context, id string, attach func(*record, 
 	return client, r, nil
 }
 
-// launch starts the monitor, writes what it reads while it comes up, and waits for the gate `created`.
-func (c *Containers) launch(r *record) (*monitor.Client, error) {
+// Warm starts a monitor for the next Start of this process, while the container is still being made. One that is not needed
+// ends with this process.
+func (c *Containers) Warm() {
+	warm := spawn()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.warm = warm
+}
+
+// spawn starts a monitor that does not know yet what for.
+func spawn() <-chan launched {
+	done := make(chan launched, 1)
 	program, err := glassrun()
 	if err != nil {
-		return nil, err
+		done <- launched{nil, err}
+		return done
 	}
+	go func() {
+		client, err := monitor.Spawn(program)
+		done <- launched{client, err}
+	}()
+	return done
+}
+
+// warmed is the monitor that Warm has started, or a new one.
+func (c *Containers) warmed() <-chan launched {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if warm := c.warm; warm != nil {
+		c.warm = nil
+		return warm
+	}
+	return spawn()
+}
+
+// launched is a monitor on its way, and its first client.
+type launched struct {
+	client *monitor.Client
+	err    error
+}
+
+// launch starts the monitor, if Warm has not, writes what it reads while it comes up, and waits for the gate `created`.
+func (c *Containers) launch(r *record) (*monitor.Client, error) {
 	if err := os.MkdirAll(r.place.Mount(), 0o711); err != nil {
 		return nil, err
 	}
-	var client *monitor.Client
-	launched := make(chan error, 1)
-	go func() {
-		var err error
-		client, err = monitor.Launch(program, r.place.Run)
-		launched <- err
-	}()
-	err = c.write(r)
-	if failed := <-launched; failed != nil {
-		return nil, errors.Join(err, failed)
+	warm := c.warmed()
+	written := c.write(r)
+	l := <-warm
+	if l.err != nil {
+		return nil, errors.Join(written, l.err)
 	}
-	if err != nil {
-		return nil, errors.Join(err, client.Close())
+	if written != nil {
+		return nil, errors.Join(written, l.client.Close())
 	}
-	_, err = client.Create()
-	return client, err
+	l.client.For(r.place.Run)
+	_, err := l.client.Create()
+	return l.client, err
 }
 
 // write draws the container anew and writes what the monitor reads.

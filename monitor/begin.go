@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -37,20 +38,38 @@ func (m *monitor) settleIn() error {
 	return nil
 }
 
-// awaitWord waits until the engine, which starts us early, has completed the directory. An engine that goes away before has
-// changed its mind: there is nothing to do, and nothing to undo.
+// awaitWord waits until the engine, which starts us early, has completed the directory and names it. An engine that goes
+// away before has changed its mind: there is nothing to do, and nothing to undo.
 func (m *monitor) awaitWord() (told bool, err error) {
-	var b [1]byte
-	for {
+	var line []byte
+	for !bytes.HasSuffix(line, []byte{'\n'}) {
+		var b [512]byte
 		n, err := unix.Read(3, b[:])
-		switch {
-		case err == unix.EINTR:
+		if err == unix.EINTR {
 			continue
-		case err != nil || n == 0:
+		}
+		if err != nil || n == 0 {
 			return false, os.NewSyscallError("read", err)
 		}
-		return true, os.NewSyscallError("fcntl", unix.SetNonblock(3, true))
+		line = append(line, b[:n]...)
 	}
+	if m.dir == "" {
+		m.dir = string(line[:len(line)-1])
+		if err := m.complainHere(); err != nil {
+			return false, err
+		}
+	}
+	return true, os.NewSyscallError("fcntl", unix.SetNonblock(3, true))
+}
+
+// complainHere makes the directory's monitor.log our standard error.
+func (m *monitor) complainHere() error {
+	fd, err := unix.Open(m.path("monitor.log"), unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: m.path("monitor.log"), Err: err}
+	}
+	defer unix.Close(fd)
+	return os.NewSyscallError("dup3", unix.Dup3(fd, 2, 0))
 }
 
 // closeInherited: what the engine's caller left open, such as the pipe of a shell's $(...), must not stay open as long as the

@@ -46,12 +46,15 @@ func Dial(dir string) (*Client, error) {
 // Close ends the connection. Before Start, on a client of Launch, it undoes the launch. Closing twice is no error.
 func (c *Client) Close() error { return c.conn.close() }
 
+// For tells a client of Spawn which container's state directory its monitor shall be with.
+func (c *Client) For(dir string) { c.dir = dir }
+
 // Create waits until the container's process is at its gate `created` and returns its pid. On a client of Adopt it waits
 // until the container is taken over. It must be the first call after Launch or Adopt.
 func (c *Client) Create() (pid int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, err = c.conn.Write([]byte{'\n'}) // a monitor that died already is heard of below
+	_, err = c.conn.Write([]byte(c.dir + "\n")) // a monitor that died already is heard of below
 	r, heard := c.conn.hear()
 	if err = heard; errors.Is(err, ErrDead) {
 		err = fmt.Errorf("starting the container's monitor: %w%s", err, lastWords(c.dir))

@@ -18,6 +18,12 @@ func Launch(glassrun, dir string) (*Client, error) {
 	return launch(glassrun, dir, "glassrun", "monitor", dir)
 }
 
+// Spawn starts a monitor that is told its directory later, by For: coming up takes it as long as the engine takes to
+// draw a container.
+func Spawn(glassrun string) (*Client, error) {
+	return launch(glassrun, "", "glassrun", "monitor")
+}
+
 // Adopt starts a monitor for a container whose monitor was killed. Create waits until it has taken over.
 func Adopt(glassrun, dir string) (*Client, error) {
 	return launch(glassrun, dir, "glassrun", "monitor", "--adopt", dir)
@@ -54,11 +60,13 @@ func spawn(exe *os.File, dir string, socket int, argv []string) error {
 		return err
 	}
 	defer null.Close()
-	log, err := os.OpenFile(filepath.Join(dir, "monitor.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
+	log := null
+	if dir != "" {
+		if log, err = openOwnLog(dir); err != nil {
+			return err
+		}
+		defer log.Close()
 	}
-	defer log.Close()
 	// The child moves descriptors of its own to the numbers that follow the highest of its files: the program must lie above those.
 	fd, err := unix.FcntlInt(exe.Fd(), unix.F_DUPFD_CLOEXEC, max(3, int(null.Fd()), int(log.Fd()), socket)+16)
 	if err != nil {
@@ -77,6 +85,11 @@ func spawn(exe *os.File, dir string, socket int, argv []string) error {
 	}
 	go reapMonitor(pid)
 	return nil
+}
+
+// openOwnLog opens what the monitor itself has to say; what the container says is elsewhere.
+func openOwnLog(dir string) (*os.File, error) {
+	return os.OpenFile(filepath.Join(dir, "monitor.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 }
 
 // oneProcessor tells the Go runtime before it starts that the monitor needs one processor only: each further one costs 10 KiB of

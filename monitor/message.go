@@ -18,7 +18,7 @@ import (
 // lines of JSON; each request gets one reply, in order.
 //
 //	client                                     monitor
-//	  |  (a newline, on descriptor 3 only) -->   |  the directory is complete: begin
+//	  |  DIR\n (on descriptor 3 only) ------>   |  the directory is complete: begin
 //	  |                                          |  (on descriptor 3 only, when the gate
 //	  |  <------------------- {"Pid":4711}       |  `created` is reached or an old container adopted)
 //	  |  {"Do":"cleanup"} ------------------->   |  I shall clean up; if I vanish, you do it

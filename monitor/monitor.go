@@ -70,10 +70,13 @@ func run(args []string, s starter) error {
 	if how == "--resume" && len(args) == 2 {
 		return continued(args[0], args[1], s)
 	}
-	if len(args) != 1 || how != "" && how != "--adopt" {
+	if len(args) > 1 || how != "" && how != "--adopt" {
 		return errors.New("monitor: want [--adopt] and the container's state directory")
 	}
-	m := &monitor{dir: args[0], starter: s, lock: -1}
+	m := &monitor{starter: s, lock: -1}
+	if len(args) == 1 {
+		m.dir = args[0]
+	}
 	if err := m.settleIn(); err != nil {
 		return err
 	}

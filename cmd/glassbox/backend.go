@@ -18,6 +18,7 @@ import (
 
 // containers is what the commands ask of engine.Containers.
 type containers interface {
+	Warm()
 	Create(ctx context.Context, o engine.Options) (engine.Created, error)
 	Plan(ctx context.Context, o engine.Options) ([]program.Account, error)
 	Start(ctx context.Context, id string) error

@@ -52,6 +52,8 @@ func known(id string) error {
 	return noSuch(id)
 }
 
+func (f *fake) Warm() {}
+
 func (f *fake) Create(ctx context.Context, o engine.Options) (engine.Created, error) {
 	f.request = o
 	if path := os.Getenv("REQUEST"); path != "" {

@@ -64,6 +64,11 @@ func (c *call) runContainer(ctx context.Context, f *runFlags, args []string) err
 		return err
 	}
 	defer done()
+	b, err := c.backend()
+	if err != nil {
+		return err
+	}
+	b.containers.Warm()
 	id, err := c.createContainer(ctx, &f.containerFlags, o)
 	if err != nil {
 		return runFailure(err)
