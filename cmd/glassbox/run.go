@@ -29,7 +29,7 @@ func (f *runFlags) define(set *pflag.FlagSet, pullUsage string) {
 func runVerb() verb {
 	return verb{
 		use: "run [OPTIONS] IMAGE [COMMAND] [ARG...]", same: "container run, run",
-		short: "Create and run a new container from an image", min: 1, max: -1, bare: true, group: common, offers: offerImages,
+		short: "Create and run a new container from an image", min: 1, max: -1, bare: true, starts: true, group: common, offers: offerImages,
 		prepare: func(c *call) action {
 			var f runFlags
 			f.define(c.flags, `Pull image before running ("always", "missing", "never")`)
@@ -64,11 +64,6 @@ func (c *call) runContainer(ctx context.Context, f *runFlags, args []string) err
 		return err
 	}
 	defer done()
-	b, err := c.backend()
-	if err != nil {
-		return err
-	}
-	b.containers.Warm()
 	id, err := c.createContainer(ctx, &f.containerFlags, o)
 	if err != nil {
 		return runFailure(err)

@@ -18,6 +18,7 @@ type verb struct {
 	min     int      // how many arguments it takes
 	max     int      // -1: any number
 	bare    bool     // flags end at the first argument, which is another program's command line
+	starts  bool // it will start a container: a monitor for it can come up while flags are read and the container is made
 	hidden  bool
 	group   string // heading in the root's help
 	offers  offer  // what its arguments name, for completion
@@ -60,6 +61,11 @@ func (s *session) command(parent string, v verb) *cli.Command {
 }
 
 func (s *session) invoke(ctx context.Context, path string, v verb, args []string) error {
+	if v.starts && len(args) > 0 && args[0] != "--help" {
+		if b, err := s.backend(); err == nil {
+			b.containers.Warm()
+		}
+	}
 	c, act := s.prepared(path, v)
 	if err := c.flags.Parse(args); err != nil {
 		return flagFailure(path, c.usageLine(v), err)
