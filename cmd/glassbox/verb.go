@@ -18,7 +18,7 @@ type verb struct {
 	min     int      // how many arguments it takes
 	max     int      // -1: any number
 	bare    bool     // flags end at the first argument, which is another program's command line
-	starts  bool // it will start a container: a monitor for it can come up while flags are read and the container is made
+	starts  bool     // it will start a container: a monitor for it can come up while flags are read and the container is made
 	hidden  bool
 	group   string // heading in the root's help
 	offers  offer  // what its arguments name, for completion
