@@ -41,7 +41,7 @@ type Containers struct {
 	factsErr error
 
 	mu       sync.Mutex
-	warm     <-chan launched            // the monitor that Warm has started, for the next start
+	warm     *launched                  // the monitor that Warm has started, for the next start
 	promises map[string]*monitor.Client // containers that this process will clean up
 }
 
