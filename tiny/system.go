@@ -1,7 +1,6 @@
 package tiny
 
 import (
-	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -460,93 +459,4 @@ func tty(c *call) int {
 		c.print(name, "\n")
 	}
 	return 0
-}
-
-// pager is less and more for small things: a screen at a time, q leaves.
-func pager(c *call) int {
-	o, ok := c.options("")
-	if !ok {
-		return 1
-	}
-	if !isTerminal(1) {
-		return cat(c)
-	}
-	var text []string
-	c.eachOpened(o.rest, func(_ string, r io.Reader) {
-		lines(r, func(line []byte, _ bool) bool {
-			text = append(text, string(line))
-			return true
-		})
-	})
-	keys, err := os.Open("/dev/tty")
-	if err != nil {
-		return c.fail("/dev/tty: %s", reason(err))
-	}
-	old, err := unix.IoctlGetTermios(int(keys.Fd()), unix.TCGETS)
-	if err != nil {
-		return c.fail("/dev/tty: %s", reason(err))
-	}
-	raw := *old
-	raw.Lflag &^= unix.ICANON | unix.ECHO
-	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
-	unix.IoctlSetTermios(int(keys.Fd()), unix.TCSETS, &raw)
-	defer unix.IoctlSetTermios(int(keys.Fd()), unix.TCSETS, old)
-	p := &paging{call: c, text: text, keys: keys}
-	p.run()
-	return c.bad
-}
-
-type paging struct {
-	*call
-	text []string
-	keys *os.File
-	at   int
-}
-
-func (p *paging) run() {
-	rows := p.rows()
-	p.show(rows)
-	for p.at < len(p.text) {
-		p.printf("\x1b[7m--More--(%d%%)\x1b[m", p.at*100/len(p.text))
-		p.out.Flush()
-		var key [1]byte
-		n, err := p.keys.Read(key[:])
-		p.print("\r\x1b[K")
-		if n == 0 || err != nil {
-			return
-		}
-		rows = p.rows()
-		switch key[0] {
-		case 'q', 'Q', 3:
-			return
-		case '\r', '\n', 'j':
-			p.show(1)
-		case 'b':
-			p.at = max(0, p.at-2*rows)
-			p.show(rows)
-		case 'g':
-			p.at = 0
-			p.show(rows)
-		case 'G':
-			p.at = max(0, len(p.text)-rows)
-			p.show(rows)
-		default:
-			p.show(rows)
-		}
-	}
-}
-
-func (p *paging) rows() int {
-	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil && size.Row > 1 {
-		return int(size.Row) - 1
-	}
-	return 23
-}
-
-func (p *paging) show(n int) {
-	for ; n > 0 && p.at < len(p.text); n-- {
-		p.print(p.text[p.at], "\n")
-		p.at++
-	}
-	p.out.Flush()
 }
