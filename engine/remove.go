@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 
 	"glassbox/monitor"
@@ -55,7 +56,12 @@ func (c *Containers) endForRemoval(ctx context.Context, id string, r *record, s 
 
 // erase deletes everything that a container has. The caller holds its lock.
 func (c *Containers) erase(r *record) error {
-	errs := []error{c.clear(r), r.place.Remove()}
+	return errors.Join(c.clear(r), r.place.Remove(), c.unclaim(r))
+}
+
+// unclaim gives the container's name and range of ids back.
+func (c *Containers) unclaim(r *record) error {
+	var errs []error
 	if owner, err := c.root.Names().Owner(r.Name); err == nil && owner == r.ID {
 		errs = append(errs, c.root.Names().Release(r.Name))
 	}
@@ -127,18 +133,35 @@ func (c *Containers) Cleanup(id string) error {
 	defer lock.Release()
 	client := c.release(r.ID)
 	s, err := c.state(r)
-	if err == nil && !s.Running && r.HostConfig.AutoRemove {
-		err = c.erase(r)
+	gone := err == nil && !s.Running && r.HostConfig.AutoRemove
+	switch {
+	case gone && client == nil:
+		return c.erase(r)
+	case gone:
+		err = c.forget(r)
 	}
 	if client == nil {
 		return err
 	}
-	if err == nil {
-		if err = client.Cleaned(); errors.Is(err, monitor.ErrDead) {
-			err = nil
-		}
+	lock.Release() // the monitor takes it to sweep up
+	if err == nil && gone {
+		err = client.Sweep()
+	} else if err == nil {
+		err = client.Cleaned()
+	}
+	if errors.Is(err, monitor.ErrDead) {
+		err = nil // what it leaves are remains, which the next command deletes
 	}
 	return errors.Join(err, client.Close())
+}
+
+// forget makes the container no more: no document, no name, no range of ids. What is left are directories that nobody knows.
+func (c *Containers) forget(r *record) error {
+	err := os.Remove(r.place.Document())
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(c.clear(r), err, c.unclaim(r))
 }
 
 // promise keeps the connection on which TakeCleanup was said until Cleanup.

@@ -41,9 +41,6 @@ func (m *monitor) settleIn() error {
 // awaitWord waits until the engine, which starts us early, has completed the directory and names it. An engine that goes
 // away before has changed its mind: there is nothing to do, and nothing to undo.
 func (m *monitor) awaitWord() (told bool, err error) {
-	if n, err := unix.Poll([]unix.PollFd{{Fd: 3, Events: unix.POLLIN}}, 0); err == nil && n == 0 {
-		rehearse()
-	}
 	var line []byte
 	for !bytes.HasSuffix(line, []byte{'\n'}) {
 		var b [512]byte
@@ -63,25 +60,6 @@ func (m *monitor) awaitWord() (told bool, err error) {
 		}
 	}
 	return true, os.NewSyscallError("fcntl", unix.SetNonblock(3, true))
-}
-
-// rehearse uses the time until the engine has written everything: it reads and compiles a small container that nobody wants. What
-// runs for the first time is slow, since encoding/json studies each type once and the program's pages have to come from the
-// page cache: a millisecond that is then not spent when somebody waits for it.
-func rehearse() {
-	const nobodys = `{"process":{"args":["a"],"cwd":"/","env":["A=b"],"user":{"uid":0},"capabilities":{"bounding":["CAP_KILL"]},"rlimits":[]},
-"root":{"path":"/"},"hostname":"a","mounts":[{"destination":"/proc","type":"proc","source":"proc","options":["nosuid"]}],
-"linux":{"cgroupsPath":"/glassbox/rehearsal","namespaces":[{"type":"mount"},{"type":"pid"}],"resources":{"devices":[{"allow":false,"access":"rwm"},{"allow":true,"type":"c","major":1,"minor":3,"access":"rwm"}]},
-"maskedPaths":["/proc/kcore"],"readonlyPaths":["/proc/sys"]}}`
-	var spec specs.Spec
-	if decode([]byte(nobodys), &spec) != nil {
-		return
-	}
-	facts, err := runtime.Observe(&spec, "/")
-	if err != nil {
-		return
-	}
-	runtime.Compile(&spec, nil, facts) //nolint:errcheck // nothing is asked of the kernel, and nothing comes of it
 }
 
 // complainHere makes the directory's monitor.log our standard error.

@@ -111,6 +111,13 @@ func (c *Client) Cleaned() error {
 	return err
 }
 
+// Sweep says that the promise is kept but for the deletion of the directories, which takes longer than all the rest and for which nobody
+// has to wait. A monitor that dies over it leaves remains, as a killed command does; the next command deletes them.
+func (c *Client) Sweep() error {
+	_, err := c.call(request{Do: "sweep"})
+	return err
+}
+
 // Wait returns the exit code of the container's first process, or of an exec, when it has ended and its output is drained. By then the
 // state file tells the same and the monitor's lock is free. ErrDead: the monitor was gone already, or died.
 func (c *Client) Wait(ctx context.Context, exec string) (int, error) {

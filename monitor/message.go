@@ -28,6 +28,7 @@ import (
 //	  |  {"Do":"wait"} ---------------------->   |
 //	  |  <--------------------- {"Exit":0}       |  when it has ended and its output is drained
 //	  |  {"Do":"cleaned"} ------------------->   |  nothing is left to do
+//	  |  or {"Do":"sweep"} ------------------>   |  the container is no more: only its directories are left to delete
 //
 // After "attach", and after "exec" without Detach, both directions become frames, as in Docker's stdcopy: eight bytes of
 // header and then the payload.
@@ -43,7 +44,7 @@ import (
 // A client detaches by closing the connection.
 
 type request struct {
-	Do     string      // start attach exec resize signal wait state cleanup cleaned
+	Do     string      // start attach exec resize signal wait state cleanup cleaned sweep
 	Exec   string      `json:",omitempty"` // which exec; empty: the container's first process
 	Signal int         `json:",omitempty"`
 	Size   *Size       `json:",omitempty"`

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +44,7 @@ type monitor struct {
 	over    bool
 	done    bool
 	cleaned bool // the cleanup command is started, or a client has cleaned up
+	sweeps  bool // a client has cleaned up but for the directories, which are ours to delete
 
 	listener  *listener
 	children  *children
@@ -94,7 +96,7 @@ func run(args []string, s starter) error {
 	}
 	m.grown = true
 	m.first.reply(reply{Pid: m.main().pid})
-	return m.loop()
+	return m.stay()
 }
 
 func continued(fd, dir string, s starter) error {
@@ -106,7 +108,16 @@ func continued(fd, dir string, s starter) error {
 	if err := m.resume(n); err != nil {
 		return err
 	}
-	return m.loop()
+	return m.stay()
+}
+
+// stay is the monitor's life; after it, it sweeps up if somebody asked.
+func (m *monitor) stay() error {
+	err := m.loop()
+	if !m.sweeps {
+		return err
+	}
+	return errors.Join(err, store.Place{Dir: filepath.Dir(m.config.StateFile), Run: m.dir}.Sweep())
 }
 
 func (m *monitor) main() *process { return m.processes[0] }

@@ -190,6 +190,9 @@ func (p *peer) serve(r request) {
 	case "cleaned":
 		p.m.cleaned = true
 		p.reply(reply{})
+	case "sweep":
+		p.m.cleaned, p.m.sweeps = true, true
+		p.reply(reply{})
 	default:
 		p.refuse(fmt.Errorf("unknown request %q", r.Do))
 	}
