@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -172,6 +173,29 @@ func TestCleanup(t *testing.T) {
 		if mark(b) {
 			t.Error("the monitor cleaned up, too")
 		}
+	})
+	t.Run("by a client, but for the directories", func(t *testing.T) {
+		b := with(t)
+		c := b.create()
+		if err := c.TakeCleanup(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		b.wait()
+		data := filepath.Dir(b.config.StateFile)
+		if err := os.MkdirAll(data+"/upper/deep/er", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Sweep(); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "nothing left", func() bool {
+			_, err := os.Lstat(data)
+			_, err2 := os.Lstat(b.dir)
+			return errors.Is(err, os.ErrNotExist) && errors.Is(err2, os.ErrNotExist)
+		})
 	})
 	t.Run("by the monitor, after a client broke its promise", func(t *testing.T) {
 		b := with(t)
