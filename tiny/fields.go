@@ -54,6 +54,9 @@ func cut(c *call) int {
 	if list == "" {
 		return c.misused("expected a list of bytes, characters, or fields")
 	}
+	if !o.has('f') && (o.has('d') || o.has('s')) {
+		return c.misused("-d and -s make sense only with -f")
+	}
 	all, err := spans(list)
 	if err != nil {
 		return c.fail("invalid range '%v'", err)

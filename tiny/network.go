@@ -350,6 +350,9 @@ func nc(c *call) int {
 	if !ok {
 		return c.fail("invalid number '%s'", o.value('w', ""))
 	}
+	if o.has('k') && !o.has('l') || o.has('z') && o.has('l') {
+		return c.misused("-k is for -l, and -z is not")
+	}
 	if o.has('l') {
 		port := o.value('p', "")
 		if port == "" && len(rest) > 0 {

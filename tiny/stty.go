@@ -76,6 +76,9 @@ func stty(c *call) int {
 		}
 		args = args[1:]
 	}
+	if all && len(words) > 0 {
+		return c.misused("-a shows all settings: it does not go with new ones")
+	}
 	if device != "standard input" {
 		f, err := os.OpenFile(device, os.O_RDONLY|unix.O_NONBLOCK, 0)
 		if err != nil {

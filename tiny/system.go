@@ -320,6 +320,10 @@ func env(c *call) int {
 		}
 		return 0
 	}
+	if o.has('0') {
+		c.misused("-0 is for printing: it does not go with a program")
+		return 125
+	}
 	return c.become(rest, list)
 }
 

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"glassbox/tiny/shell"
 	"glassbox/tiny/signals"
 )
@@ -92,6 +94,8 @@ func Run(name string, args []string) (code int, ok bool) {
 	signals.Reset()
 	debug.SetGCPercent(25)
 	if tight() {
+		// Nor have the heaps of the programs started from here huge pages, of which the first would be 2 MiB (prctl(2): it is inherited).
+		unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0)
 		debug.FreeOSMemory()
 	}
 	c := &call{name: a.name, usage: a.usage, args: args, in: os.Stdin, out: bufio.NewWriter(os.Stdout), err: os.Stderr}
@@ -144,7 +148,7 @@ func test(c *call) int { return shell.Test(c.name, c.args, c.err) }
 
 // list is `tiny` itself: it names the applets.
 func list(c *call) int {
-	if len(c.args) > 0 && c.args[0] != "--list" && c.args[0] != "--help" {
+	if len(c.args) > 1 || len(c.args) > 0 && c.args[0] != "--list" && c.args[0] != "--help" {
 		c.errorf("%s: applet not found", c.args[0])
 		return 127
 	}

@@ -37,7 +37,10 @@ func top(c *call) int {
 	}
 	rounds := o.number('n', -1)
 	pause, ok := duration(o.value('d', "5"))
-	if o.failed || !ok {
+	if !ok {
+		return c.fail("invalid number '%s'", o.value('d', ""))
+	}
+	if o.failed {
 		return 1
 	}
 	interactive := isTerminal(0) && isTerminal(1) && !o.has('b')
