@@ -288,6 +288,22 @@ func TestStopKillsAfterTheGrace(t *testing.T) {
 	}
 }
 
+// A signal that comes before init can handle it is not lost, and init passes it on.
+func TestStopAtOnceWithInit(t *testing.T) {
+	m := newMachine(t)
+	for range 25 {
+		o := shell("")
+		o.Config.Cmd = []string{"sleep", "1000"}
+		o.HostConfig.Init = ptr(true)
+		id := m.detached(o)
+		grace := 5
+		m.ok(m.Containers.Stop(bg, id, StopOptions{Timeout: &grace, Warn: func(message string) { t.Error(message) }}))
+		if s := m.inspect(id).State; s.ExitCode != 143 {
+			t.Fatalf("%+v", s)
+		}
+	}
+}
+
 func TestNamesAreClaimedOnce(t *testing.T) {
 	m := newMachine(t)
 	var mu sync.Mutex

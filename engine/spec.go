@@ -122,8 +122,8 @@ func (d *drawing) process() error {
 }
 
 // withInit: --init makes sense only where PID 1 is the container's own.
-func (d *drawing) withInit() bool {
-	return d.HostConfig.Init != nil && *d.HostConfig.Init && d.HostConfig.PidMode.IsPrivate()
+func (r *record) withInit() bool {
+	return r.HostConfig.Init != nil && *r.HostConfig.Init && r.HostConfig.PidMode.IsPrivate()
 }
 
 // environment is what every process of the container starts with.

@@ -190,7 +190,10 @@ func (c *Containers) open(r *record, client *monitor.Client, attach func(*record
 			return err
 		}
 	}
-	return client.Start()
+	if err := client.Start(); err != nil {
+		return err
+	}
+	return r.awaitInit()
 }
 
 // failed records a start that did not succeed, as Docker does: the container stays as it was, with the error and an

@@ -193,11 +193,7 @@ func ignored(pid int, sig unix.Signal, seconds int) string {
 	if err != nil {
 		return ""
 	}
-	field := func(name string) string {
-		_, after, _ := strings.Cut("\n"+string(data), "\n"+name+":\t")
-		value, _, _ := strings.Cut(after, "\n")
-		return strings.TrimSpace(value)
-	}
+	field := func(name string) string { return statusField(data, name) }
 	caught, err := strconv.ParseUint(field("SigCgt"), 16, 64)
 	inner := strings.Fields(field("NSpid"))
 	if err != nil || caught&(1<<(sig-1)) != 0 || len(inner) < 2 || inner[len(inner)-1] != "1" {
@@ -208,6 +204,13 @@ func ignored(pid int, sig unix.Signal, seconds int) string {
 		end = "this will never end"
 	}
 	return fmt.Sprintf("PID 1 (%s) has no handler for %s, so the kernel drops it: %s. Cures: exec form, --init, --stop-signal", field("Name"), linux.Signal(int(sig)), end)
+}
+
+// statusField reads one line of proc_pid_status(5).
+func statusField(status []byte, name string) string {
+	_, after, _ := strings.Cut("\n"+string(status), "\n"+name+":\t")
+	value, _, _ := strings.Cut(after, "\n")
+	return strings.TrimSpace(value)
 }
 
 // Restart stops a container, if it runs, and starts it.
