@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ var ErrUnheard = fmt.Errorf("%w: the request was not heard", ErrDead)
 // has a connection of its own.
 type Client struct {
 	dir  string
+	said int64 // size of monitor.log before this monitor could write to it
 	mu   sync.Mutex
 	conn *conn
 }
@@ -47,7 +49,7 @@ func Dial(dir string) (*Client, error) {
 func (c *Client) Close() error { return c.conn.close() }
 
 // For tells a client of Spawn which container's state directory its monitor shall be with.
-func (c *Client) For(dir string) { c.dir = dir }
+func (c *Client) For(dir string) { c.dir, c.said = dir, logSize(dir) }
 
 // Create waits until the container's process is at its gate `created` and returns its pid. On a client of Adopt it waits
 // until the container is taken over. It must be the first call after Launch or Adopt.
@@ -57,18 +59,28 @@ func (c *Client) Create() (pid int, err error) {
 	_, err = c.conn.Write([]byte(c.dir + "\n")) // a monitor that died already is heard of below
 	r, heard := c.conn.hear()
 	if err = heard; errors.Is(err, ErrDead) {
-		err = fmt.Errorf("starting the container's monitor: %w%s", err, lastWords(c.dir))
+		err = fmt.Errorf("starting the container's monitor: %w%s", err, lastWords(c.dir, c.said))
 	}
 	return r.Pid, err
 }
 
-// lastWords is the end of the log of a monitor that died without an answer.
-func lastWords(dir string) string {
+// lastWords is what a monitor that died without an answer wrote to its log, up to the first empty line: after that the Go runtime lists
+// goroutines.
+func lastWords(dir string, from int64) string {
 	b, err := os.ReadFile(filepath.Join(dir, "monitor.log"))
-	if err != nil || len(b) == 0 {
+	if err != nil || int64(len(b)) <= from {
 		return ""
 	}
-	return "; it said: " + string(b[max(0, len(b)-2000):])
+	words, _, _ := strings.Cut(string(b[from:]), "\n\n")
+	return "; it said: " + strings.TrimSpace(words[:min(len(words), 2000)])
+}
+
+func logSize(dir string) int64 {
+	info, err := os.Stat(filepath.Join(dir, "monitor.log"))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // Start opens the gate and returns when execve has happened. The error of a failed step is a *program.Failure.

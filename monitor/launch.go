@@ -39,6 +39,7 @@ func launch(glassrun, dir string, argv ...string) (*Client, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socketpair", err)
 	}
+	said := logSize(dir)
 	err = spawn(exe, dir, pair[1], argv)
 	unix.Close(pair[1])
 	if err != nil {
@@ -49,7 +50,7 @@ func launch(glassrun, dir string, argv ...string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{dir: dir, conn: c}, nil
+	return &Client{dir: dir, said: said, conn: c}, nil
 }
 
 // spawn execs the sealed program in a session of its own. What it inherits is only what stands here, the environment included
