@@ -145,6 +145,7 @@ func (u *unpacker) make(ctx context.Context, p place, h *tar.Header) error {
 	case tar.TypeReg, tar.TypeRegA, tar.TypeGNUSparse, tar.TypeCont:
 		return u.regular(ctx, p, h)
 	case tar.TypeSymlink:
+		u.size += int64(len(h.Linkname)) // Docker counts what a link says as its content
 		return named("symlinkat", h.Linkname, unix.Symlinkat(h.Linkname, p.parent, p.base))
 	case tar.TypeLink:
 		return u.link(p, h)

@@ -296,3 +296,18 @@ func FuzzUnpack(f *testing.F) {
 		}
 	})
 }
+
+// Docker counts contents of files and what links say, not directories and further names of a file.
+func TestUnpackedSize(t *testing.T) {
+	needRoot(t)
+	root, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	archive := registry.Tar(t, entry(tar.TypeDir, "d/", ""), file("d/f", "12345"), entry(tar.TypeSymlink, "l", "d/f"), entry(tar.TypeLink, "h", "d/f"))
+	size, err := unpack(context.Background(), bytes.NewReader(archive), root)
+	if size != 8 || err != nil {
+		t.Errorf("%d bytes, want 8: %v", size, err)
+	}
+}
