@@ -9,11 +9,13 @@ import (
 	"bufio"
 	"io"
 	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -90,12 +92,14 @@ func Run(name string, args []string) (code int, ok bool) {
 	if !ok {
 		return 0, false
 	}
+	low := tight()
+	if low {
+		withoutHugePages()
+	}
 	runtime.GOMAXPROCS(1) // no threads beside each other: pids.max counts them, and an applet has nothing to do at once
 	signals.Reset()
 	debug.SetGCPercent(25)
-	if tight() {
-		// Nor have the heaps of the programs started from here huge pages, of which the first would be 2 MiB (prctl(2): it is inherited).
-		unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0)
+	if low {
 		debug.FreeOSMemory()
 	}
 	c := &call{name: a.name, usage: a.usage, args: args, in: os.Stdin, out: bufio.NewWriter(os.Stdout), err: os.Stderr}
@@ -115,6 +119,25 @@ func Run(name string, args []string) (code int, ok bool) {
 func tight() bool {
 	limit, err := strconv.ParseInt(readLine("/sys/fs/cgroup/memory.max"), 10, 64) // "max" without a limit
 	return err == nil && limit < 16<<20
+}
+
+// withoutHugePages executes this program once more with a heap of small pages: where huge ones are always used, the first alone is
+// 2 MiB. prctl(2) says that the setting outlives execve and is inherited, so it happens once in a container. Where the program
+// is not found under its name, or anything else is unusual, all stays as it is.
+func withoutHugePages() {
+	if off, err := unix.PrctlRetInt(unix.PR_GET_THP_DISABLE, 0, 0, 0, 0); err != nil || off != 0 {
+		return
+	}
+	path, err := exec.LookPath(os.Args[0])
+	if err != nil {
+		return
+	}
+	named, err1 := os.Stat(path)
+	own, err2 := os.Stat("/proc/self/exe")
+	if err1 != nil || err2 != nil || !os.SameFile(named, own) || unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0) != nil {
+		return
+	}
+	_ = syscall.Exec(path, os.Args, os.Environ()) // when it fails, we are as before
 }
 
 func sh(c *call) int {
