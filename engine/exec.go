@@ -54,7 +54,7 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 		return err
 	})
 	if err != nil {
-		return nil, monitor.AccountOf(err), runError(execFailed, o.Cmd[0], inside, err)
+		return nil, monitor.AccountOf(err), runError(execFailed, o.Cmd[0], p.Env, inside, err)
 	}
 	a := &attachment{containers: c, record: r, streams: s, client: client, exec: stream.ID, ends: true}
 	a.join(stream)

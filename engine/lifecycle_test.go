@@ -119,6 +119,9 @@ func TestFailedStarts(t *testing.T) {
 		{[]string{"/tmp/noexec.sh"}, `exec: "/tmp/noexec.sh": permission denied: unknown`, 126, "chmod +x"},
 		{[]string{"/bin/crlf"}, `exec: "/bin/crlf": no such file or directory: unknown`, 127, `\r`},
 		{[]string{"/bin/noshebang"}, `exec: "/bin/noshebang": exec format error: unknown`, 126, "#!/bin/sh"},
+		{[]string{"crlf"}, `exec: "/bin/crlf": no such file or directory: unknown`, 127, `\r`},
+		{[]string{"noshebang"}, `exec: "/bin/noshebang": exec format error: unknown`, 126, "#!/bin/sh"},
+		{[]string{"noexec.sh"}, `exec: "noexec.sh": executable file not found in $PATH: unknown`, 127, ""},
 	} {
 		o := shell("")
 		o.Config.Cmd = test.cmd
@@ -435,6 +438,8 @@ func TestExec(t *testing.T) {
 	}
 	_, _, _, err = exec(container.ExecOptions{Cmd: []string{"nosuch"}}, nil)
 	m.refuses(err, `OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH: unknown`)
+	_, _, _, err = exec(container.ExecOptions{Cmd: []string{"crlf"}}, nil)
+	m.refuses(err, `OCI runtime exec failed: exec failed: unable to start container process: exec: "/bin/crlf": no such file or directory: unknown`)
 	_, _, _, err = exec(container.ExecOptions{Cmd: []string{"true"}, User: "nosuch"}, nil)
 	m.refuses(err, "unable to find user nosuch: no matching entries in passwd file")
 	a, _, err := m.Containers.Exec(bg, id, ExecOptions{ExecOptions: container.ExecOptions{Cmd: []string{"touch", "/made"}, Detach: true}}, Streams{})

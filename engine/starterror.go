@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"runtime"
 	"strings"
 
@@ -22,12 +23,11 @@ const (
 
 // startError puts a failed start into the words that Docker's users know, and keeps step and errno below.
 func (c *Containers) startError(r *record, cause error) error {
-	command := append([]string{r.Path}, r.Args...)
-	return runError(createFailed, command[0], r.tree(), cause)
+	return runError(createFailed, r.Path, environment(r, r.Config.Tty), r.tree(), cause)
 }
 
 // runError words the failure of a start or exec of the program name.
-func runError(words, name string, f files, cause error) error {
+func runError(words, name string, env []string, f files, cause error) error {
 	var known *Error
 	var limit *cgroups.LimitError
 	var there *monitor.Error
@@ -46,7 +46,7 @@ func runError(words, name string, f files, cause error) error {
 	if failure.Step.Call != unix.SYS_EXECVE && failure.Step.Call != unix.SYS_EXECVEAT {
 		return &Error{Text: words + failure.Error() + ": unknown", Cause: cause, Exit: exitFor(failure.Errno)}
 	}
-	e := execError(name, f, failure.Errno)
+	e := execError(inPath(name, env, f), f, failure.Errno)
 	e.Text, e.Cause = words+e.Text+": unknown", cause
 	return e
 }
@@ -60,6 +60,36 @@ func exitFor(errno unix.Errno) int {
 		return 127
 	}
 	return 128
+}
+
+// inPath is the file that a bare name means. execve(2) says ENOENT also of a script whose interpreter is missing, so only the
+// tree tells whether there is one; a name that no directory of PATH has stays as it is.
+func inPath(name string, env []string, f files) string {
+	if strings.Contains(name, "/") {
+		return name
+	}
+	for _, e := range env {
+		dirs, is := strings.CutPrefix(e, "PATH=")
+		if !is {
+			continue
+		}
+		for _, dir := range strings.Split(dirs, ":") {
+			if found := path.Join(dir, name); path.IsAbs(found) && executable(found, f) {
+				return found
+			}
+		}
+	}
+	return name
+}
+
+func executable(name string, f files) bool {
+	look, err := f.open(name)
+	if err != nil {
+		return false
+	}
+	defer look.Close()
+	info, err := look.Stat()
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
 func execError(name string, f files, errno unix.Errno) *Error {
