@@ -31,6 +31,7 @@ type machine struct {
 type plan struct {
 	Commands []command
 	Share    string // where to mount the shared directory
+	Checkout string // the module's directory, which stays visible wherever it lies
 	Modules  string // what becomes /lib/modules
 	Path     string
 	Time     int64 // seconds: the machine has no clock of its own
@@ -95,6 +96,9 @@ func (m *machine) furnish(img *image) error {
 		return err
 	}
 	if err := copyFile(self, filepath.Join(m.run, "vm"), 0o755); err != nil {
+		return err
+	}
+	if m.Plan.Checkout, err = moduleRoot(); err != nil {
 		return err
 	}
 	m.Plan.Share, m.Plan.Modules, m.Plan.CPUs = m.Share, img.modules, m.CPUs

@@ -129,11 +129,17 @@ func complete(p plan) error {
 			return fmt.Errorf("mounting %s on %s: %w", m.fs, m.at, err)
 		}
 	}
+	if err := bind(p.Checkout, "/mnt/checkout", 0o755); err != nil {
+		return err
+	}
 	for dir, mode := range map[string]os.FileMode{"/tmp": 0o1777, "/var/tmp": 0o1777, "/var/lib/glassbox": 0o755, "/run/glassbox": 0o755} {
 		from := "/mnt/scratch" + dir
 		if err := bind(from, dir, mode); err != nil {
 			return err
 		}
+	}
+	if err := bind("/mnt/checkout", p.Checkout, 0o755); err != nil { // it may lie below one of these
+		return err
 	}
 	if err := bind(p.Modules, "/usr/lib/modules", 0o755); err != nil {
 		return err
