@@ -52,37 +52,23 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Group: group, set: set, child: new(int)}
-	b := &phases{}
-	b.next("cgroup", "A group that counts and limits what the container uses.").Host = limits
-
 	newUser := set.New&unix.CLONE_NEWUSER != 0
-	tree := rootfs.Tree{
+	tree := &rootfs.Tree{
 		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Shift: newUser, UserNS: set.Own(unix.CLONE_NEWUSER),
 		OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), Cgroup: shownGroup(set, group, f.Cgroups),
 	}
-	birth := b.next("namespaces", "A process in new namespaces: it sees a world of its own.")
-	if newUser {
-		if birth.Host, err = p.take(&tree); err != nil {
-			return nil, err
-		}
+	p := &Plan{Group: group, set: set, child: new(int)}
+	b := &phases{}
+
+	b.next("cgroup", "A group that counts and limits what the container uses.").Host = limits
+	if err := p.birth(b, tree); err != nil {
+		return nil, err
 	}
-	birth.Host = append(birth.Host, program.Request{Call: cloneText(set.Clone(), group.Path != ""), From: "linux.namespaces", Why: cloneReason(group.Path != "")})
-	b.Begin()
 	held := set.Open(&b.Builder)
 	if newUser {
 		f.Inherited.OOMScore(&b.Builder, spec.Process.OOMScoreAdj) // while /proc/self is still ours to write
-		b.Gate(gateMapped, "wait until the host has written the id maps")
-		ids := b.next("ids", "Who the container's users are on the host.")
-		if ids.Host, err = p.identities(spec, layers); err != nil {
+		if err := p.identify(b, tree); err != nil {
 			return nil, err
-		}
-		if layers != nil {
-			layers.Stand(&b.Builder)
-		}
-		namespaces.Become(&b.Builder)
-		if set.New&unix.CLONE_NEWTIME != 0 {
-			b.Call(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1, 0, 0, 0).From("linux.timeOffsets").Why("a process that changed its ids may not write its own /proc files; execve sets this anew")
 		}
 	}
 	set.Enter(&b.Builder, held)
@@ -103,12 +89,43 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	b.Gate(gateCreated, "the container is created; wait for start")
 
 	b.next("start", "Rights are given up, then the process becomes the program.")
-	f.Inherited.CanRaise = f.Inherited.CanRaise && !set.Own(unix.CLONE_NEWUSER) // the capability of a user namespace does not count, setrlimit(2)
+	f.Inherited.CanRaise = f.Inherited.CanRaise && !tree.UserNS // the capability of a user namespace does not count, setrlimit(2)
 	if err := finish(&b.Builder, spec.Process, f); err != nil {
 		return nil, err
 	}
 	p.Phases = b.done()
 	return p, nil
+}
+
+// birth begins the phase in which the child is made. With a user namespace the host first takes what the container shows of it.
+func (p *Plan) birth(b *phases, tree *rootfs.Tree) (err error) {
+	phase := b.next("namespaces", "A process in new namespaces: it sees a world of its own.")
+	if tree.Shift {
+		if phase.Host, err = p.take(tree); err != nil {
+			return err
+		}
+	}
+	grouped := p.Group.Path != ""
+	phase.Host = append(phase.Host, program.Request{Call: cloneText(p.set.Clone(), grouped), From: "linux.namespaces", Why: cloneReason(grouped)})
+	b.Begin()
+	return nil
+}
+
+// identify begins the phase in which a user namespace gets its ids, and its root the overlay.
+func (p *Plan) identify(b *phases, tree *rootfs.Tree) (err error) {
+	b.Gate(gateMapped, "wait until the host has written the id maps")
+	phase := b.next("ids", "Who the container's users are on the host.")
+	if phase.Host, err = p.identities(tree.Spec, tree.Layers); err != nil {
+		return err
+	}
+	if tree.Layers != nil {
+		tree.Layers.Stand(&b.Builder)
+	}
+	namespaces.Become(&b.Builder)
+	if p.set.New&unix.CLONE_NEWTIME != 0 {
+		b.Call(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1, 0, 0, 0).From("linux.timeOffsets").Why("a process that changed its ids may not write its own /proc files; execve sets this anew")
+	}
+	return nil
 }
 
 // shownGroup is the part of the cgroup tree that the container sees.
