@@ -292,6 +292,16 @@ func TestStopKillsAfterTheGrace(t *testing.T) {
 }
 
 // A signal that comes before init can handle it is not lost, and init passes it on.
+// What init ignores to handle a terminal is not ignored in its command.
+func TestInitHandsDownNoIgnoredSignal(t *testing.T) {
+	m := newMachine(t)
+	o := shell("grep SigIgn /proc/self/status")
+	o.HostConfig.Init = ptr(true)
+	if out, _, code := m.run(o); out != "SigIgn:\t0000000000000000\n" || code != 0 {
+		t.Errorf("%q, %d", out, code)
+	}
+}
+
 func TestStopAtOnceWithInit(t *testing.T) {
 	m := newMachine(t)
 	for range 25 {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +18,9 @@ const initName = "docker-init"
 // runInit is PID 1 of a container with --init: it starts the command, passes signals on to it, reaps whatever loses its parent, and ends
 // as the command ends. A PID 1 without such a keeper ignores the signals that it has no handler for, and collects zombies.
 func runInit(args []string) error {
+	if len(args) > 1 && args[0] == become {
+		return becomeCommand(args[1], args[2:])
+	}
 	if len(args) > 0 && args[0] == "--" {
 		args = args[1:]
 	}
@@ -55,7 +59,24 @@ func startCommand(args []string) (int, error) {
 	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); err == nil {
 		attr.Sys.Foreground = true
 	}
-	return syscall.ForkExec(path, args, attr)
+	return syscall.ForkExec("/proc/self/exe", append([]string{initName, become, path}, args...), attr)
+}
+
+// become is the argument with which init's child is init once more, for the moment that it takes to give back what it inherited.
+const become = "--become"
+
+// becomeCommand executes the command with the default for the two signals that init ignores: to make its child the terminal's foreground it
+// must, and ignored signals stay ignored over execve.
+func becomeCommand(path string, argv []string) error {
+	for _, s := range []unix.Signal{unix.SIGTTIN, unix.SIGTTOU} {
+		var standard [32]byte // struct sigaction, all zero: SIG_DFL
+		if _, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&standard)), 0, 8, 0, 0); errno != 0 {
+			return os.NewSyscallError("rt_sigaction", errno)
+		}
+	}
+	err := syscall.Exec(path, argv, os.Environ())
+	fmt.Fprintf(os.Stderr, "init: exec %s failed: %v\n", argv[0], err)
+	return exit(startCode(err))
 }
 
 func startCode(err error) int {
