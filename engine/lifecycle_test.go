@@ -295,7 +295,8 @@ func TestStopKillsAfterTheGrace(t *testing.T) {
 // What init ignores to handle a terminal is not ignored in its command.
 func TestInitHandsDownNoIgnoredSignal(t *testing.T) {
 	m := newMachine(t)
-	o := shell("grep SigIgn /proc/self/status")
+	o := shell("")
+	o.Config.Cmd = []string{"grep", "SigIgn", "/proc/self/status"} // no shell: busybox's ignores SIGQUIT
 	o.HostConfig.Init = ptr(true)
 	if out, _, code := m.run(o); out != "SigIgn:\t0000000000000000\n" || code != 0 {
 		t.Errorf("%q, %d", out, code)
