@@ -296,7 +296,7 @@ func TestStopKillsAfterTheGrace(t *testing.T) {
 func TestInitHandsDownNoIgnoredSignal(t *testing.T) {
 	m := newMachine(t)
 	o := shell("")
-	o.Config.Cmd = []string{"grep", "SigIgn", "/proc/self/status"} // no shell: busybox's ignores SIGQUIT
+	o.Config.Cmd = []string{"busybox", "grep", "SigIgn", "/proc/self/status"} // no shell: busybox's ignores SIGQUIT
 	o.HostConfig.Init = ptr(true)
 	if out, _, code := m.run(o); out != "SigIgn:\t0000000000000000\n" || code != 0 {
 		t.Errorf("%q, %d", out, code)
