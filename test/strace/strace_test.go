@@ -419,6 +419,32 @@ func TestExecIsWhatStraceSees(t *testing.T) {
 	}
 }
 
+// What `glassbox run --explain` prints has gone from the monitor through the engine, and must still be what strace sees of all three.
+func TestCommandLineIsWhatStraceSees(t *testing.T) {
+	need.Root(t)
+	h := harness{strace: need.Program(t, "strace"), bin: need.Programs(t)}
+	b := newBundle(t)
+	trace := b.path("trace")
+	run := func(flags ...string) (told, []program.Traced) {
+		args := append(flags, "-f", "-v", "-s", "65536", "-o", trace, h.bin+"/glassbox", "run", "--rm", "--network", "none", "--explain", "--format", "json",
+			"-e", "A=b", "-u", "1000:1000", "--read-only", "--tmpfs", "/tmp", "--rootfs", b.path("rootfs"), "sh", "-c", "exit 6")
+		c := exec.Command(h.strace, args...)
+		c.Env = append(os.Environ(), "GLASSBOX_ROOT="+b.path("data"), "GLASSBOX_RUN="+b.path("run"), "GLASSBOX_GLASSRUN="+h.bin+"/glassrun")
+		out, err := output(c, false)
+		if c.ProcessState.ExitCode() != 6 {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if err := os.WriteFile(b.path("account.json"), []byte(out), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return accountOf(t, b.path("account.json")), traceOf(t, trace)
+	}
+	told, calls := run()
+	believe(t, told, calls)
+	told, calls = run("-y")
+	believeHost(t, told, calls)
+}
+
 // execTerminal asks startAndExec for a process with a terminal.
 const execTerminal = "exec-terminal"
 
