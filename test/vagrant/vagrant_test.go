@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"glassbox/test/debian"
 	"glassbox/test/need"
 
 	"golang.org/x/sys/unix"
@@ -56,16 +57,17 @@ func TestVagrantfileNamesWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestProvision runs the script in a fresh Debian 12: debootstrap's, made once and kept in test/.cache/vagrant, under an
+// TestProvision runs the script in a fresh Debian 12 under an
 // overlay that is thrown away. Downloads are kept too. Everything is mounted in namespaces of its own.
 func TestProvision(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes minutes")
 	}
-	need.Root(t)
-	need.Program(t, "debootstrap")
+	fresh := debian.Root(t)
 	cache := filepath.Join(root(t), "test", ".cache", "vagrant")
-	fresh := debian(t, cache)
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	work, err := os.MkdirTemp(cache, "run-")
 	if err != nil {
 		t.Fatal(err)
@@ -86,25 +88,4 @@ func TestProvision(t *testing.T) {
 			t.Errorf("no %q in the output:\n%s", want, out)
 		}
 	}
-}
-
-// debian returns a directory with a minimal Debian 12.
-func debian(t *testing.T, cache string) string {
-	t.Helper()
-	dir := filepath.Join(cache, "bookworm")
-	if _, err := os.Stat(dir); err == nil {
-		return dir
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	making := dir + ".making"
-	os.RemoveAll(making)
-	if out, err := exec.Command("debootstrap", "--variant=minbase", "bookworm", making).CombinedOutput(); err != nil {
-		t.Fatalf("debootstrap: %v\n%s", err, out)
-	}
-	if err := os.Rename(making, dir); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
