@@ -476,20 +476,32 @@ func TestExec(t *testing.T) {
 	}
 }
 
+// heard is what was written, and tells when it began.
+type heard struct {
+	bytes.Buffer
+	once  sync.Once
+	first chan struct{}
+}
+
+func (h *heard) Write(b []byte) (int, error) {
+	defer h.once.Do(func() { close(h.first) })
+	return h.Buffer.Write(b)
+}
+
 func TestAttach(t *testing.T) {
 	m := newMachine(t)
 	o := shell("read line; echo got $line; read line; echo got $line; exit 5")
 	o.Config.OpenStdin = true
 	id := m.detached(o)
 	in, typed := io.Pipe()
-	var out bytes.Buffer
+	out := heard{first: make(chan struct{})}
 	a, err := m.Containers.Attach(bg, id, Streams{In: in, Out: &out, DetachKeys: []byte{16, 17}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() {
 		io.WriteString(typed, "one\n")
-		m.waitForLog(id, "got one")
+		<-out.first
 		typed.Write([]byte{16})
 		typed.Write([]byte{17})
 	}()

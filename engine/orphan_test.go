@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -31,21 +33,35 @@ func TestExecAtOnceAfterTheMonitorsDeath(t *testing.T) {
 	id := m.detached(shell("exec sleep 1000"))
 	ctx, cancel := context.WithTimeout(bg, 60*time.Second)
 	defer cancel()
-	for round := range 20 {
-		m.orphan(id)
+	exec := func(script string) (string, error) {
 		var out bytes.Buffer
-		o := ExecOptions{ExecOptions: container.ExecOptions{Cmd: []string{"sh", "-c", "echo once >> /log; cat /log; echo > /log"}}}
+		o := ExecOptions{ExecOptions: container.ExecOptions{Cmd: []string{"sh", "-c", script}}}
 		a, _, err := m.Containers.Exec(ctx, id, o, Streams{Out: &out})
 		if err != nil {
-			t.Fatalf("round %d: %v", round, err)
+			return "", err
 		}
+		defer a.Close()
 		if code, err := a.Run(ctx); code != 0 || err != nil {
-			t.Fatalf("round %d: %d, %v", round, code, err)
+			return "", fmt.Errorf("exit code %d: %w", code, err)
 		}
-		if text := bytes.TrimSpace(out.Bytes()); string(text) != "once" {
-			t.Fatalf("round %d: %q", round, text)
+		return strings.TrimSpace(out.String()), nil
+	}
+	unsure := 0
+	for round := range 20 {
+		m.orphan(id)
+		text, err := exec("echo once >> /log; cat /log; echo > /log")
+		if err != nil && strings.Contains(err.Error(), "which may run or not") {
+			// The signal came when the monitor had just read the request: nobody can know, and it is said so rather than run twice.
+			unsure++
+			_, err = exec("echo > /log")
+			text = "once"
 		}
-		m.ok(a.Close())
+		if err != nil || text != "once" {
+			t.Fatalf("round %d: %q, %v", round, text, err)
+		}
+	}
+	if unsure > 10 {
+		t.Errorf("%d of 20 could not be told", unsure)
 	}
 }
 
