@@ -8,7 +8,10 @@ export DEBIAN_FRONTEND=noninteractive
 # Debian 12's own Go (1.19) cannot fetch the toolchain that go.mod names; the one in backports can.
 . /etc/os-release
 if [ "$VERSION_CODENAME" = bookworm ]; then
-	echo "deb http://deb.debian.org/debian bookworm-backports main" >/etc/apt/sources.list.d/backports.list
+	# Backports lie beside the release, in the archive that this machine uses already.
+	rm -f /etc/apt/sources.list.d/backports.list
+	archive=$(apt-get indextargets --format '$(SITE) $(RELEASE)' | sed -n 's/ bookworm$//p' | head -n 1)
+	echo "deb ${archive:?no archive in /etc/apt has the release bookworm} bookworm-backports main" >/etc/apt/sources.list.d/backports.list
 	release="-t bookworm-backports"
 fi
 apt-get update -qq
