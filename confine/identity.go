@@ -64,7 +64,7 @@ func capabilitiesOf(c *specs.LinuxCapabilities) (sets, error) {
 		{"permitted", c.Permitted, &s.permitted}, {"ambient", c.Ambient, &s.ambient},
 	} {
 		for i, name := range f.names {
-			n, ok := capability(name)
+			n, ok := linux.Capabilities.Value(name)
 			if !ok {
 				return s, fmt.Errorf("process.capabilities.%s[%d]: unknown capability %q", f.field, i, name)
 			}
@@ -72,15 +72,6 @@ func capabilitiesOf(c *specs.LinuxCapabilities) (sets, error) {
 		}
 	}
 	return s, nil
-}
-
-func capability(name string) (uint64, bool) {
-	for _, c := range linux.Capabilities {
-		if c.Text == name {
-			return c.Value, true
-		}
-	}
-	return 0, false
 }
 
 // bound drops from the bounding set whatever is not wanted: nothing that is executed later can get it back.

@@ -38,7 +38,8 @@ func available() ([]string, error) {
 }
 
 func known(name string) bool {
-	return slices.ContainsFunc(linux.Capabilities, func(c linux.Name) bool { return c.Text == name })
+	_, ok := linux.Capabilities.Value(name)
+	return ok
 }
 
 // normalize brings what users write to CAP_NAME, or ALL.

@@ -23,6 +23,16 @@ func (n Names) Of(value uint64) string {
 	return ""
 }
 
+// Value is the reverse of Of.
+func (n Names) Value(text string) (value uint64, ok bool) {
+	for i := range n {
+		if n[i].Text == text {
+			return n[i].Value, true
+		}
+	}
+	return 0, false
+}
+
 // Join writes a set of bits, such as MS_NOSUID|MS_NODEV. Bits without a name follow as one hexadecimal number; a set
 // without any named bit is the number and, as a comment, unknown.
 func (n Names) Join(bits uint64, unknown string) string {

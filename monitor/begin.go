@@ -18,7 +18,7 @@ import (
 // settleIn makes this process fit to stay for long, whoever started it.
 func (m *monitor) settleIn() error {
 	unix.Umask(0o022)
-	os.Unsetenv("GOMAXPROCS") // see Launch
+	os.Unsetenv("GOMAXPROCS") // see oneProcessor
 	if err := unix.Chdir("/"); err != nil {
 		return os.NewSyscallError("chdir", err)
 	}

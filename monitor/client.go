@@ -45,14 +45,14 @@ func Dial(dir string) (*Client, error) {
 	return &Client{dir: dir, conn: c}, nil
 }
 
-// Close ends the connection. Before Start, on a client of Launch, it undoes the launch. Closing twice is no error.
+// Close ends the connection. Before Start, on a client of Spawn, it undoes the launch. Closing twice is no error.
 func (c *Client) Close() error { return c.conn.close() }
 
 // For tells a client of Spawn which container's state directory its monitor shall be with.
 func (c *Client) For(dir string) { c.dir, c.said = dir, logSize(dir) }
 
 // Create waits until the container's process is at its gate `created` and returns its pid. On a client of Adopt it waits
-// until the container is taken over. It must be the first call after Launch or Adopt.
+// until the container is taken over. It must be the first call after Spawn and For, or Adopt.
 func (c *Client) Create() (pid int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

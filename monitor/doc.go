@@ -1,8 +1,8 @@
 // Package monitor is the process that stays with one container: it starts it and its execs, reaps, keeps output, remembers the end.
 //
-// The worked story. The engine writes config.json, layers.json and monitor.json into the container's state directory and calls
-// Launch, which executes `glassrun monitor DIR` in a session of its own, with one end of a socket pair as descriptor 3. The
-// monitor takes DIR/lock, listens on DIR/sock, makes the FIFOs for the container's output and has package runtime create the
+// The worked story. The engine calls Spawn, which executes `glassrun monitor` in a session of its own, with one end of a socket
+// pair as descriptor 3. While it comes up the engine writes config.json, layers.json and monitor.json into the container's
+// state directory, DIR, and names it (Client.For, Client.Create). The monitor takes DIR/lock, listens on DIR/sock, makes the FIFOs for the container's output and has package runtime create the
 // container. Client.Create returns. The engine attaches the network, attaches itself if it wants to see the output
 // (Client.Attach), and says Client.Start; if it dies before that, the monitor kills the container and takes everything back.
 //

@@ -16,7 +16,7 @@ import (
 )
 
 // plainStarter stands in for package runtime: a container is a process without namespaces, behind a gate made of a pipe.
-// Everything around it is real: the monitor is a process of its own, started by Launch.
+// Everything around it is real: the monitor is a process of its own, started by Spawn.
 type plainStarter struct{}
 
 type plainContainer struct {

@@ -11,13 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Launch starts a monitor for the container whose state directory is dir, from the program glassrun, and is its first client.
-// It may be called before the directory is complete: the monitor begins to create the container when Create is called, which
-// waits for that.
-func Launch(glassrun, dir string) (*Client, error) {
-	return launch(glassrun, dir, "glassrun", "monitor", dir)
-}
-
 // Spawn starts a monitor that is told its directory later, by For: coming up takes it as long as the engine takes to
 // draw a container.
 func Spawn(glassrun string) (*Client, error) {

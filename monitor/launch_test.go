@@ -38,7 +38,7 @@ func TestLaunchBesideOthers(t *testing.T) {
 		})
 	}
 	for round := range 500 {
-		c, err := Launch("/bin/true", dir)
+		c, err := spawnFor("/bin/true", dir)
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}

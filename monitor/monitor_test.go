@@ -114,7 +114,7 @@ func TestStartFails(t *testing.T) {
 
 func TestMonitorThatCannotBegin(t *testing.T) {
 	b := shell(t, "true")
-	c, err := Launch("/proc/self/exe", b.dir)
+	c, err := spawnFor("/proc/self/exe", b.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestTwoMonitorsNeverMeet(t *testing.T) {
 	t.Parallel()
 	b := shell(t, "sleep 100")
 	b.start()
-	c, err := Launch("/proc/self/exe", b.dir)
+	c, err := spawnFor("/proc/self/exe", b.dir)
 	if err != nil {
 		t.Fatal(err)
 	}

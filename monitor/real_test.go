@@ -257,7 +257,7 @@ func TestRealMemory(t *testing.T) {
 	}
 }
 
-// BenchmarkRun is a container from Launch to its recorded end, without the engine's part. The best of all tells more than their
+// BenchmarkRun is a container from Spawn to its recorded end, without the engine's part. The best of all tells more than their
 // mean on a machine with other work.
 func BenchmarkRun(b *testing.B) {
 	box := real(b, "")

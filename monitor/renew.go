@@ -148,7 +148,7 @@ func (m *monitor) descriptors() []int {
 
 // resume is the other side of renew.
 func (m *monitor) resume(fd int) error {
-	os.Unsetenv("GOMAXPROCS") // see Launch
+	os.Unsetenv("GOMAXPROCS") // see oneProcessor
 	k, err := readKept(fd)
 	if err != nil {
 		return err

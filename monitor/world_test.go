@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain lets the test's own program be the glassrun that Launch executes.
+// TestMain lets the test's own program be the glassrun that Spawn executes.
 func TestMain(m *testing.M) {
 	if os.Args[0] != "glassrun" {
 		code := m.Run()
@@ -96,11 +96,20 @@ func (b *box) write(name string, v any) {
 	}
 }
 
+// spawnFor starts a monitor for dir as the engine does.
+func spawnFor(glassrun, dir string) (*Client, error) {
+	c, err := Spawn(glassrun)
+	if err == nil {
+		c.For(dir)
+	}
+	return c, err
+}
+
 func (b *box) launch() *Client {
 	b.t.Helper()
 	b.write("monitor.json", b.config)
 	b.write("config.json", b.spec)
-	c, err := Launch(b.exe, b.dir)
+	c, err := spawnFor(b.exe, b.dir)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ type Resolver func(Arg) (value int64, name string)
 
 // Plan is the account of phases that nobody carried out.
 func Plan(phases []Phase) []Account {
-	p, next := whole(phases), 0
+	p, next := Whole(phases), 0
 	var accounts []Account
 	for _, ph := range phases {
 		a := Account{Phase: ph.Name, Why: ph.Why, Plan: true}
@@ -44,7 +44,7 @@ func Plan(phases []Phase) []Account {
 // Live is the account of phases that were carried out as far as ran goes: it holds the answers to the first
 // steps of all phases' programs taken together. host are the requests that the host carried out, phase by phase.
 func Live(phases []Phase, host [][]Done, ran []Ran, numbers Numbers) []Account {
-	p, next := whole(phases), 0
+	p, next := Whole(phases), 0
 	var accounts []Account
 	for i, ph := range phases {
 		a := Account{Phase: ph.Name, Why: ph.Why}
@@ -142,8 +142,8 @@ func (s Step) refused(r int64) bool {
 	return whole && uint64(r) != s.Args[2].Int
 }
 
-// whole is what the child does in all phases: the program that its slots belong to.
-func whole(phases []Phase) Program {
+// Whole is what the child does in all phases: the program that its slots belong to.
+func Whole(phases []Phase) Program {
 	var all Program
 	for _, ph := range phases {
 		all = append(all, ph.Child...)

@@ -254,9 +254,6 @@ func (p *Process) Ran() []Ran { return p.ran }
 // Numbers are the descriptors that the child inherited.
 func (p *Process) Numbers() Numbers { return p.hosts }
 
-// Began is the monotonic time just before the child was made, the zero of all times in its account.
-func (p *Process) Began() int64 { return p.began }
-
 // Failure is a step that the kernel refused.
 type Failure struct {
 	Index int // in the program, from 0

@@ -258,12 +258,12 @@ func check(spec *specs.Spec, layers *rootfs.Layers) error {
 		return errors.New("root.path: missing")
 	case layers != nil && len(layers.Lower) == 0:
 		return errors.New("layers.json: no layer")
-	case layers != nil && layers.Check() != nil:
-		return layers.Check()
 	case spec.Linux.Seccomp != nil:
 		return errors.New("linux.seccomp: this build has no seccomp filters yet")
 	case spec.Hooks != nil:
 		return errors.New("hooks: this build runs no hooks yet")
+	case layers != nil:
+		return layers.Check()
 	}
 	return nil
 }
@@ -291,15 +291,6 @@ func (b *phases) done() []program.Phase {
 		b.list[i].Child = all[b.start[i]:end]
 	}
 	return b.list
-}
-
-// whole is the child's program over all phases.
-func (p *Plan) whole() program.Program {
-	var all program.Program
-	for _, ph := range p.Phases {
-		all = append(all, ph.Child...)
-	}
-	return all
 }
 
 // Explain is the plan as an account of what was not asked yet.

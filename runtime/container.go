@@ -127,7 +127,7 @@ func (c *Container) bear(o Options, r program.Request) error {
 	}
 	maps.Copy(hosts, c.plan.taken)
 	defer closeAll(hosts)
-	c.process, err = program.Start(c.plan.whole(), program.Clone{Flags: c.plan.set.Clone(), Cgroup: group}, hosts, c.explain)
+	c.process, err = program.Start(program.Whole(c.plan.Phases), program.Clone{Flags: c.plan.set.Clone(), Cgroup: group}, hosts, c.explain)
 	if err == nil {
 		r.Gives = strconv.Itoa(c.process.Pid)
 	}

@@ -112,11 +112,7 @@ func (e *Process) start(c *Container, p *specs.Process, o Options, hosts map[pro
 	if group != nil {
 		defer group.Close()
 	}
-	var all program.Program
-	for _, ph := range e.phases {
-		all = append(all, ph.Child...)
-	}
-	e.process, err = program.Start(all, program.Clone{Cgroup: group}, hosts, o.Explain)
+	e.process, err = program.Start(program.Whole(e.phases), program.Clone{Cgroup: group}, hosts, o.Explain)
 	if o.Explain {
 		r := e.phases[0].Host[0]
 		if err == nil {

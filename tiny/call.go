@@ -290,6 +290,15 @@ func size(word string) (int64, error) {
 
 // each opens the files named, or standard input for none and for "-", one after another, and goes on after those that fail.
 func (c *call) each(names []string, do func(name string, r io.Reader)) int {
+	return c.eachFile(names, "%s: %s", do)
+}
+
+// eachOpened is each with the wording that busybox has for files that cannot be opened.
+func (c *call) eachOpened(names []string, do func(name string, r io.Reader)) int {
+	return c.eachFile(names, "can't open '%s': %s", do)
+}
+
+func (c *call) eachFile(names []string, complaint string, do func(name string, r io.Reader)) int {
 	if len(names) == 0 {
 		names = []string{"-"}
 	}
@@ -300,7 +309,7 @@ func (c *call) each(names []string, do func(name string, r io.Reader)) int {
 		}
 		f, err := os.Open(name)
 		if err != nil {
-			c.errorf("%s: %s", name, reason(err))
+			c.errorf(complaint, name, reason(err))
 			continue
 		}
 		do(name, f)

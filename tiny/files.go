@@ -164,27 +164,6 @@ func (o *options) visible(line []byte) string {
 	return b.String()
 }
 
-// eachOpened is each with the wording busybox has for files that cannot be opened.
-func (c *call) eachOpened(names []string, do func(string, io.Reader)) int {
-	if len(names) == 0 {
-		names = []string{"-"}
-	}
-	for _, name := range names {
-		if name == "-" {
-			do(name, c.in)
-			continue
-		}
-		f, err := os.Open(name)
-		if err != nil {
-			c.errorf("can't open '%s': %s", name, reason(err))
-			continue
-		}
-		do(name, f)
-		f.Close()
-	}
-	return c.bad
-}
-
 func mkdir(c *call) int {
 	o, ok := c.options("pvm:", "parents=p", "mode=m", "verbose=v")
 	if !ok {

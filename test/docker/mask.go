@@ -18,7 +18,6 @@ var (
 	moment      = regexp.MustCompile(`\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| ?[+-]\d\d:?\d\d(?: UTC)?)`)
 	duration    = regexp.MustCompile(`Less than a second|About (?:a minute|an hour)|\b\d+ (?:second|minute|hour)s?\b`)
 	address     = regexp.MustCompile(`\b172\.17\.0\.\d+\b`)
-	invented    = regexp.MustCompile(`\b[a-z]+_[a-z]+\d?\b`)
 	escape      = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 	progress    = regexp.MustCompile(`(?m)^[0-9a-f]{12}: (?:Waiting|Verifying Checksum|Download complete)\n`)
 	padding     = regexp.MustCompile(` {3,}`)
@@ -55,6 +54,3 @@ func (m *Mask) id(s string) string {
 	m.ids = append(m.ids, s)
 	return fmt.Sprintf("<id %d of %d digits>", len(m.ids), len(s))
 }
-
-// Names masks invented container names (quirky_lovelace) too.
-func Names(text string) string { return invented.ReplaceAllString(text, "<name>") }

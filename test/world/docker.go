@@ -63,7 +63,4 @@ func (d *Docker) Stop() {
 	d.containerd.Stop()
 }
 
-// Tail is the end of dockerd's log.
-func (d *Docker) Tail() string { return d.daemon.Tail() }
-
 var errNoBusybox = errors.New("no static busybox at /bin/busybox (apt-get install busybox-static)")

@@ -69,9 +69,6 @@ func (p *Process) Stop() {
 	}
 }
 
-// Pid is the daemon's process id.
-func (p *Process) Pid() int { return p.cmd.Process.Pid }
-
 // Tail is the end of the daemon's log.
 func (p *Process) Tail() string {
 	b, err := os.ReadFile(p.log)
