@@ -15,6 +15,8 @@ import (
 type Engine struct {
 	Containers *Containers
 	Images     *image.Store
+	Networks   *Networks
+	Volumes    *Volumes
 	System     *System
 }
 
@@ -25,13 +27,17 @@ func Open() (*Engine, error) {
 	images := image.Open(root.Images())
 	containers := &Containers{root: root, images: images}
 	images.InUse = containers.user
-	return &Engine{Containers: containers, Images: images, System: &System{root: root, containers: containers, images: images}}, nil
+	containers.networks = &Networks{root: root, containers: containers}
+	containers.volumes = &Volumes{root: root, containers: containers}
+	return &Engine{Containers: containers, Images: images, Networks: containers.networks, Volumes: containers.volumes, System: &System{root: root, containers: containers, images: images}}, nil
 }
 
 // Containers is everything that can be done with containers. A container is named by full id, unique prefix, or name.
 type Containers struct {
-	root   store.Root
-	images *image.Store
+	root     store.Root
+	images   *image.Store
+	networks *Networks
+	volumes  *Volumes
 
 	// Warn is told of damaged documents that were set aside; may be nil.
 	Warn func(message string)

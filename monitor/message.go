@@ -111,7 +111,7 @@ type ExecSpec struct {
 }
 
 // Error is an error that crossed the connection. It keeps its place: errors.As finds the *program.Failure of a step, the
-// *runtime.HostFailure of a request (without its functions) or the *cgroups.LimitError; errors.Is finds the errno.
+// *program.HostFailure of a request (without its functions) or the *cgroups.LimitError; errors.Is finds the errno.
 type Error struct {
 	Text    string
 	Failure *program.Failure    `json:",omitempty"`
@@ -121,7 +121,7 @@ type Error struct {
 	Account []program.Account   `json:",omitempty"` // what had been asked of the kernel, for Config.Explain
 }
 
-// hostFailure is what can be sent of a runtime.HostFailure.
+// hostFailure is what can be sent of a program.HostFailure.
 type hostFailure struct{ Call, From, Why string }
 
 func (e *Error) Error() string { return e.Text }
@@ -134,7 +134,7 @@ func (e *Error) Unwrap() []error {
 	}
 	if e.Host != nil {
 		r := program.Request{Call: e.Host.Call, From: e.Host.From, Why: e.Host.Why}
-		inner = append(inner, &runtime.HostFailure{Request: r, Err: e.Errno})
+		inner = append(inner, &program.HostFailure{Request: r, Err: e.Errno})
 	}
 	if e.Limit != nil {
 		inner = append(inner, e.Limit)
@@ -150,7 +150,7 @@ func wireError(err error) *Error {
 	errors.As(err, &e.Failure)
 	errors.As(err, &e.Limit)
 	errors.As(err, &e.Errno)
-	if host := (*runtime.HostFailure)(nil); errors.As(err, &host) {
+	if host := (*program.HostFailure)(nil); errors.As(err, &host) {
 		e.Host = &hostFailure{host.Request.Call, host.Request.From, host.Request.Why}
 	}
 	if u := (*runtime.Unfinished)(nil); errors.As(err, &u) {

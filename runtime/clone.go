@@ -1,12 +1,10 @@
 package runtime
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"glassbox/program"
 
@@ -49,36 +47,7 @@ func writeMap(pid *int, name, text, from, why string) program.Request {
 	}
 }
 
-// carry carries out the host's requests of one phase and notes them. After a failure what was done is taken back, last first.
+// carry carries out the host's requests of one phase and notes them.
 func (c *Container) carry(requests []program.Request) error {
-	for _, r := range requests {
-		err := r.Do()
-		c.note(r, err)
-		if tolerated := (program.Tolerated{}); errors.As(err, &tolerated) {
-			continue
-		}
-		if err != nil {
-			return &HostFailure{Request: r, Err: err}
-		}
-		if r.Undo != nil {
-			c.undo = append(c.undo, r.Undo)
-		}
-	}
-	return nil
+	return program.Carry(requests, c.note, &c.undo)
 }
-
-// HostFailure is a request of the host's half that the kernel refused.
-type HostFailure struct {
-	Request program.Request
-	Err     error
-}
-
-func (f *HostFailure) Error() string {
-	from := ""
-	if f.Request.From != "" {
-		from = " (asked for by " + f.Request.From + ")"
-	}
-	return fmt.Sprintf("host: %s%s: %s: %v", f.Request.Why, from, strings.TrimSpace(f.Request.Call), f.Err)
-}
-
-func (f *HostFailure) Unwrap() error { return f.Err }

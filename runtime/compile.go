@@ -8,7 +8,6 @@ import (
 
 	"glassbox/cgroups"
 	"glassbox/namespaces"
-	"glassbox/network"
 	"glassbox/program"
 	"glassbox/rootfs"
 
@@ -79,7 +78,7 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	}
 	namespaces.Hostname(&b.Builder, spec)
 	if set.New&unix.CLONE_NEWNET != 0 {
-		network.Loopback(&b.Builder)
+		namespaces.Loopback(&b.Builder)
 	}
 
 	b.next("files", "The container's file tree becomes the root; the host's is let go of.")

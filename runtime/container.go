@@ -47,7 +47,7 @@ type Container struct {
 
 // Create carries out the plan up to the gate `created`: namespaces, cgroup and file tree exist, and the
 // container's process waits to be let on. After a failure nothing is left: no process, cgroup or mount.
-// A failing step comes back as a *program.Failure, a failing request of the host as a *HostFailure.
+// A failing step comes back as a *program.Failure, a failing request of the host as a *program.HostFailure.
 func Create(spec *specs.Spec, o Options) (*Container, error) {
 	facts, err := Observe(spec, o.Dir)
 	if err != nil {

@@ -1,5 +1,4 @@
-// Package network gives a container its interfaces. In this build that is lo alone.
-package network
+package namespaces
 
 import (
 	"encoding/binary"
