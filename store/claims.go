@@ -13,7 +13,10 @@ import (
 // Claims is a directory whose entries are owned. An entry is a symbolic link to its owner's directory: symlink(2) is
 // exclusive and complete in one call, so there is no moment in which a claim is there but empty, and a person who
 // looks can follow it.
-type Claims struct{ dir string }
+type Claims struct {
+	dir    string
+	owners string // the directory of the owners' directories, as seen from dir
+}
 
 // Taken is the error for a claim that somebody else holds.
 type Taken struct{ Name, Owner string }
@@ -36,7 +39,7 @@ func (c Claims) Claim(name, id string, stale func(owner string) bool) error {
 }
 
 func (c Claims) link(name, id string) error {
-	return os.Symlink("../containers/"+id, filepath.Join(c.dir, name))
+	return os.Symlink(c.owners+"/"+id, filepath.Join(c.dir, name))
 }
 
 // replace looks again under the directory's lock: of two that found the same stale claim only one may break it.

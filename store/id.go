@@ -33,8 +33,10 @@ func NewID() string {
 var ErrAmbiguous = errors.New("multiple IDs found with provided prefix")
 
 // IDs returns the ids of all containers, in no order. Half-made ones are among them.
-func (r Root) IDs() ([]string, error) {
-	all, err := names(r.containers())
+func (r Root) IDs() ([]string, error) { return ids(r.containers()) }
+
+func ids(dir string) ([]string, error) {
+	all, err := names(dir)
 	kept := all[:0]
 	for _, n := range all {
 		if len(n) == IDLength && hexadecimal(n) {

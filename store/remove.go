@@ -11,20 +11,22 @@ import (
 
 // Make creates a container's directory (searchable for all: a user namespace's root must get through to its files), and returns it
 // locked: until the lock is given back the container is being made, and nobody takes it for the remains of a killed command.
-func (p Place) Make() (*Lock, error) {
+func (p Place) Make() (*Lock, error) { return makeLocked(p.Dir) }
+
+func makeLocked(dir string) (*Lock, error) {
 	for {
-		err := os.Mkdir(p.Dir, 0o711)
+		err := os.Mkdir(dir, 0o711)
 		if errors.Is(err, fs.ErrNotExist) {
-			err = os.MkdirAll(p.Dir, 0o711)
+			err = os.MkdirAll(dir, 0o711)
 		}
 		if err != nil {
 			return nil, err
 		}
-		f, err := open(p.Dir)
+		f, err := open(dir)
 		if err == nil {
 			err = flock(f, unix.LOCK_EX)
 		}
-		if err == nil && !p.swept() {
+		if err == nil && !swept(dir) {
 			return &Lock{f}, nil
 		}
 		if f != nil {
@@ -37,8 +39,8 @@ func (p Place) Make() (*Lock, error) {
 }
 
 // swept: before it was locked, the empty directory looked like remains.
-func (p Place) swept() bool {
-	_, err := os.Lstat(p.Dir)
+func swept(dir string) bool {
+	_, err := os.Lstat(dir)
 	return errors.Is(err, fs.ErrNotExist)
 }
 

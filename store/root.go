@@ -41,10 +41,10 @@ func (r Root) Images() string { return filepath.Join(r.Data, "images") }
 func (r Root) Layers() string { return filepath.Join(r.Data, "layers") }
 
 // Names are the claimed container names.
-func (r Root) Names() Claims { return Claims{filepath.Join(r.Data, "names")} }
+func (r Root) Names() Claims { return Claims{filepath.Join(r.Data, "names"), "../containers"} }
 
 // Ranges are the claimed blocks of 65536 host ids, by block number.
-func (r Root) Ranges() Claims { return Claims{filepath.Join(r.Data, "idranges")} }
+func (r Root) Ranges() Claims { return Claims{filepath.Join(r.Data, "idranges"), "../containers"} }
 
 func (r Root) containers() string { return filepath.Join(r.Data, "containers") }
 
