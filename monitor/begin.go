@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"time"
 
 	"glassbox/rootfs"
 	"glassbox/runtime"
+	"glassbox/sealed"
+	"glassbox/store"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -18,7 +19,7 @@ import (
 // settleIn makes this process fit to stay for long, whoever started it.
 func (m *monitor) settleIn() error {
 	unix.Umask(0o022)
-	os.Unsetenv("GOMAXPROCS") // see oneProcessor
+	os.Unsetenv("GOMAXPROCS") // see sealed.OneProcessor
 	if err := unix.Chdir("/"); err != nil {
 		return os.NewSyscallError("chdir", err)
 	}
@@ -27,7 +28,7 @@ func (m *monitor) settleIn() error {
 		return errors.New("descriptor 3 is not a socket: a monitor is started by glassbox, not by hand")
 	}
 	unix.CloseOnExec(3)
-	if err := closeInherited(); err != nil {
+	if err := sealed.CloseInherited(3); err != nil {
 		return err
 	}
 	m.first = &peer{m: m, fd: 3}
@@ -70,26 +71,6 @@ func (m *monitor) complainHere() error {
 	}
 	defer unix.Close(fd)
 	return os.NewSyscallError("dup3", unix.Dup3(fd, 2, 0))
-}
-
-// closeInherited: what the engine's caller left open, such as the pipe of a shell's $(...), must not stay open as long as the
-// container lives. Only descriptors without FD_CLOEXEC have come through an execve(2); the others are ours, or
-// the Go runtime's own.
-func closeInherited() error {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		fd, err := strconv.Atoi(e.Name())
-		if err != nil || fd <= 3 {
-			continue
-		}
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
-			unix.Close(fd)
-		}
-	}
-	return nil
 }
 
 // open takes the lock and reads what the engine wrote.
@@ -156,7 +137,7 @@ func (m *monitor) read(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := decode(b, v); err != nil {
+	if err := store.Decode(b, v); err != nil {
 		return fmt.Errorf("reading %s: %w", m.path(name), err)
 	}
 	return nil

@@ -3,10 +3,8 @@ package monitor
 import (
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
-	"syscall"
+
+	"glassbox/sealed"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,7 +21,7 @@ func Adopt(glassrun, dir string) (*Client, error) {
 }
 
 func launch(glassrun, dir string, argv ...string) (*Client, error) {
-	exe, err := Seal(glassrun)
+	exe, err := sealed.Open(glassrun)
 	if err != nil {
 		return nil, err
 	}
@@ -46,58 +44,19 @@ func launch(glassrun, dir string, argv ...string) (*Client, error) {
 	return &Client{dir: dir, said: said, conn: c}, nil
 }
 
-// spawn execs the sealed program in a session of its own. What it inherits is only what stands here, the environment included
-// (for the cleanup command).
+// spawn starts the sealed program. What it has to say before it knows its directory is not kept.
 func spawn(exe *os.File, dir string, socket int, argv []string) error {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	path := os.DevNull
+	if dir != "" {
+		path = logPath(dir)
+	}
+	log, err := sealed.Log(path)
 	if err != nil {
 		return err
 	}
-	defer null.Close()
-	log := null
-	if dir != "" {
-		if log, err = openOwnLog(dir); err != nil {
-			return err
-		}
-		defer log.Close()
-	}
-	// The child moves descriptors of its own to the numbers that follow the highest of its files: the program must lie above those.
-	fd, err := unix.FcntlInt(exe.Fd(), unix.F_DUPFD_CLOEXEC, max(3, int(null.Fd()), int(log.Fd()), socket)+16)
-	if err != nil {
-		return os.NewSyscallError("fcntl", err)
-	}
-	defer unix.Close(fd)
-	path := "/proc/self/fd/" + strconv.Itoa(fd)
-	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
-		Dir:   "/",
-		Env:   oneProcessor(os.Environ()),
-		Files: []uintptr{null.Fd(), null.Fd(), log.Fd(), uintptr(socket)},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
-	if err != nil {
-		return &os.PathError{Op: "exec", Path: exe.Name(), Err: err}
-	}
-	go reapMonitor(pid)
-	return nil
+	defer log.Close()
+	return sealed.Start(exe, argv, log, socket)
 }
 
-// openOwnLog opens what the monitor itself has to say; what the container says is elsewhere.
-func openOwnLog(dir string) (*os.File, error) {
-	return os.OpenFile(filepath.Join(dir, "monitor.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-}
-
-// oneProcessor tells the Go runtime before it starts that the monitor needs one processor only: each further one costs 10 KiB of
-// memory, and hosts have many. The monitor takes the variable out again.
-func oneProcessor(env []string) []string {
-	env = slices.DeleteFunc(env, func(s string) bool { return strings.HasPrefix(s, "GOMAXPROCS=") })
-	return append(env, "GOMAXPROCS=1")
-}
-
-// reapMonitor keeps a monitor that ends before us from staying a zombie. One that outlives us is init's.
-func reapMonitor(pid int) {
-	for {
-		if _, err := syscall.Wait4(pid, nil, 0, nil); err != syscall.EINTR {
-			return
-		}
-	}
-}
+// logPath is what the monitor itself has to say; what the container says is elsewhere.
+func logPath(dir string) string { return filepath.Join(dir, "monitor.log") }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"glassbox/sealed"
 )
 
 // Launching leaves nothing to the chance of which descriptors other goroutines close and open meanwhile.
@@ -53,7 +55,7 @@ func TestLastWords(t *testing.T) {
 		t.Errorf("without a log: %q", got)
 	}
 	write := func(text string) {
-		f, err := openOwnLog(dir)
+		f, err := sealed.Log(logPath(dir))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"glassbox/store"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -108,7 +110,7 @@ func (p *peer) one(b []byte) int {
 		return 0
 	}
 	var r request
-	if err := decode(b[:i], &r); err != nil {
+	if err := store.Decode(b[:i], &r); err != nil {
 		p.refuse(fmt.Errorf("reading a request: %w", err))
 	} else {
 		p.serve(r)
@@ -158,7 +160,7 @@ func (p *peer) endInput() {
 
 func (p *peer) steer(b []byte) {
 	var c control
-	if decode(b, &c) == nil && c.Resize != nil {
+	if store.Decode(b, &c) == nil && c.Resize != nil {
 		p.stream.resize(*c.Resize) // too late for a process that is gone
 	}
 }

@@ -280,25 +280,6 @@ func BenchmarkRun(b *testing.B) {
 	b.ReportMetric(float64(ended.Microseconds()), "best-µs-to-end")
 }
 
-// BenchmarkSeal is what protecting the program costs at each start.
-func BenchmarkSeal(b *testing.B) {
-	for name, seal := range map[string]func(string) (*os.File, error){"mount": sealedMount, "copy": sealedCopy} {
-		b.Run(name, func(b *testing.B) {
-			exe, err := glassrun()
-			if err != nil {
-				b.Fatal(err)
-			}
-			for b.Loop() {
-				f, err := seal(exe)
-				if err != nil {
-					b.Fatal(err)
-				}
-				f.Close()
-			}
-		})
-	}
-}
-
 // Many execs at once, while the container prints and ends.
 func TestRealCrowd(t *testing.T) {
 	b := real(t, "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; read x; exit 3")

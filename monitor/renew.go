@@ -12,6 +12,8 @@ import (
 	"glassbox/cgroups"
 	"glassbox/program"
 	"glassbox/runtime"
+	"glassbox/sealed"
+	"glassbox/store"
 
 	"golang.org/x/sys/unix"
 )
@@ -97,7 +99,7 @@ func (m *monitor) renew() error {
 	signal.Ignore(unix.SIGHUP, unix.SIGINT)
 	defer catchEnding()
 	argv := []string{os.Args[0], "monitor", "--resume", strconv.Itoa(fd), m.dir}
-	return os.NewSyscallError("execve", syscall.Exec("/proc/self/exe", argv, oneProcessor(os.Environ())))
+	return os.NewSyscallError("execve", syscall.Exec("/proc/self/exe", argv, sealed.OneProcessor(os.Environ())))
 }
 
 func inheritable(fds []int, yes bool) {
@@ -148,7 +150,7 @@ func (m *monitor) descriptors() []int {
 
 // resume is the other side of renew.
 func (m *monitor) resume(fd int) error {
-	os.Unsetenv("GOMAXPROCS") // see oneProcessor
+	os.Unsetenv("GOMAXPROCS") // see sealed.OneProcessor
 	k, err := readKept(fd)
 	if err != nil {
 		return err
@@ -181,7 +183,7 @@ func readKept(fd int) (k kept, err error) {
 		}
 		b = b[:len(b)+n]
 		if n == 0 {
-			return k, decode(b, &k)
+			return k, store.Decode(b, &k)
 		}
 		b = append(b, make([]byte, len(b))...)[:len(b)]
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"glassbox/sealed"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -121,7 +123,7 @@ func TestRenewedMonitorDoesTheRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if !sealed(int(f.Fd())) {
+	if !sealed.Is(int(f.Fd())) {
 		t.Error("it does not run from a sealed file any more")
 	}
 	if err := b.c.Signal("", unix.SIGTERM); err != nil {

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"text/tabwriter"
 
+	"glassbox/attendant"
 	"glassbox/monitor"
+	"glassbox/sealed"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +28,7 @@ func commands() []command {
 		{"run", "run [--bundle DIR] [--explain FILE] ID", "Run the container of an OCI bundle to its end", true, runBundle},
 		{"init", "init -- COMMAND [ARGUMENT...]", "Be PID 1 of a container: start COMMAND, pass signals on, reap (run --init)", false, runInit},
 		{"monitor", "monitor [--adopt] DIR", "Stay with the container whose state directory is DIR (started by glassbox)", true, monitor.Run},
+		{"attend", "attend DIR", "Stay with the network of the container whose state directory is DIR (started by glassbox)", true, attendant.Run},
 	}
 }
 
@@ -56,7 +59,7 @@ func run(args []string) error {
 			continue
 		}
 		if c.entersContainers {
-			if err := monitor.SealSelf(); err != nil {
+			if err := sealed.Self(); err != nil {
 				return err
 			}
 			nameSelf()

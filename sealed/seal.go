@@ -1,4 +1,5 @@
-package monitor
+// Package sealed runs our own program, as a process that stays, from a file that nobody can write.
+package sealed
 
 import (
 	"errors"
@@ -19,8 +20,8 @@ import (
 // In a user namespace or without CAP_SYS_ADMIN the kernel refuses that; then it is a copy in memory with seals
 // (memfd_create(2)), which costs a copy of the program.
 
-// Seal opens a program so that it can be executed through the descriptor and not be written through it.
-func Seal(path string) (*os.File, error) {
+// Open opens a program so that it can be executed through the descriptor and not be written through it.
+func Open(path string) (*os.File, error) {
 	f, err := sealedMount(path)
 	if err == nil {
 		return f, nil
@@ -71,8 +72,8 @@ func sealedCopy(path string) (*os.File, error) {
 	return to, nil
 }
 
-// sealed says whether a descriptor's file cannot be written through it.
-func sealed(fd int) bool {
+// Is says whether a descriptor's file cannot be written through it.
+func Is(fd int) bool {
 	var st unix.Statfs_t
 	if unix.Fstatfs(fd, &st) == nil && st.Flags&unix.ST_RDONLY != 0 {
 		return true
@@ -81,24 +82,24 @@ func sealed(fd int) bool {
 	return err == nil && seals&unix.F_SEAL_WRITE != 0
 }
 
-// SealSelf makes sure that this program runs from a sealed file, executing it again if it must. It comes back when it does
+// Self makes sure that this program runs from a sealed file, executing it again if it must. It comes back when it does
 // already, or with the reason why it cannot be.
-func SealSelf() error {
+func Self() error {
 	const self = "/proc/self/exe"
 	fd, err := unix.Open(self, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: self, Err: err}
 	}
-	done := sealed(fd)
+	done := Is(fd)
 	unix.Close(fd)
 	if done {
 		return nil
 	}
-	f, err := Seal(self)
+	f, err := Open(self)
 	if err != nil {
 		return err
 	}
-	if !sealed(int(f.Fd())) { // executing it would bring us here again, for ever
+	if !Is(int(f.Fd())) { // executing it would bring us here again, for ever
 		f.Close()
 		return fmt.Errorf("protecting %s from containers: the sealed file does not look sealed", self)
 	}

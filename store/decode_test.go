@@ -1,4 +1,4 @@
-package monitor
+package store
 
 import (
 	"encoding/json"
@@ -33,7 +33,7 @@ func TestDecodeAgreesWithEncodingJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(richConfig), &want); err != nil {
 		t.Fatal(err)
 	}
-	if err := decode([]byte(richConfig), &got); err != nil {
+	if err := Decode([]byte(richConfig), &got); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -56,7 +56,7 @@ func TestDecodeRefuses(t *testing.T) {
 		`{"hostname":`:                             `unexpected EOF`,
 	} {
 		var s specs.Spec
-		if err := decode([]byte(text), &s); err == nil || !strings.Contains(err.Error(), want) {
+		if err := Decode([]byte(text), &s); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 		if json.Unmarshal([]byte(text), &s) == nil {

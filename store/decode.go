@@ -1,4 +1,4 @@
-package monitor
+package store
 
 import (
 	"bytes"
@@ -13,11 +13,11 @@ import (
 	"strings"
 )
 
-// decode is json.Unmarshal for documents that a monitor reads once. encoding/json compiles a decoder and an encoder for every type that
+// Decode is json.Unmarshal for programs that stay and read few documents. encoding/json compiles a decoder and an encoder for every type that
 // specs.Spec can reach before it reads the first byte: half a millisecond and 150 KiB, for types of which a config.json uses
 // few. This one looks at the types of the fields that are there. Names must match exactly, as the OCI
 // specification has them; unknown ones are ignored.
-func decode(data []byte, v any) error {
+func Decode(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	var tree any
