@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -47,13 +46,8 @@ func swept(dir string) bool {
 // Sweep deletes what a killed command left of a container that it was making: a directory that nobody has locked, with no
 // document, be it a damaged one.
 func (p Place) Sweep() error {
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
-	lock, err := Exclusive(now, p.Dir)
-	if errors.Is(err, context.Canceled) || errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	lock, err := attempt(p.Dir)
+	if lock == nil {
 		return err
 	}
 	defer lock.Release()
@@ -72,15 +66,5 @@ func (p Place) Remove() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(err, erase(p.Run), p.removeDir())
-}
-
-// removeDir deletes the data directory. An immutable or append-only file (chattr(1)) must lose that flag first.
-func (p Place) removeDir() error {
-	err := erase(p.Dir)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	unlockTree(p.Dir)
-	return erase(p.Dir)
+	return errors.Join(err, erase(p.Run), removeTree(p.Dir))
 }
