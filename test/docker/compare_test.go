@@ -78,15 +78,16 @@ func TestMask(t *testing.T) {
 	id, other := strings.Repeat("0123456789ab", 6)[:64], strings.Repeat("f", 64)
 	m := &Mask{known: []string{other}}
 	for have, want := range map[string]string{
-		id + " " + id[:12]:                       "<id 1 of 64 digits> <id 1 of 12 digits>",
-		"sha256:" + other:                        "sha256:" + other,
-		"Up 3 seconds     x":                     "Up <duration>   x",
-		"2026-11-21T18:23:48.166582976Z out":     "<time> out",
-		"2026-11-21 18:23:04 +0000 UTC":          "<time>",
-		"NAME      at a fixed   width":           "NAME      at a fixed   width",
-		"\x1b[6nprompt":                          "prompt",
-		"Exited (137) Less than a second ago":    "Exited (137) <duration> ago",
-		"172.17.0.2 is the address, 10.0.0.1 no": "<address> is the address, 10.0.0.1 no",
+		id + " " + id[:12]:                        "<id 1 of 64 digits> <id 1 of 12 digits>",
+		"sha256:" + other:                         "sha256:" + other,
+		"Up 3 seconds     x":                      "Up <duration>   x",
+		"2026-11-21T18:23:48.166582976Z out":      "<time> out",
+		"2026-11-21 18:23:04 +0000 UTC":           "<time>",
+		"NAME      at a fixed   width":            "NAME      at a fixed   width",
+		"\x1b[6nprompt":                           "prompt",
+		"Exited (137) Less than a second ago":     "Exited (137) <duration> ago",
+		"172.17.0.2 02:42:ac:11:00:02 fe80::42:2": "172.17.0.2 <mac 1> <link-local>",
+		"0.0.0.0:32768->80/tcp, [::]:32768 :8080": "0.0.0.0:<port 1>->80/tcp, [::]:<port 1> :8080",
 	} {
 		if got := m.Apply(have); got != want {
 			t.Errorf("%q became %q, not %q", have, got, want)

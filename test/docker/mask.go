@@ -3,21 +3,27 @@ package docker
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// Mask replaces what differs between two runs of the same session: ids by their order of appearance, times, durations,
-// addresses. Digests and image ids are the same on both sides and stay.
+// Mask replaces what differs between two runs of the same session: ids, hardware addresses and random ports by their order of
+// appearance, times, durations. Digests and image ids are the same on both sides and stay, and so do addresses: each side is a
+// host of its own with the same networks.
 type Mask struct {
 	known []string // digests that both sides share
 	ids   []string
+	macs  []string
+	ports []string
 }
 
 var (
 	hexadecimal = regexp.MustCompile(`\b(?:[0-9a-f]{64}|[0-9a-f]{12})\b`)
 	moment      = regexp.MustCompile(`\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| ?[+-]\d\d:?\d\d(?: UTC)?)`)
 	duration    = regexp.MustCompile(`Less than a second|About (?:a minute|an hour)|\b\d+ (?:second|minute|hour)s?\b`)
-	address     = regexp.MustCompile(`\b172\.17\.0\.\d+\b`)
+	mac         = regexp.MustCompile(`\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b`)
+	linkLocal   = regexp.MustCompile(`\bfe80::[0-9a-f:]+`) // made from the hardware address
+	randomPort  = regexp.MustCompile(`(:|"HostPort": ?")(3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[45]\d{4}|60\d{3})\b`)
 	escape      = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 	progress    = regexp.MustCompile(`(?m)^[0-9a-f]{12}: (?:Waiting|Verifying Checksum|Download complete)\n`)
 	padding     = regexp.MustCompile(` {3,}`)
@@ -32,7 +38,12 @@ func (m *Mask) Apply(text string) string {
 	text = progress.ReplaceAllString(text, "")                           // shown when they last long enough to be seen
 	text = hexadecimal.ReplaceAllStringFunc(text, m.id)
 	text = moment.ReplaceAllString(text, "<time>")
-	text = address.ReplaceAllString(text, "<address>")
+	text = linkLocal.ReplaceAllString(text, "<link-local>")
+	text = mac.ReplaceAllStringFunc(text, func(s string) string { return numbered(&m.macs, "mac", s) })
+	text = randomPort.ReplaceAllStringFunc(text, func(s string) string {
+		before := strings.LastIndexAny(s, `:"`) + 1
+		return s[:before] + numbered(&m.ports, "port", s[before:])
+	})
 	if duration.MatchString(text) {
 		text = duration.ReplaceAllString(text, "<duration>")
 		text = padding.ReplaceAllString(text, "   ")
@@ -53,4 +64,14 @@ func (m *Mask) id(s string) string {
 	}
 	m.ids = append(m.ids, s)
 	return fmt.Sprintf("<id %d of %d digits>", len(m.ids), len(s))
+}
+
+// numbered is the place of s among those seen.
+func numbered(seen *[]string, what, s string) string {
+	i := slices.Index(*seen, s)
+	if i < 0 {
+		i = len(*seen)
+		*seen = append(*seen, s)
+	}
+	return fmt.Sprintf("<%s %d>", what, i+1)
 }

@@ -14,12 +14,15 @@ import (
 	"syscall"
 	"time"
 
+	"glassbox/test/world"
+
 	"github.com/creack/pty"
 )
 
-// Side is one of the two: a directory in which `docker` is the real one or a link to glassbox.
+// Side is one of the two: a host on which `docker` is the real one or a link to glassbox.
 type Side struct {
 	Name string
+	Host *world.Host
 	Bin  string   // first in PATH
 	Work string   // the working directory, made anew for each session
 	Env  []string // beside what both have
@@ -63,13 +66,14 @@ func (s *Side) Play(session *Session, known []string) ([]Outcome, error) {
 		o.Stdout, o.Stderr = mask.Apply(o.Stdout), mask.Apply(o.Stderr)
 		outcomes = append(outcomes, o)
 	}
-	_, err := s.run(Step{Command: `for c in $(docker ps -aq --no-trunc); do docker unpause $c; docker rm -f -v $c; done`})
+	_, err := s.run(Step{Command: `for c in $(docker ps -aq --no-trunc); do docker unpause $c; docker rm -f -v $c; done
+docker network prune -f; docker volume prune -a -f`})
 	return outcomes, err
 }
 
 func (s *Side) command(ctx context.Context, text string) *exec.Cmd {
-	c := exec.CommandContext(ctx, "sh", "-c", text)
-	c.Dir = s.Work
+	words := s.Host.Enter(s.Work, "sh", "-c", text)
+	c := exec.CommandContext(ctx, words[0], words[1:]...)
 	c.Env = append([]string{
 		"PATH=" + s.Bin + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + filepath.Dir(s.Work), "LANG=C.UTF-8", "TERM=xterm",
 		"FROM_HOST=a value",

@@ -41,48 +41,128 @@ func build(dir string) error {
 	return world.BuildGlassbox(dir)
 }
 
-// sides starts the registry and Docker, pushes the images and gives both sides what the sessions find there: bb.
+// sides makes two hosts, one with Docker and one with glassbox, and gives both what the sessions find there.
 func sides(t *testing.T) (real, ours *Side, known []string) {
 	registry, address, err := world.StartRegistry()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(registry.Stop)
-	bin, err := filepath.Abs(cache)
-	if err != nil {
-		t.Fatal(err)
-	}
-	docker, err := world.StartDocker(bin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(docker.Stop)
 	known = push(t, address)
 	dir := world.Dir()
-	real = &Side{Name: "docker", Bin: dir + "/bin-docker", Work: dir + "/home/work"}
-	ours = &Side{Name: "glassbox", Bin: dir + "/bin-glassbox", Work: dir + "/home/work",
-		Env: []string{"GLASSBOX_ROOT=" + dir + "/glassbox/root", "GLASSBOX_RUN=/run/glassbox"}}
-	links := map[string]string{real.Bin + "/docker": docker.CLI}
-	for _, name := range []string{"docker", "glassbox", "glassrun"} {
-		links[ours.Bin+"/"+name] = dir + "/glassbox/" + strings.Replace(name, "docker", "glassbox", 1)
+	if *only != "glassbox" {
+		real = side(t, "docker", map[string]string{"docker": absolute(t, cache+"/docker")})
+		docker, err := real.Host.StartDocker(absolute(t, cache))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(docker.Stop)
+		prepare(t, real, address)
 	}
+	if *only != "docker" {
+		built := dir + "/glassbox/"
+		ours = side(t, "glassbox", map[string]string{"docker": built + "glassbox", "glassbox": built + "glassbox", "glassrun": built + "glassrun"})
+		ours.Env = []string{"GLASSBOX_ROOT=" + dir + "/glassbox/root", "GLASSBOX_RUN=/run/glassbox"}
+		prepare(t, ours, address)
+	}
+	return real, ours, known
+}
+
+func absolute(t *testing.T, path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// outside is what the machine beside each host serves: names, and who asks.
+const (
+	hostAddress    = "192.0.2.10"
+	outsideAddress = "192.0.2.1"
+	resolvConf     = "nameserver 192.0.2.1\nsearch example.test\n"
+	whoAsks        = "#!/bin/sh\necho; echo $REMOTE_ADDR\n"
+)
+
+// side is a host at 192.0.2.10 and 2001:db8::10 whose neighbour outside, 192.0.2.1, knows names below example.test and tells over
+// HTTP who asks it; `outside COMMAND` in a session runs there.
+func side(t *testing.T, name string, links map[string]string) *Side {
+	dir := world.Dir()
+	s := &Side{Name: name, Bin: dir + "/bin-" + name, Work: dir + "/home/work"}
+	var err error
+	if s.Host, err = world.NewHost(name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Host.Close)
+	neighbour, err := world.NewHost(name + "-outside")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(neighbour.Close)
+	err = world.Cable(s.Host, neighbour, []string{hostAddress + "/24", "2001:db8::10/64"}, []string{outsideAddress + "/24", "2001:db8::1/64"})
+	if err == nil {
+		err = s.Host.Replace("/etc/resolv.conf", resolvConf)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, neighbour, dir+"/"+name+"-www")
+	enter := strings.Join(neighbour.Enter("/"), " ")
+	file(t, s.Bin+"/outside", "#!/bin/sh\nexec "+enter+" \"$@\"\n")
 	for link, target := range links {
-		os.MkdirAll(filepath.Dir(link), 0o755)
-		if err := os.Symlink(target, link); err != nil {
+		if err := os.Symlink(target, s.Bin+"/"+link); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, s := range []*Side{real, ours} {
-		if *only != "" && *only != s.Name {
-			continue
-		}
-		os.MkdirAll(s.Work, 0o755)
-		prepare := fmt.Sprintf("docker pull %[1]s/bb && docker tag %[1]s/bb bb && docker rmi %[1]s/bb", address)
-		if o, err := s.run(Step{Command: prepare}); err != nil || o.Code != 0 {
-			t.Fatalf("%s: %s: %v\n%s%s", s.Name, prepare, err, o.Stdout, o.Stderr)
+	registry, _, err := s.Host.StartRegistry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(registry.Stop)
+	os.MkdirAll(s.Work, 0o755)
+	return s
+}
+
+func file(t *testing.T, path, text string) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serve runs the neighbour's servers.
+func serve(t *testing.T, neighbour *world.Host, dir string) {
+	file(t, dir+"/cgi-bin/who", whoAsks)
+	asked := "http://" + outsideAddress + "/cgi-bin/who"
+	web, err := neighbour.Start(func() error {
+		_, err := neighbour.Output("/bin/busybox", "wget", "-qO-", asked)
+		return err
+	}, "/bin/busybox", "httpd", "-f", "-p", "80", "-h", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(web.Stop)
+	names, err := neighbour.Start(func() error {
+		_, err := neighbour.Output("/bin/busybox", "nslookup", "outside.example.test", outsideAddress)
+		return err
+	}, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
+		"--bind-interfaces", "--listen-address="+outsideAddress, "--local=/#/", "--address=/outside.example.test/"+outsideAddress, "--address=/outside.example.test/2001:db8::1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(names.Stop)
+}
+
+// prepare pulls what the sessions use by short names.
+func prepare(t *testing.T, s *Side, address string) {
+	for _, name := range []string{"bb", "web", "store"} {
+		command := fmt.Sprintf("docker pull %[1]s/%[2]s && docker tag %[1]s/%[2]s %[2]s && docker rmi %[1]s/%[2]s", address, name)
+		if o, err := s.run(Step{Command: command}); err != nil || o.Code != 0 {
+			t.Fatalf("%s: %s: %v\n%s%s", s.Name, command, err, o.Stdout, o.Stderr)
 		}
 	}
-	return real, ours, known
 }
 
 // push fills the registry and returns the digests that will be the same on both sides.
@@ -113,7 +193,7 @@ func push(t *testing.T, address string) (known []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, image := range map[string]v1.Image{"bb": bb, "bb:second": second, "configured": configured} {
+	for name, image := range map[string]v1.Image{"bb": bb, "bb:second": second, "configured": configured, "web": web(t), "store": store(t)} {
 		if err := world.Push(image, address+"/"+name); err != nil {
 			t.Fatal(err)
 		}
@@ -137,6 +217,48 @@ func push(t *testing.T, address string) (known []string) {
 		}
 	}
 	return known
+}
+
+// web serves a page, its name and who asks for it.
+func web(t *testing.T) v1.Image {
+	image, err := world.Busybox(
+		world.File{Name: "www/", Mode: 0o755},
+		world.File{Name: "www/index.html", Mode: 0o644, Body: []byte("hello\n")},
+		world.File{Name: "www/cgi-bin/", Mode: 0o755},
+		world.File{Name: "www/cgi-bin/name", Mode: 0o755, Body: []byte("#!/bin/sh\necho; hostname\n")},
+		world.File{Name: "www/cgi-bin/who", Mode: 0o755, Body: []byte(whoAsks)},
+	)
+	if err == nil {
+		image, err = world.Configure(image, v1.Config{
+			Cmd: []string{"httpd", "-f", "-p", "80", "-h", "/www"}, Env: []string{"PATH=/bin"},
+			ExposedPorts: map[string]struct{}{"80/tcp": {}},
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
+
+// store has volumes: one with files of several owners and modes, one empty.
+func store(t *testing.T) v1.Image {
+	image, err := world.Busybox(
+		world.File{Name: "data/", Mode: 0o750, Owner: 1000},
+		world.File{Name: "data/mine", Mode: 0o640, Owner: 1000, Body: []byte("mine\n")},
+		world.File{Name: "data/sub/", Mode: 0o1777},
+		world.File{Name: "data/sub/root", Mode: 0o4755, Body: []byte("root\n")},
+		world.File{Name: "data/link", Link: "mine", Mode: 0o777},
+		world.File{Name: "empty/", Mode: 0o700, Owner: 1000},
+	)
+	if err == nil {
+		image, err = world.Configure(image, v1.Config{
+			Cmd: []string{"sh"}, Env: []string{"PATH=/bin"}, Volumes: map[string]struct{}{"/data": {}, "/empty": {}},
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
 }
 
 func TestSessions(t *testing.T) {
@@ -185,7 +307,7 @@ func controllers(t *testing.T, name string) bool {
 }
 
 func play(t *testing.T, side *Side, session *Session, known []string) []Outcome {
-	if *only != "" && *only != side.Name {
+	if side == nil {
 		return nil
 	}
 	outcomes, err := side.Play(session, known)

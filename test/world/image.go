@@ -22,10 +22,11 @@ import (
 
 // File is one entry of an image layer: a directory when its name ends in a slash, a link when Link is set.
 type File struct {
-	Name string
-	Mode int64
-	Body []byte
-	Link string
+	Name  string
+	Mode  int64
+	Body  []byte
+	Link  string
+	Owner int // user and group
 }
 
 // Layer makes a layer whose bytes depend on its files alone.
@@ -33,7 +34,7 @@ func Layer(files []File) (v1.Layer, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, f := range files {
-		h := &tar.Header{Name: f.Name, Mode: f.Mode, Size: int64(len(f.Body)), Typeflag: tar.TypeReg, ModTime: time.Unix(0, 0)}
+		h := &tar.Header{Name: f.Name, Mode: f.Mode, Size: int64(len(f.Body)), Typeflag: tar.TypeReg, ModTime: time.Unix(0, 0), Uid: f.Owner, Gid: f.Owner}
 		switch {
 		case strings.HasSuffix(f.Name, "/"):
 			h.Typeflag = tar.TypeDir

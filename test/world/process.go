@@ -21,16 +21,24 @@ type Process struct {
 
 // Start runs a daemon in a session of its own and returns when ready says so, within a minute.
 func Start(ready func() error, name string, args ...string) (*Process, error) {
-	p := &Process{name: name, cmd: exec.Command(name, args...), done: make(chan struct{})}
-	p.log = filepath.Join(Dir(), filepath.Base(name)+".log")
-	log, err := os.Create(p.log)
+	return (*Host)(nil).Start(ready, name, args...)
+}
+
+func start(name string, ready func() error, words []string) (*Process, error) {
+	return Launch(name, exec.Command(words[0], words[1:]...), (*exec.Cmd).Start, ready)
+}
+
+// Launch runs a prepared command as a daemon; start starts it, perhaps elsewhere. Its log has this name.
+func Launch(name string, c *exec.Cmd, start func(*exec.Cmd) error, ready func() error) (*Process, error) {
+	p := &Process{name: name, cmd: c, log: filepath.Join(Dir(), name+".log"), done: make(chan struct{})}
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := p.cmd.Start(); err != nil {
+	c.Stdout, c.Stderr = log, log
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := start(c); err != nil {
 		return nil, err
 	}
 	go func() {

@@ -2,13 +2,15 @@ package world
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 )
 
 // StartRegistry runs Debian's docker-registry on loopback and returns its address.
-func StartRegistry() (*Process, string, error) {
+func StartRegistry() (*Process, string, error) { return (*Host)(nil).StartRegistry() }
+
+// StartRegistry does so on the host's loopback, with the same images.
+func (h *Host) StartRegistry() (*Process, string, error) {
 	const address = "127.0.0.1:5000"
 	config := filepath.Join(Dir(), "registry.yml")
 	err := os.WriteFile(config, fmt.Appendf(nil, `version: 0.1
@@ -20,12 +22,9 @@ http: {addr: %s}
 	if err != nil {
 		return nil, "", err
 	}
-	p, err := Start(func() error {
-		r, err := http.Get("http://" + address + "/v2/")
-		if err != nil {
-			return err
-		}
-		return r.Body.Close()
+	p, err := h.Start(func() error {
+		_, err := h.Output("/bin/busybox", "wget", "-q", "-O", "-", "http://"+address+"/v2/")
+		return err
 	}, "docker-registry", "serve", config)
 	return p, address, err
 }

@@ -40,6 +40,8 @@ func Run(before func(dir string) error, inside func() int) int {
 		status, err = outside(before)
 	case "init":
 		status, err = initial()
+	case "host":
+		status, err = holdHost()
 	default:
 		if err = furnish(); err == nil {
 			return inside()
@@ -180,6 +182,16 @@ func removeGroup(group string) {
 // furnish gives the new namespaces what a machine has: /proc, /sys and /sys/fs/cgroup that show them, an empty /run, lo up.
 func furnish() error {
 	os.Setenv(phaseVar, "furnished")
+	if err := furnishMounts(); err != nil {
+		return err
+	}
+	if err := leaveRootGroup(); err != nil {
+		return err
+	}
+	return loopbackUp()
+}
+
+func furnishMounts() error {
 	type mount struct {
 		source, target, kind string
 		flags                uintptr
@@ -208,10 +220,7 @@ func furnish() error {
 			return fmt.Errorf("mounting %s on %s: %w", m.kind, m.target, err)
 		}
 	}
-	if err := leaveRootGroup(); err != nil {
-		return err
-	}
-	return loopbackUp()
+	return nil
 }
 
 // leaveRootGroup moves this process to a leaf: a group with processes cannot give controllers to its children (cgroups(7),
