@@ -1,0 +1,135 @@
+package attendant
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"glassbox/sealed"
+	"glassbox/store"
+
+	"golang.org/x/sys/unix"
+)
+
+// ready is the word that an attendant says when it serves; any other is why it does not.
+const ready = "ready\n"
+
+// patience is how long an attendant may take to come up, or to end.
+const patience = 10 * time.Second
+
+func commandLine(dir string) []string { return []string{"glassrun", "attend", dir} }
+
+// Spawn starts the attendant of the container whose state directory is dir, from a sealed copy of glassrun, and returns when it
+// serves. sockets are: the listening sockets of c.Ports in their order, then, with c.Names, the resolver's UDP and TCP sockets,
+// which the caller made inside the container's network namespace.
+func Spawn(glassrun, dir string, c Config, sockets []*os.File) error {
+	want := len(c.Ports)
+	if c.Names != nil {
+		want += 2
+	}
+	if len(sockets) != want {
+		return fmt.Errorf("the attendant of %s needs %d sockets and was given %d", c.ID, want, len(sockets))
+	}
+	if err := store.Write(filepath.Join(dir, configName), c); err != nil {
+		return err
+	}
+	word, err := launch(glassrun, dir, sockets)
+	if err != nil {
+		return fmt.Errorf("starting the attendant of %s: %w", c.ID, err)
+	}
+	if word == ready {
+		return nil
+	}
+	if word == "" {
+		word = "it ended before it was ready; see " + filepath.Join(dir, logName)
+	}
+	return fmt.Errorf("starting the attendant of %s: %s", c.ID, word)
+}
+
+// launch returns the attendant's first word.
+func launch(glassrun, dir string, sockets []*os.File) (string, error) {
+	exe, err := sealed.Open(glassrun)
+	if err != nil {
+		return "", err
+	}
+	defer exe.Close()
+	log, err := sealed.Log(filepath.Join(dir, logName))
+	if err != nil {
+		return "", err
+	}
+	defer log.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	err = sealed.Start(exe, commandLine(dir), log, descriptors(w, sockets)...)
+	w.Close()
+	if err != nil {
+		return "", err
+	}
+	return firstWord(r, dir)
+}
+
+func descriptors(pipe *os.File, sockets []*os.File) []int {
+	fds := []int{int(pipe.Fd())}
+	for _, s := range sockets {
+		fds = append(fds, int(s.Fd()))
+	}
+	return fds
+}
+
+func firstWord(r *os.File, dir string) (string, error) {
+	r.SetReadDeadline(time.Now().Add(patience))
+	word, err := io.ReadAll(io.LimitReader(r, 4096))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "", errors.Join(fmt.Errorf("it is not ready after %v", patience), Stop(dir))
+	}
+	return string(word), err
+}
+
+// Update replaces the configuration of a running attendant, which answers the next question by it; ports cannot change that way.
+func Update(dir string, c Config) error { return store.Write(filepath.Join(dir, configName), c) }
+
+// Running reports whether dir has a living attendant (it holds DIR/attendant.lock).
+func Running(dir string) (bool, error) { return store.Held(filepath.Join(dir, lockName)) }
+
+// Stop ends the attendant of dir and returns when its sockets are closed; it is no error when there is none.
+func Stop(dir string) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		held, err := Running(dir)
+		if err != nil || !held {
+			return err
+		}
+		pidfd, err := holder(dir)
+		if err != nil {
+			return err
+		}
+		if pidfd >= 0 {
+			err = end(pidfd)
+			unix.Close(pidfd)
+			return err
+		}
+		if time.Now().After(deadline) { // somebody else holds it
+			return fmt.Errorf("ending the attendant of %s: nobody knows which process it is", dir)
+		}
+	}
+}
+
+// end returns when the process is gone: its descriptors are closed before its pidfd tells (pidfd_open(2)).
+func end(pidfd int) error {
+	if err := unix.PidfdSendSignal(pidfd, unix.SIGTERM, nil, 0); err != nil && err != unix.ESRCH {
+		return os.NewSyscallError("pidfd_send_signal", err)
+	}
+	if gone(pidfd, patience) {
+		return nil
+	}
+	unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0) // SIGTERM cannot be ignored, but stopped processes do not see it
+	if !gone(pidfd, patience) {
+		return errors.New("ending an attendant: it does not go, even by SIGKILL")
+	}
+	return nil
+}
