@@ -30,8 +30,12 @@ func New(name string) (*Machine, error) {
 	if world.Dir() == "" {
 		return nil, errors.New("machines live in a world: call world.Run first")
 	}
-	m := &Machine{Name: name, Dir: filepath.Join(world.Dir(), "machines", name)}
-	if err := os.MkdirAll(m.Root(), 0o755); err != nil {
+	dir, err := os.MkdirTemp(world.Dir(), name+"-")
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{Name: name, Dir: dir}
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Mkdir(m.Root(), 0o755)); err != nil {
 		return nil, err
 	}
 	m.Env = append(os.Environ(), "GLASSBOX_ROOT="+m.Root(), "GLASSBOX_RUN=/run/glassbox", "HOME="+m.Dir)
