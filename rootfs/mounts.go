@@ -2,11 +2,15 @@ package rootfs
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 
+	"glassbox/linux"
 	"glassbox/program"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -21,7 +25,9 @@ type Take struct {
 	For       string // mounts[3], or the path of a device
 	From      string
 	Source    string
+	Subpath   string // what of the source is shown; empty: all
 	Recursive bool
+	Shift     bool // with the owners that the new user namespace counts
 	Why       string
 }
 
@@ -34,8 +40,14 @@ func (t Take) flags() int {
 	if t.Recursive {
 		f |= unix.AT_RECURSIVE
 	}
+	if t.Subpath != "" {
+		f |= unix.AT_EMPTY_PATH
+	}
 	return f
 }
+
+// path is where the host finds it, if nobody changes a link meanwhile: good for looking, not for taking.
+func (t Take) path() string { return filepath.Join(t.Source, t.Subpath) }
 
 // Takes lists them.
 func (t *Tree) Takes() ([]Take, error) {
@@ -45,27 +57,61 @@ func (t *Tree) Takes() ([]Take, error) {
 		if !ok {
 			continue
 		}
-		if _, known := t.Kinds[source]; !known && source != t.Cgroup {
-			return nil, fmt.Errorf("mounts[%d]: bind source %s does not exist", i, source)
+		o := parse(m.Options)
+		take := Take{step(i), step(i) + ".source", source, o.subpath, recursive, o.idmap, "take hold of " + source + " on the host"}
+		if _, known := t.Kinds[take.path()]; !known && source != t.Cgroup {
+			return nil, fmt.Errorf("mounts[%d]: bind source %s does not exist", i, take.path())
 		}
-		list = append(list, Take{step(i), step(i) + ".source", source, recursive, "take hold of " + source + " on the host"})
+		if err := t.shiftable(m, o); err != nil {
+			return nil, fmt.Errorf("mounts[%d]: %w", i, err)
+		}
+		list = append(list, take)
 	}
 	if t.UserNS {
 		for _, d := range t.deviceList() {
-			list = append(list, Take{d.Path, d.from, d.host, false, "take hold of the host's device: mknod is not for a user namespace"})
+			list = append(list, Take{For: d.Path, From: d.from, Source: d.host, Why: "take hold of the host's device: mknod is not for a user namespace"})
 		}
 	}
 	return list, nil
 }
 
-// Request is the take as the host makes it: the root of a user namespace may not pass through the host's private directories.
-func (t Take) Request(keep func(program.Host, *os.File)) program.Request {
-	at := ""
-	if t.Recursive {
-		at = "|AT_RECURSIVE"
+// shiftable refuses maps of owners that are not those of the container.
+func (t *Tree) shiftable(m specs.Mount, o options) error {
+	l := t.Spec.Linux
+	switch {
+	case o.idmap && !t.Shift:
+		return errors.New("idmap: there is no new user namespace whose map could be used")
+	case len(m.UIDMappings) == 0 && len(m.GIDMappings) == 0:
+		return nil
+	case l == nil || !slices.Equal(m.UIDMappings, l.UIDMappings) || !slices.Equal(m.GIDMappings, l.GIDMappings):
+		return errors.New("uidMappings: a mount has the maps of the container's user namespace, or none")
 	}
-	return program.Request{
-		Call: fmt.Sprintf("open_tree(AT_FDCWD, %q, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC%s)", t.Source, at), From: t.From, Why: t.Why,
+	return nil
+}
+
+// take compiles the taking as the child does it. What is below a source is found from its descriptor and never outside of it.
+func (t Take) take(b *program.Builder) program.Slot {
+	b.From("%s", t.From)
+	if t.Subpath == "" {
+		return b.Call(unix.SYS_OPEN_TREE, unix.AT_FDCWD, t.Source, t.flags()).Why("%s", t.Why).Keep()
+	}
+	base := b.Call(unix.SYS_OPENAT, unix.AT_FDCWD, t.Source, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC).Why("hold %s on the host", t.Source).Keep()
+	how := openHow(unix.O_PATH|unix.O_CLOEXEC, beneath)
+	part := b.Call(unix.SYS_OPENAT2, base, t.Subpath, how, len(how)).Why("%s", partly).Keep()
+	b.Close(base)
+	tree := b.Call(unix.SYS_OPEN_TREE, part, "", t.flags()).Why("take hold of it").Keep()
+	b.Close(part)
+	return tree
+}
+
+const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS
+
+const partly = "find what is asked for below it: whatever links lie there, none can lead out"
+
+// Requests are the take as the host makes it: the root of a user namespace may not pass through the host's private directories.
+func (t Take) Requests(keep func(program.Host, *os.File)) []program.Request {
+	take := program.Request{
+		Call: fmt.Sprintf("open_tree(AT_FDCWD, %q, %s)", t.Source, linux.OpenTreeFlags.Join(uint64(t.flags()), "OPEN_TREE_???")), From: t.From, Why: t.Why,
 		Gives: "<" + t.For + ">",
 		Do: func() error {
 			fd, err := unix.OpenTree(unix.AT_FDCWD, t.Source, uint(t.flags()))
@@ -73,6 +119,52 @@ func (t Take) Request(keep func(program.Host, *os.File)) program.Request {
 				keep(t.Host(), os.NewFile(uintptr(fd), t.Source))
 			}
 			return err
+		},
+	}
+	if t.Subpath == "" {
+		return []program.Request{take}
+	}
+	base, part := -1, -1
+	take.Call = fmt.Sprintf(`open_tree(<part>, "", %s)`, linux.OpenTreeFlags.Join(uint64(t.flags()), "OPEN_TREE_???"))
+	take.Do = func() error {
+		defer unix.Close(part)
+		fd, err := unix.OpenTree(part, "", uint(t.flags()))
+		if err == nil {
+			keep(t.Host(), os.NewFile(uintptr(fd), t.path()))
+		}
+		return err
+	}
+	return []program.Request{{
+		Call: fmt.Sprintf("openat(AT_FDCWD, %q, O_PATH|O_DIRECTORY|O_CLOEXEC)", t.Source), From: t.From, Why: "hold " + t.Source + " on the host", Gives: "<source>",
+		Do: func() (err error) {
+			base, err = unix.Open(t.Source, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			return err
+		},
+	}, {
+		Call: fmt.Sprintf("openat2(<source>, %q, {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_NO_MAGICLINKS|RESOLVE_BENEATH}, 24)", t.Subpath), From: t.From, Why: partly, Gives: "<part>",
+		Do: func() (err error) {
+			defer unix.Close(base)
+			part, err = unix.Openat2(base, t.Subpath, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: beneath})
+			return err
+		},
+	}, take}
+}
+
+// ShiftRequest shows a take with the owners that the child's user namespace counts. It is mounted nowhere yet, which is when that
+// can be done, mount_setattr(2).
+func (t Take) ShiftRequest(tree func() *os.File, pid func() int) program.Request {
+	return program.Request{
+		Call: fmt.Sprintf(`mount_setattr(<%s>, "", AT_EMPTY_PATH, {attr_set=MOUNT_ATTR_IDMAP, attr_clr=0, propagation=0 /* MS_??? */, userns_fd=<user namespace>}, 32)`, t.For),
+		From: strings.TrimSuffix(t.From, ".source") + ".options", Why: "show its files' owners as the user namespace counts them: on the disk they stay as they are",
+		Do: func() error {
+			user, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", pid()))
+			if err != nil {
+				return err
+			}
+			defer user.Close()
+			f := tree()
+			defer f.Close()
+			return unix.MountSetattr(int(f.Fd()), "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(user.Fd())})
 		},
 	}
 }
@@ -86,8 +178,7 @@ func (t *Tree) gather(b *program.Builder) (mounts, error) {
 			held[take.For] = take.Host()
 			continue
 		}
-		b.From("%s", take.From)
-		held[take.For] = b.Call(unix.SYS_OPEN_TREE, unix.AT_FDCWD, take.Source, take.flags()).Why("%s", take.Why).Keep()
+		held[take.For] = take.take(b)
 	}
 	for i, m := range t.Spec.Mounts {
 		if t.UserNS && held[step(i)] == nil && (m.Type == "proc" || m.Type == "sysfs") {
@@ -125,7 +216,7 @@ func Sources(spec *specs.Spec, dir string) []string {
 	list := []string{"/proc", "/sys", kcore}
 	for _, m := range spec.Mounts {
 		if source, _, ok := t.bound(m); ok {
-			list = append(list, source)
+			list = append(list, filepath.Join(source, parse(m.Options).subpath))
 		}
 	}
 	return list
@@ -164,8 +255,8 @@ func (t *Tree) mount(b *program.Builder, i int, held mounts) error {
 			t.covered(m.Destination)
 			return nil
 		}
-		m.Source = source
-		t.attach(b, m, tree, o, source == t.Cgroup || t.Kinds[source]&unix.S_IFMT == unix.S_IFDIR)
+		m.Source = filepath.Join(source, o.subpath)
+		t.attach(b, m, tree, o, source == t.Cgroup || t.Kinds[m.Source]&unix.S_IFMT == unix.S_IFDIR)
 		return nil
 	}
 	fstype, source := m.Type, m.Source

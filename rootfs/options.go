@@ -16,9 +16,15 @@ type options struct {
 	recProp     bool
 	bind        bool
 	recursive   bool
-	copyUp      bool // tmpcopyup
+	copyUp      bool   // tmpcopyup
+	idmap       bool   // shown with the owners that the user namespace counts
+	subpath     string // what of the source is shown
 	data        []string
 }
+
+// Subpath before a path, as an option of a bind mount: only what lies there below the source is shown, and no link can lead out
+// of the source.
+const Subpath = "glassbox.subpath="
 
 // attribute is one word that sets or clears something of a mount.
 type attribute struct {
@@ -96,7 +102,13 @@ func parse(words []string) options {
 			o.propagation, o.recProp = p, true
 			continue
 		}
+		if path, ok := strings.CutPrefix(w, Subpath); ok {
+			o.subpath = path
+			continue
+		}
 		switch w {
+		case "idmap":
+			o.idmap = true
 		case "bind":
 			o.bind = true
 		case "rbind":

@@ -22,6 +22,7 @@ type Plan struct {
 	set    namespaces.Set
 	shift  *rootfs.Shifter           // nil: the child mounts its own root
 	taken  map[program.Host]*os.File // with a user namespace: what the host has taken for the child to show
+	shown  []rootfs.Take             // those of them that are shown with shifted owners
 	child  *int                      // pid of the child, for the host's requests after it is made
 }
 
@@ -141,7 +142,10 @@ func (p *Plan) take(tree *rootfs.Tree) ([]program.Request, error) {
 	p.taken = map[program.Host]*os.File{}
 	var out []program.Request
 	for _, t := range takes {
-		out = append(out, t.Request(func(name program.Host, f *os.File) { p.taken[name] = f }))
+		out = append(out, t.Requests(func(name program.Host, f *os.File) { p.taken[name] = f })...)
+		if t.Shift {
+			p.shown = append(p.shown, t)
+		}
 	}
 	return out, err
 }
@@ -232,6 +236,9 @@ func (p *Plan) identities(spec *specs.Spec, layers *rootfs.Layers) ([]program.Re
 	out := []program.Request{
 		writeMap(p.child, "uid_map", namespaces.Text(maps.UID), "linux.uidMappings", "these users inside are those users on the host"),
 		writeMap(p.child, "gid_map", namespaces.Text(maps.GID), "linux.gidMappings", "and so the groups"),
+	}
+	for _, t := range p.shown {
+		out = append(out, t.ShiftRequest(func() *os.File { return p.taken[t.Host()] }, func() int { return *p.child }))
 	}
 	if layers != nil {
 		p.shift = rootfs.NewShifter(layers, func() int { return *p.child })

@@ -128,6 +128,9 @@ func (c *Container) bear(o Options, r program.Request) error {
 	maps.Copy(hosts, c.plan.taken)
 	defer closeAll(hosts)
 	c.process, err = program.Start(program.Whole(c.plan.Phases), program.Clone{Flags: c.plan.set.Clone(), Cgroup: group}, hosts, c.explain)
+	for _, t := range c.plan.shown {
+		delete(hosts, t.Host()) // still needed, until the id maps are written
+	}
 	if err == nil {
 		r.Gives = strconv.Itoa(c.process.Pid)
 	}

@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Mounting is the account of the volumes that were mounted for the container's last start.
+func (p Place) Mounting() string { return p.Run + "/volumes-account.json" }
+
 // Volume is where one volume's files are:
 //
 //	DATA/volumes/<name>/volume.json  what it was asked to be
@@ -176,7 +179,13 @@ func (v Volume) Ready() (string, error) {
 }
 
 // Filled puts the copy in the place of the empty directory, at once.
-func (v Volume) Filled() error { return os.Rename(v.Filling(), v.Data()) }
+func (v Volume) Filled() error {
+	// os.Rename would refuse to replace a directory, be it empty.
+	if err := unix.Rename(v.Filling(), v.Data()); err != nil {
+		return &os.LinkError{Op: "rename", Old: v.Filling(), New: v.Data(), Err: err}
+	}
+	return nil
+}
 
 // Unfilled deletes the copy.
 func (v Volume) Unfilled() error { return removeTree(v.Filling()) }
