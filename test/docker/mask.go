@@ -11,6 +11,7 @@ import (
 // appearance, times, durations. Digests and image ids are the same on both sides and stay, and so do addresses: each side is a
 // host of its own with the same networks.
 type Mask struct {
+	root  string   // where this side keeps its data
 	known []string // digests that both sides share
 	ids   []string
 	macs  []string
@@ -23,6 +24,7 @@ var (
 	duration    = regexp.MustCompile(`Less than a second|About (?:a minute|an hour)|\b\d+ (?:second|minute|hour)s?\b`)
 	mac         = regexp.MustCompile(`\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b`)
 	linkLocal   = regexp.MustCompile(`\bfe80::[0-9a-f:]+`) // made from the hardware address
+	roundTrip   = regexp.MustCompile(`\btime=\d+\.\d+ ms`)
 	randomPort  = regexp.MustCompile(`(:|"HostPort": ?")(3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[45]\d{4}|60\d{3})\b`)
 	escape      = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 	progress    = regexp.MustCompile(`(?m)^[0-9a-f]{12}: (?:Waiting|Verifying Checksum|Download complete)\n`)
@@ -33,12 +35,16 @@ var (
 // of columns is compared.
 func (m *Mask) Apply(text string) string {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
+	if m.root != "" {
+		text = strings.ReplaceAll(text, m.root, "<root>")
+	}
 	text = escape.ReplaceAllString(text, "")
 	text = strings.ReplaceAll(text, "error during container init: ", "") // runc says so from 1.2 on; Debian 12 has 1.1
 	text = progress.ReplaceAllString(text, "")                           // shown when they last long enough to be seen
 	text = hexadecimal.ReplaceAllStringFunc(text, m.id)
 	text = moment.ReplaceAllString(text, "<time>")
 	text = linkLocal.ReplaceAllString(text, "<link-local>")
+	text = roundTrip.ReplaceAllString(text, "time=<duration>")
 	text = mac.ReplaceAllStringFunc(text, func(s string) string { return numbered(&m.macs, "mac", s) })
 	text = randomPort.ReplaceAllStringFunc(text, func(s string) string {
 		before := strings.LastIndexAny(s, `:"`) + 1

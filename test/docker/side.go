@@ -25,6 +25,7 @@ type Side struct {
 	Host *world.Host
 	Bin  string   // first in PATH
 	Work string   // the working directory, made anew for each session
+	Root string   // where it keeps its data
 	Env  []string // beside what both have
 }
 
@@ -54,7 +55,7 @@ func (s *Side) Play(session *Session, known []string) ([]Outcome, error) {
 	if err := os.MkdirAll(s.Work, 0o755); err != nil {
 		return nil, err
 	}
-	mask := &Mask{known: known}
+	mask := &Mask{known: known, root: s.Root}
 	var outcomes []Outcome
 	for _, step := range session.Steps {
 		start := time.Now()

@@ -51,7 +51,7 @@ func sides(t *testing.T) (real, ours *Side, known []string) {
 	known = push(t, address)
 	dir := world.Dir()
 	if *only != "glassbox" {
-		real = side(t, "docker", map[string]string{"docker": absolute(t, cache+"/docker")})
+		real = side(t, "docker", dir+"/docker", map[string]string{"docker": absolute(t, cache+"/docker")})
 		docker, err := real.Host.StartDocker(absolute(t, cache))
 		if err != nil {
 			t.Fatal(err)
@@ -61,8 +61,8 @@ func sides(t *testing.T) (real, ours *Side, known []string) {
 	}
 	if *only != "docker" {
 		built := dir + "/glassbox/"
-		ours = side(t, "glassbox", map[string]string{"docker": built + "glassbox", "glassbox": built + "glassbox", "glassrun": built + "glassrun"})
-		ours.Env = []string{"GLASSBOX_ROOT=" + dir + "/glassbox/root", "GLASSBOX_RUN=/run/glassbox"}
+		ours = side(t, "glassbox", dir+"/glassbox/root", map[string]string{"docker": built + "glassbox", "glassbox": built + "glassbox", "glassrun": built + "glassrun"})
+		ours.Env = []string{"GLASSBOX_ROOT=" + ours.Root, "GLASSBOX_RUN=/run/glassbox"}
 		prepare(t, ours, address)
 	}
 	return real, ours, known
@@ -86,9 +86,9 @@ const (
 
 // side is a host at 192.0.2.10 and 2001:db8::10 whose neighbour outside, 192.0.2.1, knows names below example.test and tells over
 // HTTP who asks it; `outside COMMAND` in a session runs there.
-func side(t *testing.T, name string, links map[string]string) *Side {
+func side(t *testing.T, name, root string, links map[string]string) *Side {
 	dir := world.Dir()
-	s := &Side{Name: name, Bin: dir + "/bin-" + name, Work: dir + "/home/work"}
+	s := &Side{Name: name, Bin: dir + "/bin-" + name, Work: dir + "/home/work", Root: root}
 	var err error
 	if s.Host, err = world.NewHost(name); err != nil {
 		t.Fatal(err)
