@@ -1,0 +1,141 @@
+package firewall
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+
+	"glassbox/program"
+)
+
+// ErrNoTable says that the table is not there, or not whole: Rebuild makes it.
+var ErrNoTable = errors.New("the nftables table glassbox is missing or not whole")
+
+// Batch collects changes; Request makes one transaction of them. A batch that finds the table missing fails with ErrNoTable. What is
+// added may be there already; an element with another value is a leftover, since who publishes a port has bound it before, and
+// is replaced. What is taken away need not be there.
+type Batch struct{ changes []change }
+
+// change is one element that comes or goes.
+type change struct {
+	away    bool
+	element element
+}
+
+func (b *Batch) AddNetwork(n Network)    { b.note(false, n.elements()) }
+func (b *Batch) RemoveNetwork(n Network) { b.note(true, n.elements()) }
+func (b *Batch) AddMember(m Member)      { b.note(false, m.elements()) }
+func (b *Batch) RemoveMember(m Member)   { b.note(true, m.elements()) }
+func (b *Batch) Publish(p Port)          { b.note(false, p.elements()) }
+func (b *Batch) Withdraw(p Port)         { b.note(true, p.elements()) }
+func (b *Batch) Empty() bool             { return len(b.changes) == 0 }
+
+func (b *Batch) note(away bool, elements []element) {
+	for _, e := range elements {
+		b.changes = append(b.changes, change{away, e})
+	}
+}
+
+// Request is the batch as one transaction; Undo is the opposite one.
+func (b *Batch) Request(from, why string) program.Request {
+	changes := slices.Clone(b.changes)
+	return program.Request{
+		Call: told(changes), From: from, Why: why,
+		Do:   func() error { return carry(changes) },
+		Undo: func() error { return carry(opposite(changes)) },
+	}
+}
+
+func told(changes []change) string {
+	var b strings.Builder
+	for _, c := range changes {
+		b.WriteString(c.String() + "\n")
+	}
+	return b.String()
+}
+
+func (c change) String() string {
+	verb := "add"
+	if c.away {
+		verb = "delete"
+	}
+	return fmt.Sprintf("%s element %s %s %s { %s }", verb, families[c.element.set.family], tableName, c.element.set.name, c.element.words())
+}
+
+func opposite(changes []change) []change {
+	var back []change
+	for _, c := range slices.Backward(changes) {
+		back = append(back, change{!c.away, c.element})
+	}
+	return back
+}
+
+// patience is how often a transaction is tried again that met another's, or an element in an unexpected state.
+const patience = 16
+
+// carry sends the changes as one transaction. The kernel refuses all of it when an element to delete is missing (to destroy it
+// would be tolerated since Linux 6.3), or when one to add is there with another value; it names each such message, so that the next
+// attempt is without them.
+func carry(changes []change) error {
+	for attempt := range patience {
+		if len(changes) == 0 {
+			return nil
+		}
+		refusals, err := transact(func(c *nftables.Conn) error { return write(c, changes) }, nil)
+		if err != nil || len(refusals) == 0 {
+			return err
+		}
+		if changes, err = settle(changes, refusals); err != nil {
+			return err
+		}
+		time.Sleep(time.Duration(attempt) * time.Millisecond)
+	}
+	return fmt.Errorf("changing the nftables table %s: others changed it %d times at the same time", tableName, patience)
+}
+
+func write(c *nftables.Conn, changes []change) error {
+	for _, ch := range changes {
+		var err error
+		if ch.away {
+			err = c.SetDeleteElements(ch.element.set.nft(), ch.element.nft())
+		} else {
+			err = c.SetAddElements(ch.element.set.nft(), ch.element.nft())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle changes what was refused such that the next attempt can succeed.
+func settle(changes []change, refusals map[int]unix.Errno) ([]change, error) {
+	var next []change
+	for i, c := range changes {
+		switch errno := refusals[i]; {
+		case errno == 0 || passing(errno):
+			next = append(next, c)
+		case c.away && errno == unix.ENOENT:
+		case errno == unix.ENOENT:
+			return nil, ErrNoTable
+		case errno == unix.EEXIST:
+			next = append(next, change{true, c.element}, c)
+		default:
+			return nil, fmt.Errorf("%s: %w", c, errno)
+		}
+	}
+	if errno := refusals[whole]; errno != 0 && !passing(errno) {
+		return nil, fmt.Errorf("changing the nftables table %s: %w", tableName, errno)
+	}
+	return next, nil
+}
+
+// passing are the errors of transactions that met at the same time.
+func passing(e unix.Errno) bool {
+	return e == unix.EAGAIN || e == unix.EINTR || e == unix.EBUSY || e == unix.ERESTART
+}

@@ -1,0 +1,177 @@
+package firewall
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/userdata"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"glassbox/program"
+)
+
+// Rebuild makes the table anew, with all it shall hold, in one transaction.
+func Rebuild(d Desired) program.Request {
+	elements := d.elements()
+	text := gone()
+	for _, t := range tables() {
+		text += t.script(elements)
+	}
+	return program.Request{
+		Call: text,
+		Why:  "one table tells what our bridges may do; it is replaced as a whole, so that no packet meets half of it",
+		Do:   func() error { return replace(func(c *nftables.Conn) error { return writeTables(c, elements) }) },
+	}
+}
+
+// Remove takes the table away, if it is there.
+func Remove() program.Request {
+	return program.Request{
+		Call: gone(),
+		Why:  "without networks there is nothing to judge",
+		Do:   func() error { return replace(func(c *nftables.Conn) error { return forget(c, tables()) }) },
+	}
+}
+
+// gone is how nft is told to have a table no longer that need not be there.
+func gone() string {
+	var b strings.Builder
+	for _, t := range tables() {
+		fmt.Fprintf(&b, "add table %s\ndelete table %s\n", t, t)
+	}
+	return b.String()
+}
+
+func forget(c *nftables.Conn, all []*table) error {
+	for _, t := range all {
+		c.AddTable(t.nft())
+		c.DelTable(t.nft())
+	}
+	return nil
+}
+
+// replace sends a batch that does not depend on what is there.
+func replace(build func(*nftables.Conn) error) error {
+	for attempt := range patience {
+		refusals, err := transact(build, annotate)
+		if err != nil || len(refusals) == 0 {
+			return err
+		}
+		for i, errno := range refusals {
+			if !passing(errno) {
+				return fmt.Errorf("making the nftables table %s, message %d: %w", tableName, i, errno)
+			}
+		}
+		time.Sleep(time.Duration(attempt) * time.Millisecond)
+	}
+	return fmt.Errorf("making the nftables table %s: others changed it %d times at the same time", tableName, patience)
+}
+
+func writeTables(c *nftables.Conn, elements []element) error {
+	forget(c, tables())
+	for _, t := range tables() {
+		if err := t.write(c, elements); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write makes the table: chains and sets before the rules that name them.
+func (t *table) write(c *nftables.Conn, elements []element) error {
+	c.AddTable(t.nft())
+	for _, ch := range t.chains {
+		c.AddChain(ch.nft(t))
+	}
+	for _, s := range t.sets {
+		if err := c.AddSet(s.nft(), nil); err != nil {
+			return err
+		}
+	}
+	for _, s := range t.sets {
+		if err := s.fill(c, elements); err != nil {
+			return err
+		}
+	}
+	for _, ch := range t.chains {
+		for _, r := range ch.rules {
+			c.AddRule(&nftables.Rule{Table: t.nft(), Chain: ch.nft(t), Exprs: r.exprs(t.family), UserData: r.comment()})
+		}
+	}
+	return nil
+}
+
+func (r rule) comment() []byte {
+	if r.why == "" {
+		return nil
+	}
+	return userdata.AppendString(nil, userdata.TypeComment, r.why)
+}
+
+func (c chain) nft(t *table) *nftables.Chain {
+	n := &nftables.Chain{Name: c.name, Table: t.nft()}
+	if c.hook != nil {
+		policy := nftables.ChainPolicyAccept
+		n.Type, n.Hooknum, n.Priority, n.Policy = c.hook.kind, c.hook.at, &c.hook.priority, &policy
+	}
+	return n
+}
+
+// fill adds the set's elements, not too many in one message: the length of a netlink attribute has 16 bits.
+func (s *set) fill(c *nftables.Conn, elements []element) error {
+	var mine []nftables.SetElement
+	for _, e := range elements {
+		if e.set != s {
+			continue
+		}
+		if mine = append(mine, e.nft()...); len(mine) >= 250 {
+			if err := c.SetAddElements(s.nft(), mine); err != nil {
+				return err
+			}
+			mine = nil
+		}
+	}
+	if len(mine) == 0 {
+		return nil
+	}
+	return c.SetAddElements(s.nft(), mine)
+}
+
+// annotate adds to the messages that make sets what nft would note there: nftables.Set has no place for all of it.
+func annotate(messages []netlink.Message) {
+	byID := map[uint32]*set{}
+	for _, t := range tables() {
+		for _, s := range t.sets {
+			byID[s.id] = s
+		}
+	}
+	for i, m := range messages {
+		if m.Header.Type != netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWSET) {
+			continue
+		}
+		s := byID[setID(m.Data)]
+		b, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: unix.NFTA_SET_USERDATA, Data: s.notes()}})
+		if err != nil {
+			continue
+		}
+		messages[i].Data = append(m.Data, b...)
+		messages[i].Header.Length += uint32(len(b))
+	}
+}
+
+func setID(data []byte) uint32 {
+	d, err := netlink.NewAttributeDecoder(data[4:])
+	if err != nil {
+		return 0
+	}
+	for d.Next() {
+		if d.Type() == unix.NFTA_SET_ID {
+			b := d.Bytes()
+			return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+		}
+	}
+	return 0
+}

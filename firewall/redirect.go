@@ -1,0 +1,59 @@
+package firewall
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"glassbox/program"
+)
+
+// Redirect sends what a container asks of 127.0.0.11:53 to the resolver's sockets, on 127.0.0.11 too, by a table inside its
+// network namespace ns (an open /proc/PID/ns/net). Answers come from port 53 again, since the kernel turns back in the answers of a
+// connection what it changed in the questions. Port 53 of all other addresses stays the container's own.
+func Redirect(ns *os.File, udp, tcp uint16) program.Request {
+	t := &table{family: nftables.TableFamilyIPv4, chains: []chain{{"output",
+		&hook{nftables.ChainTypeNAT, nftables.ChainHookOutput, "output", -100, "-100"},
+		[]rule{askedFor("udp", udp), askedFor("tcp", tcp)}}}}
+	build := func(c *nftables.Conn) error {
+		forget(c, []*table{t})
+		return t.write(c, nil)
+	}
+	return program.Request{
+		Call: fmt.Sprintf("add table %s\ndelete table %s\n%s", t, t, t.script(nil)),
+		Why:  "the resolver listens at any free port of 127.0.0.11, so that port 53 stays free for the container's own servers",
+		Do:   func() error { return inside(ns, build) },
+		Undo: func() error { return inside(ns, func(c *nftables.Conn) error { return forget(c, []*table{t}) }) },
+	}
+}
+
+// inside carries out a batch in another network namespace.
+func inside(ns *os.File, build func(*nftables.Conn) error) error {
+	c, err := nftables.New(nftables.WithNetNSFd(int(ns.Fd())))
+	if err != nil {
+		return err
+	}
+	if err := build(c); err != nil {
+		return err
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("nftables inside the container's network namespace: %w", err)
+	}
+	return nil
+}
+
+func askedFor(proto string, port uint16) rule {
+	resolver := netip.MustParseAddr("127.0.0.11")
+	asked := clause{text: proto + " dport 53", exprs: []expr.Any{
+		l4proto.load(1), equals(protocolName(proto).bytes), dport.load(1), equals(service(53).bytes)}}
+	sent := clause{text: fmt.Sprintf("dnat to %s:%d", resolver, port), exprs: []expr.Any{
+		&expr.Immediate{Register: 1, Data: resolver.AsSlice()},
+		&expr.Immediate{Register: 2, Data: binary.BigEndian.AppendUint16(nil, port)},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1, RegProtoMin: 2}}}
+	return because("glassbox's resolver", within(ipDaddr, "127.0.0.11/32"), asked, sent)
+}

@@ -1,0 +1,161 @@
+package firewall
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// whole is the place of a refusal that is of no single message, but of the batch.
+const whole = -1
+
+// transact sends what build writes as one transaction, over both families, and tells which messages, counted from 0, the
+// kernel refused. nftables.Conn would send them by itself, but joins the errors without saying whose they are.
+func transact(build func(*nftables.Conn) error, amend func([]netlink.Message)) (map[int]unix.Errno, error) {
+	messages, err := messagesOf(build)
+	if err != nil {
+		return nil, fmt.Errorf("writing a batch for nftables: %w", err)
+	}
+	if amend != nil {
+		amend(messages[1 : len(messages)-1])
+	}
+	s, err := dial()
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	// The kernel answers errors in any case, and all when it is done: one acknowledgement, of the last message, tells the end.
+	final := len(messages) - 2
+	for i := range messages {
+		messages[i].Header.Sequence = uint32(i)
+		messages[i].Header.Flags &^= netlink.Acknowledge
+	}
+	messages[final].Header.Flags |= netlink.Acknowledge
+	if err := s.send(messages); err != nil {
+		return nil, err
+	}
+	return s.refusals(uint32(final))
+}
+
+var errTaken = errors.New("the messages were taken")
+
+// messagesOf are the messages that build would have sent, between the batch's begin and end.
+func messagesOf(build func(*nftables.Conn) error) ([]netlink.Message, error) {
+	var taken []netlink.Message
+	c, err := nftables.New(nftables.WithTestDial(func(m []netlink.Message) ([]netlink.Message, error) {
+		if taken == nil {
+			taken = m
+		}
+		return nil, errTaken
+	}))
+	if err != nil {
+		return nil, err
+	}
+	if err := build(c); err != nil {
+		return nil, err
+	}
+	if err := c.Flush(); !errors.Is(err, errTaken) {
+		return nil, fmt.Errorf("%v", err)
+	}
+	return taken, nil
+}
+
+// wire is a socket to the kernel's netfilter: netlink(7).
+type wire struct{ fd int }
+
+func dial() (*wire, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return nil, fmt.Errorf("netlink socket for nftables: %w", err)
+	}
+	// Errors need not carry the message that they are about; and should the kernel never answer, nobody waits for ever.
+	unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
+	unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10})
+	return &wire{fd}, nil
+}
+
+func (w *wire) Close() error { return unix.Close(w.fd) }
+
+func (w *wire) send(messages []netlink.Message) error {
+	var b []byte
+	for _, m := range messages {
+		one, err := m.MarshalBinary()
+		if err != nil {
+			return fmt.Errorf("writing a message for nftables: %w", err)
+		}
+		b = append(b, one...)
+	}
+	// net.core.wmem_max and rmem_max are 208 KiB, and a batch is one datagram: socket(7).
+	if len(b) > 64<<10 {
+		unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 2*len(b))
+		unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 2*len(b))
+	}
+	if err := unix.Sendto(w.fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return fmt.Errorf("sending %d bytes to nftables: %w", len(b), err)
+	}
+	return nil
+}
+
+// receive is the next datagram's messages.
+func (w *wire) receive() ([]netlink.Message, error) {
+	b := make([]byte, 32<<10)
+	for {
+		n, err := unix.Read(w.fd, b)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("waiting for nftables' answer: %w", err)
+		}
+		return split(b[:n]), nil
+	}
+}
+
+// split takes a datagram apart; nlmsghdr is length, type, flags, sequence, port id.
+func split(b []byte) []netlink.Message {
+	var messages []netlink.Message
+	for len(b) >= unix.SizeofNlMsghdr {
+		n := int(binary.NativeEndian.Uint32(b))
+		if n < unix.SizeofNlMsghdr || n > len(b) {
+			break
+		}
+		messages = append(messages, netlink.Message{
+			Header: netlink.Header{Type: netlink.HeaderType(binary.NativeEndian.Uint16(b[4:])), Sequence: binary.NativeEndian.Uint32(b[8:])},
+			Data:   b[unix.SizeofNlMsghdr:n]})
+		b = b[min(len(b), (n+3)&^3):]
+	}
+	return messages
+}
+
+// errnoOf is the error that a message of type NLMSG_ERROR carries; 0 is an acknowledgement.
+func errnoOf(m netlink.Message) unix.Errno {
+	return unix.Errno(-int32(binary.NativeEndian.Uint32(m.Data)))
+}
+
+// refusals reads answers until that to the final message, which comes last, or until one to the batch as a whole, after
+// which none comes.
+func (w *wire) refusals(final uint32) (map[int]unix.Errno, error) {
+	refused := map[int]unix.Errno{}
+	for {
+		messages, err := w.receive()
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range messages {
+			if m.Header.Type != netlink.Error {
+				continue
+			}
+			place := int(m.Header.Sequence) - 1 // the batch's begin has 0
+			if errno := errnoOf(m); errno != 0 {
+				refused[place] = errno
+			}
+			if m.Header.Sequence == final || place == whole {
+				return refused, nil
+			}
+		}
+	}
+}
