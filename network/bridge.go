@@ -48,8 +48,11 @@ func orPhysical(kind string) string {
 
 // make are the requests for a bridge that is not there.
 func (b Bridge) make() []program.Request {
-	d := device{name: b.Name, kind: "bridge", mac: b.mac(), mtu: b.MTU}
+	d := device{name: b.Name, kind: "bridge", mac: b.mac()}
 	out := []program.Request{d.add(here, b.From, "make the network's bridge: a switch in the kernel, with an address that stays when its ports change", b.unused)}
+	if b.MTU > 0 { // not with the birth: only one that is set later does not follow the ports'
+		out = append(out, setMTU(here, b.Name, b.MTU, b.From))
+	}
 	for _, s := range b.settings() {
 		out = append(out, set(here, s.key, s.value, b.From, s.why))
 	}

@@ -75,6 +75,9 @@ func (d device) words() []string {
 // message is RTM_NEWLINK; the socket finds the numbers of the interfaces that are named.
 func (d device) message(s *socket) (message, error) {
 	m := message{kind: unix.RTM_NEWLINK, flags: unix.NLM_F_CREATE | unix.NLM_F_EXCL}
+	if d.homeless() || d.peer != nil && d.peer.homeless() {
+		return m, errPlan
+	}
 	m.parts = append(m.parts, d.header())
 	for _, a := range d.attributes() {
 		m.add(a.kind, a.data)
@@ -92,6 +95,9 @@ func (d device) message(s *socket) (message, error) {
 	m.parts = append(m.parts, d.info())
 	return m, nil
 }
+
+// homeless: it shall be born in a namespace that is not made yet.
+func (d device) homeless() bool { return d.moved && d.netns == nil }
 
 func (d device) header() *nl.IfInfomsg {
 	h := nl.NewIfInfomsg(unix.AF_UNSPEC)

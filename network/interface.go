@@ -42,10 +42,11 @@ func (i Interface) Plug(n *Namespace) []program.Request {
 		out = i.child(n)
 	}
 	p, on := n.inside(), &known{name: i.Name}
-	out = append(out, i.ipv6(p))
+	out = append(out, i.protocol(p))
 	for _, a := range i.Addresses {
 		out = append(out, addAddress(p, a, on, i.From, "the container's address on the network"))
 	}
+	out = append(out, i.notify(p)...)
 	for _, key := range slices.Sorted(maps.Keys(i.Sysctls)) {
 		out = append(out, set(p, i.key(key), i.Sysctls[key], i.From, "a setting that was asked for"))
 	}
@@ -53,14 +54,19 @@ func (i Interface) Plug(n *Namespace) []program.Request {
 	for _, g := range i.Gateways {
 		out = append(out, over(i.Name, g).ask(p, "add", on, i.From, "what is not on a network of the container goes through "+i.Name))
 	}
-	return out
+	return append(out, i.again(n)...)
 }
 
-// ipv6 turns IPv6 on exactly where the network has it: with a link-local address alone, an interface would listen to whoever
+// ipv6 says whether the network has it.
+func (i Interface) ipv6() bool {
+	return slices.ContainsFunc(i.Addresses, func(a netip.Prefix) bool { return a.Addr().Is6() })
+}
+
+// protocol turns IPv6 on exactly where the network has it: with a link-local address alone, an interface would listen to whoever
 // advertises routes.
-func (i Interface) ipv6(p place) program.Request {
+func (i Interface) protocol(p place) program.Request {
 	key := conf("ipv6", i.Name, "disable_ipv6")
-	if slices.ContainsFunc(i.Addresses, func(a netip.Prefix) bool { return a.Addr().Is6() }) {
+	if i.ipv6() {
 		return set(p, key, "0", i.From, "the network has IPv6")
 	}
 	return set(p, key, "1", i.From, "the network has no IPv6: not even a link-local address, by which neighbours could advertise routes")

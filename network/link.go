@@ -27,6 +27,8 @@ type link struct {
 	up     bool
 	mtu    int
 	master int
+
+	forwarding bool // as the port of a bridge
 }
 
 func parseLink(answer []byte) link {
@@ -34,7 +36,8 @@ func parseLink(answer []byte) link {
 	f := fields(answer[unix.SizeofIfInfomsg:])
 	l := link{index: int(h.Index), name: word(f[unix.IFLA_IFNAME]), up: h.Flags&unix.IFF_UP != 0}
 	l.mtu, l.master = number(f[unix.IFLA_MTU]), number(f[unix.IFLA_MASTER])
-	l.kind = word(fields(f[unix.IFLA_LINKINFO])[nl.IFLA_INFO_KIND])
+	info := fields(f[unix.IFLA_LINKINFO])
+	l.kind, l.forwarding = word(info[nl.IFLA_INFO_KIND]), forwarding(info)
 	return l
 }
 
@@ -89,13 +92,18 @@ func (k *known) number(s *socket) (int, error) {
 func setUp(p place, name, from, why string) program.Request {
 	return program.Request{Call: p.typed + "ip link set " + name + " up", From: from, Why: why, Do: func() error {
 		return p.speak(func(s *socket) error {
-			up := nl.NewIfInfomsg(unix.AF_UNSPEC)
-			up.Flags, up.Change = unix.IFF_UP, unix.IFF_UP
-			m := message{kind: unix.RTM_NEWLINK, parts: []nl.NetlinkRequestData{up}}
-			m.add(unix.IFLA_IFNAME, nl.ZeroTerminated(name))
-			return refused("bringing "+name+" up", s.change(m))
+			return refused("bringing "+name+" up", s.change(raised(name)))
 		})
 	}}
+}
+
+// raised is the message that brings an interface up.
+func raised(name string) message {
+	m := named(unix.RTM_NEWLINK, name)
+	h := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	h.Flags, h.Change = unix.IFF_UP, unix.IFF_UP
+	m.parts[0] = h
+	return m
 }
 
 // remove is the request ip link del NAME. An interface that is gone already is as it should be.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -32,25 +33,26 @@ func sysctlFile(key string) string {
 // set is the request sysctl -w KEY=VALUE.
 func set(p place, key, value, from, why string) program.Request {
 	return program.Request{Call: p.typed + "sysctl -w " + key + "=" + quoted(value), From: from, Why: why, Do: func() error {
-		err := p.enter(func() error { return writeSysctl(key, value) })
-		if errors.Is(err, fs.ErrNotExist) && optional(key, value) {
+		err := write(p, sysctlFile(key), value)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && off(key):
 			return program.Tolerated{Errno: unix.ENOENT}
+		case errors.Is(err, unix.EROFS) && read(p, sysctlFile(key)) == value: // as in a container
+			return program.Tolerated{Errno: unix.EROFS}
 		}
 		return refused("setting "+key, err)
 	}}
 }
 
-// optional: a kernel that was started with ipv6.disable=1 has no settings of IPv6, and what they would turn off is off.
-func optional(key, value string) bool {
-	return strings.HasPrefix(strings.ReplaceAll(key, "/", "."), "net.ipv6.") && (strings.HasSuffix(key, "disable_ipv6") || strings.HasSuffix(key, "accept_ra")) && value != "2"
+// off: a kernel that was started with ipv6.disable=1 has no settings of IPv6, and what these would turn off is off.
+func off(key string) bool {
+	key = strings.ReplaceAll(key, "/", ".")
+	return strings.HasPrefix(key, "net.ipv6.") && (strings.HasSuffix(key, ".disable_ipv6") || strings.HasSuffix(key, ".accept_ra"))
 }
 
-func writeSysctl(key, value string) error {
-	f, err := os.OpenFile(sysctlFile(key), os.O_WRONLY, 0)
+func write(p place, file, value string) error {
+	f, err := p.setting(file, os.O_WRONLY)
 	if err != nil {
-		if now, ok := sysctl(key); ok && now == value { // read-only, as in a container, and right already
-			return program.Tolerated{Errno: unix.EROFS}
-		}
 		return err
 	}
 	defer f.Close()
@@ -58,16 +60,20 @@ func writeSysctl(key, value string) error {
 	return err
 }
 
-// sysctl reads a setting of the calling thread's network namespace; false if there is none.
-func sysctl(key string) (string, bool) {
-	data, err := os.ReadFile(sysctlFile(key))
-	return string(bytes.TrimSpace(data)), err == nil
+// read is empty where there is no such setting.
+func read(p place, file string) string {
+	f, err := p.setting(file, os.O_RDONLY)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	data, _ := io.ReadAll(f)
+	return string(bytes.TrimSpace(data))
 }
 
 // lacking is the request that makes a setting of the host what it should be, none if it is, or if the kernel has no such setting.
 func lacking(key, value, from, why string) []program.Request {
-	now, ok := sysctl(key)
-	if !ok || now == value {
+	if now := read(here, sysctlFile(key)); now == "" || now == value {
 		return nil
 	}
 	return []program.Request{set(here, key, value, from, why)}

@@ -18,6 +18,39 @@ func (i Interface) pair(n *Namespace) []program.Request {
 	return []program.Request{d.add(p, i.From, why, dropped(p, i.Host)), i.hairpin(p)}
 }
 
+// Rejoin returns the requests that put the host's end back into its bridge, if it is there and in none or in another: after the bridge was
+// deleted and raised again. (What was cut inside the container, only a new start mends.)
+func (i Interface) Rejoin() ([]program.Request, error) {
+	if i.Kind != KindBridge {
+		return nil, nil
+	}
+	end, err := find(i.Host)
+	if err != nil || end == nil {
+		return nil, err
+	}
+	bridge, err := find(i.Master)
+	if err != nil || bridge == nil || end.master == bridge.index && end.up {
+		return nil, err
+	}
+	return []program.Request{i.plugIn(), i.hairpin(here)}, nil
+}
+
+// plugIn is the request ip link set HOST master BRIDGE up.
+func (i Interface) plugIn() program.Request {
+	call := "ip link set " + i.Host + " master " + i.Master + " up"
+	return program.Request{Call: call, From: i.From, Why: "plug " + i.Name + " of the container into the bridge again", Do: func() error {
+		return here.speak(func(s *socket) error {
+			bridge, err := s.link(i.Master)
+			if err == nil {
+				m := raised(i.Host)
+				m.add(unix.IFLA_MASTER, nl.Uint32Attr(uint32(bridge.index)))
+				err = s.change(m)
+			}
+			return refused("plugging "+i.Host+" into "+i.Master, err)
+		})
+	}}
+}
+
 // hairpin lets the bridge send a packet back out of the port by which it came; and the host's end gets no link-local address, which
 // nobody would use.
 func (i Interface) hairpin(p place) program.Request {
