@@ -40,39 +40,39 @@ func long(n int) string {
 func TestForwarding(t *testing.T) {
 	s := newSite(t)
 	s.upstream()
-	s.ok("glassbox network create shop && glassbox run -d --name box --network shop kit sleep 1000")
+	s.OK("glassbox network create shop && glassbox run -d --name box --network shop kit sleep 1000")
 	in := "glassbox exec box "
-	s.is(in+"dig +short one.test", "203.0.113.1")
-	s.is(in+"dig +short +tcp one.test", "203.0.113.1")
-	s.is(in+"dig +short +noedns one.test", "203.0.113.1")
-	s.is(in+"dig +short both.test AAAA", "2001:db8:f::2")
-	s.is(in+"dig +short _ldap._tcp.test SRV", "0 0 389 one.test.")
-	s.is(in+"dig +short test MX", "10 one.test.")
-	s.is(in+"dig nobody.test | grep -o 'status: [A-Z]*'", "status: NXDOMAIN")
-	s.is(in+"dig one.test AAAA | grep -o 'status: [A-Z]*'", "status: NOERROR")
+	s.Is(in+"dig +short one.test", "203.0.113.1")
+	s.Is(in+"dig +short +tcp one.test", "203.0.113.1")
+	s.Is(in+"dig +short +noedns one.test", "203.0.113.1")
+	s.Is(in+"dig +short both.test AAAA", "2001:db8:f::2")
+	s.Is(in+"dig +short _ldap._tcp.test SRV", "0 0 389 one.test.")
+	s.Is(in+"dig +short test MX", "10 one.test.")
+	s.Is(in+"dig nobody.test | grep -o 'status: [A-Z]*'", "status: NXDOMAIN")
+	s.Is(in+"dig one.test AAAA | grep -o 'status: [A-Z]*'", "status: NOERROR")
 	// A container's name is never asked of others, and has no answer of a family that it lacks.
-	s.is(in+"dig box AAAA | grep -o -e 'status: [A-Z]*' -e 'ANSWER: [0-9]*'", "status: NOERROR\nANSWER: 0")
-	s.is("grep -c ' box ' "+s.other.Dir+"/queries || true", "0")
+	s.Is(in+"dig box AAAA | grep -o -e 'status: [A-Z]*' -e 'ANSWER: [0-9]*'", "status: NOERROR\nANSWER: 0")
+	s.Is("grep -c ' box ' "+s.other.Dir+"/queries || true", "0")
 	// 1.8 kB: with EDNS and room enough by UDP, without by TCP after a truncated answer.
 	for _, how := range []string{"+bufsize=4096", "+noedns", "+bufsize=512", "+tcp"} {
-		s.is(in+"dig +short "+how+" long.test TXT | wc -c", "1771")
+		s.Is(in+"dig +short "+how+" long.test TXT | wc -c", "1771")
 	}
-	s.is(in+"dig +noedns +ignore long.test TXT | grep -o 'flags:.* tc '", "flags: qr aa tc")
-	s.is(in+"dig +bufsize=4096 long.test TXT | grep -c EDNS", "1")
+	s.Is(in+"dig +noedns +ignore long.test TXT | grep -o 'flags:.* tc '", "flags: qr aa tc")
+	s.Is(in+"dig +bufsize=4096 long.test TXT | grep -c EDNS", "1")
 	// Search lists and ndots, through glibc's resolver.
-	s.is(in+"getent ahostsv4 deep | awk '{print $1; exit}'", "203.0.113.3")
-	s.is(in+"getent ahostsv4 deep.corp.test. | awk '{print $1; exit}'", "203.0.113.3")
-	s.is(in+"getent ahosts both.test | awk '{print $1}' | sort -u", "203.0.113.2") // AI_ADDRCONFIG: it has no IPv6 address
-	s.is(in+"nslookup one.test | grep -c 203.0.113.1", "1")
-	s.is("glassbox run --rm --network shop --dns-search test --dns-option ndots:3 kit getent ahostsv4 both | awk '{print $1; exit}'", "203.0.113.2")
-	s.is("glassbox run --rm --network shop --dns-search test --dns-option ndots:3 kit grep -v '^#' /etc/resolv.conf | grep -v '^$'",
+	s.Is(in+"getent ahostsv4 deep | awk '{print $1; exit}'", "203.0.113.3")
+	s.Is(in+"getent ahostsv4 deep.corp.test. | awk '{print $1; exit}'", "203.0.113.3")
+	s.Is(in+"getent ahosts both.test | awk '{print $1}' | sort -u", "203.0.113.2") // AI_ADDRCONFIG: it has no IPv6 address
+	s.Is(in+"nslookup one.test | grep -c 203.0.113.1", "1")
+	s.Is("glassbox run --rm --network shop --dns-search test --dns-option ndots:3 kit getent ahostsv4 both | awk '{print $1; exit}'", "203.0.113.2")
+	s.Is("glassbox run --rm --network shop --dns-search test --dns-option ndots:3 kit grep -v '^#' /etc/resolv.conf | grep -v '^$'",
 		"nameserver 127.0.0.11\nsearch test\noptions ndots:3")
 	// The default bridge has the host's servers themselves.
-	s.is("glassbox run --rm kit getent ahostsv4 one.test | awk '{print $1; exit}'", "203.0.113.1")
+	s.Is("glassbox run --rm kit getent ahostsv4 one.test | awk '{print $1; exit}'", "203.0.113.1")
 	// Other servers than the host's, and none that answers.
-	s.is("glassbox run --rm --network shop --dns "+otherAddress+" kit dig +short one.test", "203.0.113.1")
-	s.is("glassbox run --rm --network shop --dns 192.0.2.99 kit dig +tries=1 +time=6 one.test | grep -o 'status: [A-Z]*'", "status: SERVFAIL")
-	s.ok("glassbox rm -f box && glassbox network rm shop")
+	s.Is("glassbox run --rm --network shop --dns "+otherAddress+" kit dig +short one.test", "203.0.113.1")
+	s.Is("glassbox run --rm --network shop --dns 192.0.2.99 kit dig +tries=1 +time=6 one.test | grep -o 'status: [A-Z]*'", "status: SERVFAIL")
+	s.OK("glassbox rm -f box && glassbox network rm shop")
 }
 
 // Musl's resolver asks both families at once from one socket, and takes no answer whose question differs.
@@ -83,51 +83,51 @@ func TestResolverOfMusl(t *testing.T) {
 	if out, err := exec.Command(compiler, "-static", "-O1", "-o", s.Dir+"/resolve", "testdata/resolve.c").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	s.ok("glassbox network create --ipv6 --subnet 10.85.0.0/24 --subnet fd85::/64 shop && glassbox run -d --name web --network shop kit sleep 1000")
+	s.OK("glassbox network create --ipv6 --subnet 10.85.0.0/24 --subnet fd85::/64 shop && glassbox run -d --name web --network shop kit sleep 1000")
 	in := "glassbox run --rm --network shop -v " + s.Dir + "/resolve:/resolve kit /resolve "
-	s.is(in+"web", "10.85.0.2\nfd85::2")
-	s.is(in+"web.shop", "10.85.0.2\nfd85::2")
-	s.is(in+"one.test", "203.0.113.1")
-	s.is(in+"both.test", "2001:db8:f::2\n203.0.113.2")
-	s.is(in+"deep", "203.0.113.3")
-	s.fails(1, in+"nobody.test", "Name does not resolve")
-	s.ok("glassbox rm -f web && glassbox network rm shop")
+	s.Is(in+"web | sort", "10.85.0.2\nfd85::2")
+	s.Is(in+"web.shop | sort", "10.85.0.2\nfd85::2")
+	s.Is(in+"one.test", "203.0.113.1")
+	s.Is(in+"both.test | sort", "2001:db8:f::2\n203.0.113.2")
+	s.Is(in+"deep", "203.0.113.3")
+	s.Fails(1, in+"nobody.test", "Name does not resolve")
+	s.OK("glassbox rm -f web && glassbox network rm shop")
 }
 
 // A container that serves names on port 53 itself keeps its port, on all its addresses.
 func TestServingNamesItself(t *testing.T) {
 	s := newSite(t)
 	s.upstream()
-	s.ok("glassbox network create shop && glassbox run -d --name dns --network shop kit dnsmasq -k -u root --no-resolv --no-hosts --address=/mine.test/203.0.113.9")
-	s.soon("glassbox exec dns dig +short +tries=1 +time=1 @127.0.0.1 mine.test", "203.0.113.9")
-	s.is("glassbox exec dns dig +short +tcp @127.0.0.1 mine.test", "203.0.113.9")
-	s.is("glassbox run --rm --network shop kit sh -c 'dig +short @$(dig +short dns) mine.test'", "203.0.113.9")
-	s.is("glassbox exec dns dig +short one.test", "203.0.113.1")
-	s.ok("glassbox rm -f dns && glassbox network rm shop")
+	s.OK("glassbox network create shop && glassbox run -d --name dns --network shop kit dnsmasq -k -u root --no-resolv --no-hosts --address=/mine.test/203.0.113.9")
+	s.Soon("glassbox exec dns dig +short +tries=1 +time=1 @127.0.0.1 mine.test", "203.0.113.9")
+	s.Is("glassbox exec dns dig +short +tcp @127.0.0.1 mine.test", "203.0.113.9")
+	s.Is("glassbox run --rm --network shop kit sh -c 'dig +short @$(dig +short dns) mine.test'", "203.0.113.9")
+	s.Is("glassbox exec dns dig +short one.test", "203.0.113.1")
+	s.OK("glassbox rm -f dns && glassbox network rm shop")
 }
 
 func TestHostsFile(t *testing.T) {
 	s := newSite(t)
-	s.ok("busybox httpd -p 80 && glassbox network create --subnet 10.86.0.0/24 shop")
-	s.ok("glassbox run --rm --network shop --add-host box:host-gateway kit curl -s http://box/")
-	s.is("glassbox run --rm --network shop --add-host box:203.0.113.5 --add-host six:2001:db8::5 kit getent hosts box six", "203.0.113.5     box\n2001:db8::5     six")
-	s.is("glassbox run --rm --network shop --hostname me --domainname my.test kit hostname -f", "me.my.test")
-	s.is("glassbox run --rm --network shop --ip 10.86.0.42 --hostname me kit getent hosts me", "10.86.0.42      me")
-	s.ok("glassbox run -d --name old kit nginx && glassbox run --rm --link old:new kit curl -s --retry 3 --retry-connrefused http://new/health")
-	s.ok("glassbox rm -f old && glassbox network rm shop")
+	s.OK("busybox httpd -p 80 && glassbox network create --subnet 10.86.0.0/24 shop")
+	s.OK("glassbox run --rm --network shop --add-host box:host-gateway kit curl -s http://box/")
+	s.Is("glassbox run --rm --network shop --add-host box:203.0.113.5 --add-host six:2001:db8::5 kit getent hosts box six", "203.0.113.5     box\n2001:db8::5     six")
+	s.Is("glassbox run --rm --network shop --hostname me --domainname my.test kit hostname -f", "me.my.test")
+	s.Is("glassbox run --rm --network shop --ip 10.86.0.42 --hostname me kit getent hosts me", "10.86.0.42      me")
+	s.OK("glassbox run -d --name old kit nginx && glassbox run --rm --link old:new kit curl -s --retry 3 --retry-connrefused http://new/health")
+	s.OK("glassbox rm -f old && glassbox network rm shop")
 }
 
 // Ten thousand questions at once, to the resolver and through it: every one is answered.
 func TestTenThousandQuestions(t *testing.T) {
 	s := newSite(t)
 	s.upstream()
-	s.ok("glassbox network create shop && glassbox run -d --name web --network shop kit sleep 1000")
+	s.OK("glassbox network create shop && glassbox run -d --name web --network shop kit sleep 1000")
 	for _, name := range []string{"web", "one.test"} {
 		script := "for i in 1 2 3 4 5 6 7 8 9 10; do (yes " + name + " | head -n 1000 >/tmp/q$i; dig +short +tries=3 -f /tmp/q$i >/tmp/a$i) & done; wait; cat /tmp/a* | grep -v '^;' | sort | uniq -c | awk '{print $1}'"
 		if err := os.WriteFile(s.Dir+"/ask", []byte(script), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		s.is("glassbox exec -i web sh -s <"+s.Dir+"/ask", "10000")
+		s.Is("glassbox exec -i web sh -s <"+s.Dir+"/ask", "10000")
 	}
-	s.ok("glassbox rm -f web && glassbox network rm shop")
+	s.OK("glassbox rm -f web && glassbox network rm shop")
 }
