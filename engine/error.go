@@ -13,6 +13,7 @@ const (
 	NotFound                      // the object does not exist
 	Conflict                      // the object is in the wrong state
 	InvalidParameter              // the request makes no sense
+	Forbidden                     // the object must not be treated so
 )
 
 // Error is a failure in Docker's words.
@@ -42,6 +43,10 @@ func notFound(ref string) error {
 
 func notRunning(id string) error {
 	return &Error{Class: Conflict, Text: "container " + id + " is not running"}
+}
+
+func forbidden(format string, args ...any) error {
+	return &Error{Class: Forbidden, Text: fmt.Sprintf(format, args...)}
 }
 
 func conflict(format string, args ...any) error {

@@ -2,11 +2,13 @@ package engine
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	"glassbox/store"
 
 	"github.com/docker/docker/api/types/filters"
-	"github.com/docker/docker/api/types/network"
+	dockernetwork "github.com/docker/docker/api/types/network"
 )
 
 var errStub = errors.New("engine: stub")
@@ -20,14 +22,86 @@ type Networks struct {
 	Warn func(message string)
 }
 
-func (n *Networks) Create(name string, o network.CreateOptions) (network.CreateResponse, error) {
-	return network.CreateResponse{}, errStub
+func (n *Networks) warn(message string) {
+	if n.Warn != nil {
+		n.Warn(message)
+		return
+	}
+	n.containers.warn(message)
 }
-func (n *Networks) List(f filters.Args) ([]network.Summary, error) { return nil, errStub }
-func (n *Networks) Inspect(ref string) (network.Inspect, error)    { return network.Inspect{}, errStub }
-func (n *Networks) Remove(ref string) error                        { return errStub }
-func (n *Networks) Prune(f filters.Args) (network.PruneReport, error) {
-	return network.PruneReport{}, errStub
+
+// List is `network ls`: by name. Who is on the networks is left out, as in Docker.
+func (n *Networks) List(f filters.Args) ([]dockernetwork.Summary, error) {
+	if err := dockernetwork.ValidateFilters(f); err != nil {
+		return nil, invalid("%w", err)
+	}
+	all, err := n.everything()
+	if err != nil {
+		return nil, err
+	}
+	sieve := &networkSieve{args: f}
+	if f.Contains("dangling") {
+		if sieve.used, err = n.used(); err != nil {
+			return nil, err
+		}
+	}
+	passed, err := sieve.pass(all)
+	out := []dockernetwork.Summary{}
+	for _, r := range passed {
+		out = append(out, r.summary())
+	}
+	return out, err
 }
-func (n *Networks) Connect(ref, container string, e *network.EndpointSettings) error { return errStub }
-func (n *Networks) Disconnect(ref, container string, force bool) error               { return errStub }
+
+// everything is all networks, those among them that are always there, by name.
+func (n *Networks) everything() ([]*networkRecord, error) {
+	for _, name := range []string{dockernetwork.NetworkBridge, dockernetwork.NetworkHost, dockernetwork.NetworkNone} {
+		if _, err := n.ensure(name); err != nil {
+			return nil, err
+		}
+	}
+	all, err := n.all()
+	slices.SortFunc(all, func(a, b *networkRecord) int { return strings.Compare(a.Name, b.Name) })
+	return all, err
+}
+
+// Inspect is `network inspect`, with the containers that are on the network now.
+func (n *Networks) Inspect(ref string) (dockernetwork.Inspect, error) {
+	r, err := n.load(ref)
+	if err != nil {
+		return dockernetwork.Inspect{}, err
+	}
+	s := r.summary()
+	guests, err := n.guests(r)
+	for _, g := range guests {
+		s.Containers[g.id] = g.resource()
+	}
+	return s, err
+}
+
+// summary is the network in Docker's words.
+func (r *networkRecord) summary() dockernetwork.Summary {
+	return dockernetwork.Summary{
+		Name: r.Name, ID: r.ID, Created: r.Created, Scope: "local", Driver: r.Driver, EnableIPv4: r.EnableIPv4, EnableIPv6: r.EnableIPv6,
+		IPAM:     dockernetwork.IPAM{Driver: r.IPAM.Driver, Options: r.IPAM.Options, Config: r.shownPools()},
+		Internal: r.Internal, Attachable: r.Attachable, ConfigFrom: dockernetwork.ConfigReference{Network: r.ConfigFrom}, ConfigOnly: r.ConfigOnly,
+		Containers: map[string]dockernetwork.EndpointResource{}, Options: r.Options, Labels: r.Labels,
+	}
+}
+
+// shownPools are the subnets that were asked for, IPv4 first, then those that were chosen.
+func (r *networkRecord) shownPools() []dockernetwork.IPAMConfig {
+	a := &allotment{r: r}
+	shown := append(a.asked(false), a.asked(true)...)
+	for _, p := range r.Pools {
+		if !p.Chosen {
+			continue
+		}
+		c := dockernetwork.IPAMConfig{Subnet: p.Subnet.String()}
+		if p.Gateway.IsValid() {
+			c.Gateway = p.Gateway.String()
+		}
+		shown = append(shown, c)
+	}
+	return shown
+}

@@ -1,18 +1,44 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
-// NetworkNames are the claimed names of networks.
+// NetworkNames are the claimed names of networks, as NetworkClaim writes them.
 func (r Root) NetworkNames() Claims {
 	return Claims{filepath.Join(r.Data, "networknames"), "../networks"}
 }
 
+// NetworkClaim is a network's name as a file's: Docker lets it contain anything.
+func NetworkClaim(name string) string {
+	name = strings.NewReplacer("%", "%25", "/", "%2F", "\x00", "%00").Replace(name)
+	if strings.HasPrefix(name, ".") {
+		name = "%2E" + name[1:]
+	}
+	return name
+}
+
 func (r Root) networks() string { return filepath.Join(r.Data, "networks") }
+
+// LockNetworks keeps others from adding networks or giving them subnets.
+func (r Root) LockNetworks(ctx context.Context) (*Lock, error) { return lockMade(ctx, r.networks()) }
+
+// LockBridges keeps others from changing what all networks share of the kernel.
+func (r Root) LockBridges(ctx context.Context) (*Lock, error) {
+	return lockMade(ctx, filepath.Join(r.Run, "networks"))
+}
+
+func lockMade(ctx context.Context, dir string) (*Lock, error) {
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return nil, err
+	}
+	return Exclusive(ctx, dir)
+}
 
 // Network names the places of one network.
 func (r Root) Network(id string) NetworkPlace {
@@ -35,8 +61,27 @@ func (p NetworkPlace) Addresses() Claims {
 // Zone is the directory of the documents by which the network's containers find one another.
 func (p NetworkPlace) Zone() string { return p.Run + "/endpoints" }
 
+// Raised is there once the kernel has been told of the network since the machine was started.
+func (p NetworkPlace) Raised() string { return p.Run + "/raised" }
+
 // Make creates the network's directory and returns it locked: until the lock is given back the network is being made.
 func (p NetworkPlace) Make() (*Lock, error) { return makeLocked(p.Dir) }
+
+// Sweep deletes what a killed command left of a network that it was making or removing: a directory that nobody has locked, with
+// no document, be it a damaged one.
+func (p NetworkPlace) Sweep() (bool, error) {
+	lock, err := attempt(p.Dir)
+	if lock == nil {
+		return false, err
+	}
+	defer lock.Release()
+	for _, path := range []string{p.Document(), p.Document() + ".corrupt"} {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+	}
+	return true, p.Remove()
+}
 
 // Remove deletes everything the network has. The caller holds its lock. The document goes first: a removal that is interrupted
 // leaves no network, only remains.

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"glassbox/store"
+
+	"github.com/docker/docker/api/types/filters"
+	dockernetwork "github.com/docker/docker/api/types/network"
+)
+
+// Remove takes a network away that nobody is on. Stopped containers that ask for it do not keep it.
+func (n *Networks) Remove(ref string) error {
+	r, err := n.load(ref)
+	if err != nil {
+		return err
+	}
+	if r.predefined() {
+		return forbidden("%s is a pre-defined network and cannot be removed", r.Name)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
+	defer cancel()
+	lock, err := store.Exclusive(ctx, r.place.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return noNetwork(ref)
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	// Read only now: while we waited it may have been removed.
+	if r, err = n.read(r.ID); errors.Is(err, fs.ErrNotExist) {
+		return noNetwork(ref)
+	}
+	if err != nil {
+		return err
+	}
+	return n.remove(r)
+}
+
+func (n *Networks) remove(r *networkRecord) error {
+	if err := n.removable(r); err != nil {
+		return prefixed("error while removing network", err)
+	}
+	if err := n.lower(r); err != nil {
+		return fmt.Errorf("error while removing network: %w", err)
+	}
+	return errors.Join(r.place.Remove(), n.unname(r))
+}
+
+func (n *Networks) removable(r *networkRecord) error {
+	if r.ConfigOnly {
+		all, err := n.all()
+		for _, o := range all {
+			if o.ConfigFrom == r.Name {
+				return forbidden("configuration network %q is in use", r.Name)
+			}
+		}
+		return err
+	}
+	guests, err := n.guests(r)
+	if err != nil || len(guests) == 0 {
+		return err
+	}
+	var names []string
+	for _, g := range guests {
+		names = append(names, fmt.Sprintf("name:%q id:%q", g.name, g.endpoint.ID[:12]))
+	}
+	return forbidden("network %s has active endpoints (%s)", r.Name, strings.Join(names, ", "))
+}
+
+// Prune removes the networks that nobody is on.
+func (n *Networks) Prune(f filters.Args) (dockernetwork.PruneReport, error) {
+	var report dockernetwork.PruneReport
+	if err := f.Validate(map[string]bool{"label": true, "label!": true, "until": true}); err != nil {
+		return report, invalid("%w", err)
+	}
+	until, err := pruneUntil(f)
+	if err != nil {
+		return report, err
+	}
+	all, err := n.everything()
+	if err != nil {
+		return report, err
+	}
+	used, err := n.used()
+	if err != nil {
+		return report, err
+	}
+	for _, r := range all {
+		if r.predefined() || r.ConfigOnly || used[r.ID] || !until.IsZero() && r.Created.After(until) || !labelsMatch(f, r.Labels) {
+			continue
+		}
+		if err := n.Remove(r.ID); err != nil {
+			n.warn(fmt.Sprintf("could not remove local network %s: %v", r.Name, err))
+			continue
+		}
+		report.NetworksDeleted = append(report.NetworksDeleted, r.Name)
+	}
+	return report, n.tidy()
+}
+
+// tidy deletes what killed commands left of networks.
+func (n *Networks) tidy() error {
+	lock, err := n.alone(n.root.LockNetworks)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	err = n.root.NetworkNames().Sweep(func(claim, owner string) bool {
+		r, err := n.read(owner)
+		return errors.Is(err, fs.ErrNotExist) || err == nil && store.NetworkClaim(r.Name) != claim
+	})
+	return errors.Join(err, n.sweep())
+}
