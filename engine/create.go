@@ -61,7 +61,7 @@ func (c *Containers) prepare(ctx context.Context, o *Options) (*record, []string
 	if err := r.command(); err != nil {
 		return nil, warnings, err
 	}
-	if r.Mounts, err = c.mountPoints(o.HostConfig); err != nil {
+	if r.Mounts, err = c.mountPoints(r); err != nil {
 		return nil, warnings, err
 	}
 	if r.HostConfig.Init != nil && *r.HostConfig.Init {
@@ -191,7 +191,7 @@ func (c *Containers) establish(r *record, name string) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.erase(r))
+			err = errors.Join(err, c.erase(r, true))
 		}
 		err = errors.Join(err, lock.Release())
 	}()
@@ -206,6 +206,9 @@ func (c *Containers) establish(r *record, name string) (err error) {
 		if err := r.makeUpper(); err != nil {
 			return err
 		}
+	}
+	if err := c.furnish(r); err != nil {
+		return err
 	}
 	if err := r.save(); err != nil {
 		return err

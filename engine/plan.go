@@ -11,6 +11,7 @@ import (
 	"glassbox/program"
 	"glassbox/runtime"
 
+	"github.com/docker/docker/api/types/mount"
 	"golang.org/x/sys/unix"
 )
 
@@ -51,6 +52,9 @@ func (r *record) promised() map[string]uint32 {
 		kinds[r.place.Shm()] = unix.S_IFDIR | 0o777
 	}
 	for _, m := range r.Mounts {
+		if m.Type == mount.TypeVolume {
+			kinds[m.Source] = unix.S_IFDIR | 0o755
+		}
 		if _, err := os.Stat(m.Source); m.Make && err != nil {
 			kinds[m.Source] = unix.S_IFDIR | 0o755
 		}
@@ -72,7 +76,11 @@ func (c *Containers) Account(id string) ([]program.Account, error) {
 		return nil, err
 	}
 	var a []program.Account
-	return a, json.Unmarshal(data, &a)
+	if err := json.Unmarshal(data, &a); err != nil {
+		return nil, err
+	}
+	mounted, err := r.mounting()
+	return append(mounted, a...), err
 }
 
 // AccountOf is what had been asked of the kernel before a start or exec failed, if it was to be explained.

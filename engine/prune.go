@@ -32,7 +32,7 @@ func (c *Containers) Prune(f filters.Args) (container.PruneReport, error) {
 		if err != nil {
 			return report, err
 		}
-		if err := c.remove(context.Background(), l.ID, false); err != nil {
+		if err := c.remove(context.Background(), l.ID, false, false); err != nil {
 			if !Is(err, NotFound) && !Is(err, Conflict) { // removed or started meanwhile
 				c.warn(err.Error())
 			}

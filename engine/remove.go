@@ -10,10 +10,9 @@ import (
 	"glassbox/store"
 )
 
-// Remove deletes a container; force kills it first. Anonymous volumes, which volumes asks to be removed with it, do not exist
-// yet: what is written where an image declares one is in the container's own layer, and goes with it.
+// Remove deletes a container; force kills it first. With volumes its anonymous ones go with it.
 func (c *Containers) Remove(ctx context.Context, id string, force, volumes bool) error {
-	err := c.remove(ctx, id, force)
+	err := c.remove(ctx, id, force, volumes)
 	var damaged *store.Corrupt
 	if force && (errors.As(err, &damaged) || Is(err, NotFound)) {
 		if c.removeRemains(ctx, id) == nil {
@@ -23,7 +22,7 @@ func (c *Containers) Remove(ctx context.Context, id string, force, volumes bool)
 	return err
 }
 
-func (c *Containers) remove(ctx context.Context, id string, force bool) error {
+func (c *Containers) remove(ctx context.Context, id string, force, volumes bool) error {
 	r, lock, err := c.locked(ctx, id)
 	if err != nil {
 		return err
@@ -38,7 +37,7 @@ func (c *Containers) remove(ctx context.Context, id string, force bool) error {
 			return err
 		}
 	}
-	return c.erase(r)
+	return c.erase(r, volumes)
 }
 
 func (c *Containers) endForRemoval(ctx context.Context, id string, r *record, s state, force bool) error {
@@ -54,9 +53,9 @@ func (c *Containers) endForRemoval(ctx context.Context, id string, r *record, s 
 	return nil
 }
 
-// erase deletes everything that a container has. The caller holds its lock.
-func (c *Containers) erase(r *record) error {
-	return errors.Join(c.clear(r), r.place.Remove(), c.unclaim(r))
+// erase deletes everything that a container has; with anonymous also the volumes that nobody named. The caller holds its lock.
+func (c *Containers) erase(r *record, anonymous bool) error {
+	return errors.Join(c.clear(r), c.unmountVolumes(r), r.place.Remove(), c.unclaim(r), c.leave(r, anonymous))
 }
 
 // unclaim gives the container's name and range of ids back.
@@ -133,10 +132,13 @@ func (c *Containers) Cleanup(id string) error {
 	defer lock.Release()
 	client := c.release(r.ID)
 	s, err := c.state(r)
+	if err == nil && !s.Running {
+		err = c.unmountVolumes(r)
+	}
 	gone := err == nil && !s.Running && r.HostConfig.AutoRemove
 	switch {
 	case gone && client == nil:
-		return c.erase(r)
+		return c.erase(r, true)
 	case gone:
 		err = c.forget(r)
 	}
@@ -161,7 +163,7 @@ func (c *Containers) forget(r *record) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(c.clear(r), err, c.unclaim(r))
+	return errors.Join(c.clear(r), err, c.unclaim(r), c.leave(r, true))
 }
 
 // promise keeps the connection on which TakeCleanup was said until Cleanup.

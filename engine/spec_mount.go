@@ -141,7 +141,13 @@ func (d *drawing) userMount(m mountPoint) (specs.Mount, error) {
 	default:
 		options = append(options, "rro")
 	}
-	return specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Source, Options: append(options, string(m.Propagation))}, nil
+	if m.Propagation != "" {
+		options = append(options, string(m.Propagation))
+	}
+	if m.Type == mount.TypeVolume {
+		options = append(options, d.volumeOptions(m)...)
+	}
+	return specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Source, Options: options}, nil
 }
 
 // propagate lets mounts travel through the root mount where a volume wants that, after checking that the source

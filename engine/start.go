@@ -111,6 +111,12 @@ func (c *Containers) write(r *record) error {
 	if err := r.makeSources(); err != nil {
 		return err
 	}
+	if err := c.present(r); err != nil {
+		return err
+	}
+	if err := c.mountVolumes(r); err != nil {
+		return err
+	}
 	if err := r.writeNetworkFiles(); err != nil {
 		return err
 	}
@@ -169,7 +175,7 @@ func (r *record) monitored() (monitor.Config, error) {
 	if r.HostConfig.LogConfig.Type == "none" {
 		m.LogFile = ""
 	}
-	if !r.HostConfig.AutoRemove {
+	if !r.HostConfig.AutoRemove && !r.mountsVolumes() {
 		return m, nil
 	}
 	self, err := os.Executable()
@@ -201,7 +207,7 @@ func (c *Containers) open(r *record, client *monitor.Client, attach func(*record
 func (c *Containers) failed(r *record, before state, client *monitor.Client, cause error) error {
 	err := c.startError(r, cause)
 	if r.HostConfig.AutoRemove {
-		err2 := c.erase(r)
+		err2 := c.erase(r, true)
 		if client != nil && err2 == nil {
 			client.Cleaned() // or the monitor does it once more: harmless
 		}
@@ -210,6 +216,7 @@ func (c *Containers) failed(r *record, before state, client *monitor.Client, cau
 	if account := monitor.AccountOf(cause); r.Explain && account != nil {
 		err = errors.Join(err, store.Put(r.place.Account(), account))
 	}
+	err = errors.Join(err, c.unmountVolumes(r))
 	s := before.State
 	if s.Status == "" {
 		s.Status = monitor.Created

@@ -9,7 +9,6 @@ import (
 	"glassbox/store"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/go-connections/nat"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
@@ -134,62 +133,6 @@ func TestDefaults(t *testing.T) {
 }
 
 func ptr[T any](v T) *T { return &v }
-
-func TestBinds(t *testing.T) {
-	for raw, want := range map[string]string{
-		"/h:/c":              "bind /h /c rw rprivate",
-		"/h/../x:/c/:ro":     "bind /x /c ro rprivate",
-		"/h:/c:ro,rshared,z": "bind /h /c ro rshared",
-		"/h:/c:bogus":        "invalid mode: bogus",
-		"/h:/c:ro,rw":        "invalid mode: ro,rw",
-		"/h:ro":              "invalid volume specification: '/h:ro'",
-		"/h:rel":             `invalid volume specification: '/h:rel': invalid mount config for type "bind": invalid mount path: 'rel' mount path must be absolute`,
-		"/h:/":               `invalid volume specification: '/h:/': invalid mount config for type "bind": invalid specification: destination can't be '/'`,
-		"/a:/b:ro:x":         "invalid volume specification: '/a:/b:ro:x'",
-		"relative:/x:bogus":  "invalid mode: bogus",
-		"vol:/x":             `invalid volume specification: 'vol:/x': invalid mount config for type "volume": named and anonymous volumes come with a later version of glassbox; mount a host directory, as in -v /host/dir:/x`,
-	} {
-		m, err := parseBind(raw)
-		got := ""
-		if err != nil {
-			got = err.Error()
-		} else {
-			got = strings.Join([]string{string(m.Type), m.Source, m.Destination, map[bool]string{true: "rw", false: "ro"}[m.RW], string(m.Propagation)}, " ")
-		}
-		if got != want {
-			t.Errorf("%s:\n got %s\nwant %s", raw, got, want)
-		}
-	}
-}
-
-func TestMounts(t *testing.T) {
-	for want, m := range map[string]mount.Mount{
-		`invalid mount config for type "bind": bind source path does not exist: /nonexistent`: {Type: "bind", Source: "/nonexistent", Target: "/x"},
-		`invalid mount config for type "bind": field Source must not be empty`:                {Type: "bind", Target: "/x"},
-		`invalid mount config for type "bind": field Target must not be empty`:                {Type: "bind", Source: "/tmp"},
-		`invalid mount config for type "tmpfs": field Source must not be specified`:           {Type: "tmpfs", Source: "/x", Target: "/x"},
-		`invalid mount config for type "tmpfs": field BindOptions must not be specified`:      {Type: "tmpfs", Target: "/x", BindOptions: &mount.BindOptions{}},
-		`invalid mount config for type "bind": invalid propagation mode: bogus`:               {Type: "bind", Source: "/tmp", Target: "/x", BindOptions: &mount.BindOptions{Propagation: "bogus"}},
-		`invalid mount config for type "odd": mount type unknown`:                             {Type: "odd", Target: "/x"},
-	} {
-		if _, err := parseMount(m); err == nil || err.Error() != want {
-			t.Errorf("got %v\nwant %s", err, want)
-		}
-	}
-	m, err := parseMount(mount.Mount{Type: "tmpfs", Target: "/x", ReadOnly: true, TmpfsOptions: &mount.TmpfsOptions{SizeBytes: 3 << 20, Mode: 0o700, Options: [][]string{{"exec"}}}})
-	if err != nil || m.Data != "ro,mode=700,size=3m,exec" {
-		t.Errorf("%q, %v", m.Data, err)
-	}
-	c := &Containers{}
-	_, err = c.mountPoints(&container.HostConfig{Binds: []string{"/tmp:/a"}, Mounts: []mount.Mount{{Type: "tmpfs", Target: "/a"}}})
-	if err == nil || err.Error() != "Duplicate mount point: /a" {
-		t.Errorf("duplicate: %v", err)
-	}
-	_, err = c.mountPoints(&container.HostConfig{Binds: []string{"/tmp:/a"}, Tmpfs: map[string]string{"/a": ""}})
-	if err == nil || err.Error() != "Duplicate mount point: /a" {
-		t.Errorf("duplicate: %v", err)
-	}
-}
 
 func TestMergeTmpfs(t *testing.T) {
 	got, err := mergeTmpfs([]string{"noexec", "nosuid", "nodev", "rprivate", "size=1m", "exec", "rshared", "size=2m"})

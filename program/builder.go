@@ -74,7 +74,7 @@ func (b *Builder) WriteFile(path, data, why string) {
 	b.Close(fd)
 }
 
-// slot takes a free number. 200 at once are more than a start needs, since Close gives them back.
+// slot takes a free number. A start needs one for each bind mount at once, and few more: Close gives them back.
 func (b *Builder) slot() Slot {
 	if n := len(b.free); n > 0 {
 		s := b.free[n-1]

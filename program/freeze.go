@@ -32,7 +32,7 @@ type instruction struct {
 	call     uintptr
 	args     [6]uintptr
 	inSlots  uint8 // bit i: args[i] is the number of a slot
-	result   uint8
+	result   uint16
 	forks    bool
 	whole    bool // args[2] bytes must be transferred: a shorter read or write is a failure
 	tolerate [4]uint16
@@ -71,7 +71,7 @@ func freeze(p Program, hosts Numbers) (*frozen, error) {
 	}
 	for i, s := range p {
 		in := &f.code[i]
-		in.call, in.result = s.Call, uint8(s.Result)
+		in.call, in.result = s.Call, uint16(s.Result)
 		in.forks = s.Call == unix.SYS_CLONE3
 		in.whole = s.Call == unix.SYS_READ || s.Call == unix.SYS_WRITE
 		for j, e := range s.Tolerate {

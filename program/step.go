@@ -30,10 +30,10 @@ type Step struct {
 
 // Slot names a place that keeps a step's return value, usually a descriptor, until a later step
 // uses it as an argument. Slots are numbered from 1.
-type Slot uint8
+type Slot uint16
 
 // MaxSlots is how many slots one program can use.
-const MaxSlots = 200
+const MaxSlots = 2000
 
 // Kind says how an argument becomes a register.
 type Kind uint8
