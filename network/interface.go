@@ -1,13 +1,17 @@
 package network
 
 import (
+	"errors"
 	"maps"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"glassbox/program"
+
+	"golang.org/x/sys/unix"
 )
 
 // Kinds of interfaces.
@@ -35,14 +39,8 @@ type Interface struct {
 
 // Plug returns the requests that give the container the interface, up, with addresses and routes.
 func (i Interface) Plug(n *Namespace) []program.Request {
-	var out []program.Request
-	if i.Kind == KindBridge {
-		out = i.pair(n)
-	} else {
-		out = i.child(n)
-	}
 	p, on := n.inside(), &known{name: i.Name}
-	out = append(out, i.protocol(p))
+	out := append(i.make(n), i.protocol(p))
 	for _, a := range i.Addresses {
 		out = append(out, addAddress(p, a, on, i.From, "the container's address on the network"))
 	}
@@ -54,7 +52,34 @@ func (i Interface) Plug(n *Namespace) []program.Request {
 	for _, g := range i.Gateways {
 		out = append(out, over(i.Name, g).ask(p, "add", on, i.From, "what is not on a network of the container goes through "+i.Name))
 	}
-	return append(out, i.again(n)...)
+	out = append(out, i.again(n)...)
+	if i.Kind != KindBridge {
+		patient(out)
+	}
+	return out
+}
+
+// make are the requests that make the interface.
+func (i Interface) make(n *Namespace) []program.Request {
+	if i.Kind == KindBridge {
+		return i.pair(n)
+	}
+	return i.child(n)
+}
+
+// patient lets requests wait for a predecessor of the interface that goes with its namespace, in the kernel's own time: two children
+// of one parent cannot have one hardware address (macvlan: EBUSY) or one IP address (ipvlan: EADDRINUSE).
+func patient(requests []program.Request) {
+	for k, r := range requests {
+		requests[k].Do = func() (err error) {
+			for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+				err = r.Do()
+				if !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.EADDRINUSE) || time.Since(began) > 2*time.Second {
+					return err
+				}
+			}
+		}
+	}
 }
 
 // ipv6 says whether the network has it.
@@ -81,11 +106,26 @@ func (i Interface) key(key string) string {
 	return strings.ReplaceAll(before, ".", "/") + "/" + i.Name + "/" + after
 }
 
-// Unplug returns the requests that take it away again while the container runs. That of a bridge needs no namespace: both ends of the
-// pair go with the host's.
+// Unplug returns the requests that take it away again. That of a bridge needs no namespace: both ends of the pair go with the host's.
+// The kernel takes 10 to 20 ms for it, nearly all of them asleep (rcu_barrier).
 func (i Interface) Unplug(n *Namespace) []program.Request {
 	if i.Kind == KindBridge {
 		return []program.Request{remove(n.host(), i.Host, i.From, "remove the pair: "+i.Name+" in the container is its other end")}
 	}
 	return []program.Request{remove(n.inside(), i.Name, i.From, "remove "+i.Name+" from the container")}
+}
+
+// Cut returns the requests that silence the interface of a container that has ended, in well under a millisecond: the bridge forgets it
+// at once, and its address can be used again. The kernel removes it together with the namespace, a little later.
+func (i Interface) Cut() []program.Request {
+	if i.Kind != KindBridge {
+		return nil
+	}
+	call := "ip link set " + i.Host + " down"
+	why := "cut the cable: the kernel removes it with the container's network namespace, which nobody uses any more"
+	return []program.Request{{Call: call, From: i.From, Why: why, Do: func() error {
+		return here.speak(func(s *socket) error {
+			return missing(refused("cutting "+i.Host, s.change(lowered(i.Host))))
+		})
+	}}}
 }

@@ -98,10 +98,15 @@ func setUp(p place, name, from, why string) program.Request {
 }
 
 // raised is the message that brings an interface up.
-func raised(name string) message {
+func raised(name string) message { return flagged(name, unix.IFF_UP) }
+
+// lowered is the one that takes it down.
+func lowered(name string) message { return flagged(name, 0) }
+
+func flagged(name string, up uint32) message {
 	m := named(unix.RTM_NEWLINK, name)
 	h := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	h.Flags, h.Change = unix.IFF_UP, unix.IFF_UP
+	h.Flags, h.Change = up, unix.IFF_UP
 	m.parts[0] = h
 	return m
 }
@@ -109,12 +114,16 @@ func raised(name string) message {
 // remove is the request ip link del NAME. An interface that is gone already is as it should be.
 func remove(p place, name, from, why string) program.Request {
 	return program.Request{Call: p.typed + "ip link del " + name, From: from, Why: why, Do: func() error {
-		err := drop(p, name)
-		if errors.Is(err, unix.ENODEV) {
-			return program.Tolerated{Errno: unix.ENODEV}
-		}
-		return err
+		return missing(drop(p, name))
 	}}
+}
+
+// missing tolerates that an interface is not there any more.
+func missing(err error) error {
+	if errors.Is(err, unix.ENODEV) {
+		return program.Tolerated{Errno: unix.ENODEV}
+	}
+	return err
 }
 
 func drop(p place, name string) error {
