@@ -4,9 +4,9 @@ import (
 	"glassbox/test/world"
 )
 
-// Kit is an image's contents for tests of networks: nginx with a health page, redis, iperf3, and the tools that look at networks.
+// Kit is an image's contents for tests of networks and volumes: nginx with a health page, redis, iperf3, and the tools that look at networks.
 func Kit() ([]world.File, error) {
-	files, err := Programs("nginx", "redis-server", "redis-cli", "iperf3", "curl", "dig", "getent", "tcpdump", "dnsmasq", "ip", "nft")
+	files, err := Programs("nginx", "redis-server", "redis-cli", "iperf3", "curl", "dig", "getent", "tcpdump", "dnsmasq", "ip", "nft", "tar")
 	if err != nil {
 		return nil, err
 	}
