@@ -94,3 +94,13 @@ func (s *space) do(t testing.TB, do func() error) {
 		t.Fatal(err)
 	}
 }
+
+// linked runs a command that names another namespace as its descriptor 3, on the calling thread's side.
+func linked(line string, there *space) error {
+	c := exec.Command("sh", "-ec", line)
+	c.ExtraFiles = []*os.File{there.file}
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", line, err, out)
+	}
+	return nil
+}
