@@ -32,8 +32,8 @@ type networkRecord struct {
 	Driver     string
 	EnableIPv4 bool
 	EnableIPv6 bool
-	IPAM       dockernetwork.IPAM      // as it was asked for
-	Pools      []addressPool // what became of that, IPv4 first
+	IPAM       dockernetwork.IPAM // as it was asked for
+	Pools      []addressPool      // what became of that, IPv4 first
 	Internal   bool
 	Attachable bool
 	ConfigOnly bool
