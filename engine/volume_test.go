@@ -11,10 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"glassbox/store"
 	"glassbox/test/need"
 
-	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/volume"
@@ -602,5 +600,3 @@ func TestManyMounts(t *testing.T) {
 	}
 }
 
-var _ = container.Config{}
-var _ = store.Root{}
