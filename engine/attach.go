@@ -41,8 +41,8 @@ type Attachment interface {
 // ErrDetached is returned by Attachment.Run when the detach keys were typed.
 var ErrDetached = errors.New("read escape sequence")
 
-// StartAttached is Start with an attachment made before the process runs, so that no output is missed. A container
-// with --rm is the caller's to remove after Run, with Cleanup; should the caller die, its monitor has that done.
+// StartAttached is Start with an attachment made before the process runs, so that no output is missed. What is to be
+// done after the container's end is the caller's, with Cleanup after Run; should the caller die, its monitor has that done.
 func (c *Containers) StartAttached(ctx context.Context, id string, s Streams) (Attachment, error) {
 	a := &attachment{containers: c, streams: s}
 	client, r, err := c.start(ctx, id, func(r *record, client *monitor.Client) error { return a.connect(r, client) })
@@ -52,7 +52,7 @@ func (c *Containers) StartAttached(ctx context.Context, id string, s Streams) (A
 	if client == nil { // it runs already
 		return c.Attach(ctx, id, s)
 	}
-	if r.HostConfig.AutoRemove {
+	if r.tidies() {
 		c.promise(r.ID, client)
 	}
 	return a, nil

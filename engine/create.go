@@ -69,6 +69,12 @@ func (c *Containers) prepare(ctx context.Context, o *Options) (*record, []string
 			return nil, warnings, err
 		}
 	}
+	if err := c.ask(r, o); err != nil {
+		return nil, warnings, err
+	}
+	if r.Links, err = c.links(o.HostConfig); err != nil {
+		return nil, warnings, err
+	}
 	r.ID = store.NewID()
 	r.place = c.root.Container(r.ID)
 	if err := c.host(r); err != nil {
@@ -139,6 +145,9 @@ func (c *Containers) host(r *record) error {
 	k := r.Config
 	if id := r.HostConfig.NetworkMode.ConnectedContainer(); id != "" {
 		other, err := c.load(id)
+		if Is(err, NotFound) {
+			return nil // the start looks again
+		}
 		if err != nil {
 			return err
 		}

@@ -36,6 +36,9 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 		return nil, nil, invalid("No exec command specified")
 	}
 	inside := live{now.Pid}
+	if err := r.rememberLinks(); err != nil {
+		return nil, nil, err
+	}
 	p, err := r.execProcess(o, inside)
 	if err != nil {
 		return nil, nil, err

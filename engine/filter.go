@@ -168,8 +168,8 @@ func (s *sieve) network(l listed) bool {
 	if !s.args.Contains("network") {
 		return true
 	}
-	for name := range l.networks() {
-		if s.args.ExactMatch("network", name) {
+	for name, e := range l.shortNetworks() {
+		if s.args.ExactMatch("network", name) || e.NetworkID != "" && s.args.ExactMatch("network", e.NetworkID) {
 			return true
 		}
 	}
@@ -180,10 +180,7 @@ func (s *sieve) ports(l listed) bool {
 	if len(s.publish)+len(s.expose) == 0 {
 		return true
 	}
-	if !l.now.Running {
-		return false
-	}
-	for _, p := range l.record.ports() {
+	for _, p := range l.ports() {
 		if s.publish[nat.Port(fmt.Sprintf("%d/%s", p.PublicPort, p.Type))] || s.expose[nat.Port(fmt.Sprintf("%d/%s", p.PrivatePort, p.Type))] {
 			return true
 		}

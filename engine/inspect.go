@@ -9,9 +9,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/storage"
-	"github.com/docker/go-connections/nat"
 )
 
 // Inspect returns Docker's document.
@@ -26,6 +24,12 @@ func (c *Containers) Inspect(id string, size bool) (container.InspectResponse, e
 	}
 	// Not kept in the document, which is read a thousand times where this is read once.
 	r.HostConfig.MaskedPaths, r.HostConfig.ReadonlyPaths = hiddenPaths(r.HostConfig)
+	w, err := c.wiringOf(r, s)
+	if err != nil {
+		return container.InspectResponse{}, err
+	}
+	settings := listed{r, s, w}.networkSettings()
+	r.HostConfig.Links = r.shownLinks()
 	base := r.inspectBase(s)
 	if size {
 		rw, all, err := c.sizes(r)
@@ -35,7 +39,7 @@ func (c *Containers) Inspect(id string, size bool) (container.InspectResponse, e
 		base.SizeRw, base.SizeRootFs = &rw, &all
 	}
 	return container.InspectResponse{
-		ContainerJSONBase: base, Mounts: r.shownMounts(), Config: r.Config, NetworkSettings: r.networkSettings(s),
+		ContainerJSONBase: base, Mounts: r.shownMounts(), Config: r.Config, NetworkSettings: settings,
 	}, nil
 }
 
@@ -82,21 +86,6 @@ func (s state) inspect() *container.State {
 		out.Pid = s.Pid
 	}
 	return out
-}
-
-func (r *record) networkSettings(s state) *container.NetworkSettings {
-	n := &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{}}
-	n.Ports = nat.PortMap{}
-	for name, e := range r.networks() {
-		n.Networks[name] = e
-	}
-	if s.Running {
-		n.SandboxKey = "/proc/" + strconv.Itoa(s.Pid) + "/ns/net"
-		for _, p := range r.ports() {
-			n.Ports[nat.Port(strconv.Itoa(int(p.PrivatePort))+"/"+p.Type)] = nil
-		}
-	}
-	return n
 }
 
 // sizes are what the container wrote, and that with its image.

@@ -10,12 +10,18 @@ import (
 func (c *Containers) join(r *record) (map[specs.LinuxNamespaceType]int, error) {
 	h := r.HostConfig
 	joined := map[specs.LinuxNamespaceType]int{}
+	if id := h.NetworkMode.ConnectedContainer(); id != "" {
+		pid, err := c.donor(r, id)
+		if err != nil {
+			return nil, err
+		}
+		joined[specs.NetworkNamespace] = pid
+	}
 	for _, want := range []struct {
 		kind  specs.LinuxNamespaceType
 		id    string
 		words string
 	}{
-		{specs.NetworkNamespace, h.NetworkMode.ConnectedContainer(), "cannot join network of a non running container: "},
 		{specs.PIDNamespace, h.PidMode.Container(), "failed to join PID namespace: cannot join PID namespace of a non running container: "},
 		{specs.IPCNamespace, h.IpcMode.Container(), "failed to join IPC namespace: cannot join IPC namespace of a non running container: "},
 	} {
@@ -39,6 +45,22 @@ func (c *Containers) join(r *record) (map[specs.LinuxNamespaceType]int, error) {
 		joined[want.kind] = s.Pid
 	}
 	return joined, nil
+}
+
+// donor is the process whose network namespace r shares.
+func (c *Containers) donor(r *record, ref string) (pid int, err error) {
+	other, err := c.load(ref)
+	if err != nil {
+		return 0, prefixed("joining network namespace of container", err)
+	}
+	if other.ID == r.ID {
+		return 0, invalid("cannot join own network namespace")
+	}
+	s, err := c.state(other)
+	if err == nil && !s.Running {
+		err = conflict("cannot join network namespace of a non running container: container %s is %s", other.Name, s.word())
+	}
+	return s.Pid, err
 }
 
 // namespacePath is where proc_pid_ns(5) has a process's namespace.

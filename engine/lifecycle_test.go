@@ -824,7 +824,7 @@ func TestSharedNamespaces(t *testing.T) {
 	m.ok(m.Containers.Kill("donor", ""))
 	again := shell("true")
 	again.HostConfig.NetworkMode = "container:donor"
-	if err := m.Containers.Start(bg, m.create(again)); err == nil || err.Error() != "cannot join network of a non running container: "+id {
+	if err := m.Containers.Start(bg, m.create(again)); err == nil || err.Error() != "cannot join network namespace of a non running container: container donor is exited" {
 		t.Error(err)
 	}
 }

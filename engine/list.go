@@ -17,14 +17,13 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
-	"github.com/docker/docker/api/types/network"
-	"github.com/docker/go-connections/nat"
 )
 
-// listed is a container with its state.
+// listed is a container with its state, and its wiring if it runs with one.
 type listed struct {
 	*record
-	now state
+	now    state
+	wiring *wiring
 }
 
 // List is `ps`: newest first. With size, SizeRw and SizeRootFs are filled in.
@@ -110,7 +109,11 @@ func (c *Containers) one(id string) (listed, error) {
 			return listed{}, nil
 		}
 	}
-	return listed{r, s}, err
+	if err != nil {
+		return listed{r, s, nil}, err
+	}
+	w, err := c.wiringOf(r, s)
+	return listed{r, s, w}, err
 }
 
 // imageNames looks up what users call images, each name once.
@@ -135,13 +138,10 @@ func (l listed) summary(names imageNames) container.Summary {
 		ID: l.ID, Names: []string{"/" + l.Name}, Image: l.Config.Image, ImageID: string(l.Image), Command: l.commandLine(),
 		Created: l.Created.Unix(), Ports: l.ports(), Labels: l.Config.Labels, State: l.now.word(), Status: l.now.sentence(time.Now()),
 		Mounts:          l.shownMounts(),
-		NetworkSettings: &container.NetworkSettingsSummary{Networks: l.networks()},
+		NetworkSettings: &container.NetworkSettingsSummary{Networks: l.shortNetworks()},
 	}
 	s.HostConfig.NetworkMode = string(l.HostConfig.NetworkMode)
 	s.HostConfig.Annotations = l.HostConfig.Annotations
-	if !l.now.Running {
-		s.Ports = []container.Port{} // a port belongs to a network that exists
-	}
 	if l.Rootfs != "" {
 		s.Image = l.Rootfs
 	} else if s.Image != s.ImageID && names.id(s.Image) != s.ImageID {
@@ -160,30 +160,6 @@ func (r *record) commandLine() string {
 		words = append(words, a)
 	}
 	return strings.Join(words, " ")
-}
-
-// ports are the exposed ones: none is published as long as there are no bridges.
-func (r *record) ports() []container.Port {
-	ports := []container.Port{}
-	if r.HostConfig.NetworkMode.IsHost() || r.HostConfig.NetworkMode.IsContainer() || r.HostConfig.NetworkMode.IsNone() {
-		return ports
-	}
-	for p := range r.Config.ExposedPorts {
-		number, err := nat.ParsePort(p.Port())
-		if err == nil {
-			ports = append(ports, container.Port{PrivatePort: uint16(number), Type: p.Proto()})
-		}
-	}
-	slices.SortFunc(ports, func(a, b container.Port) int { return int(a.PrivatePort) - int(b.PrivatePort) })
-	return ports
-}
-
-func (r *record) networks() map[string]*network.EndpointSettings {
-	mode := r.HostConfig.NetworkMode
-	if mode.IsContainer() {
-		return map[string]*network.EndpointSettings{}
-	}
-	return map[string]*network.EndpointSettings{mode.NetworkName(): {}}
 }
 
 func (r *record) shownMounts() []container.MountPoint {

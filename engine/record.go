@@ -11,6 +11,7 @@ import (
 	"glassbox/store"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
 	"github.com/opencontainers/go-digest"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -32,9 +33,12 @@ type record struct {
 	Range      string                 // the claimed block that IDMap came from, with --userns auto
 	TimeOffset map[string]int64
 	Explain    bool
-	Init       string // the program that --init puts at PID 1
+	Init       string                               // the program that --init puts at PID 1
+	Networks   map[string]*network.EndpointSettings // what it asked of networks, by their names; nil: only to be on that of its mode
+	Links      []legacyLink                         // on the default bridge
 
-	place store.Place
+	place    store.Place
+	linkVars []string // what links add to the environment of a start or exec
 }
 
 // short is the id as tables show it.

@@ -55,7 +55,7 @@ func (c *Containers) endForRemoval(ctx context.Context, id string, r *record, s 
 
 // erase deletes everything that a container has; with anonymous also the volumes that nobody named. The caller holds its lock.
 func (c *Containers) erase(r *record, anonymous bool) error {
-	return errors.Join(c.clear(r), c.unmountVolumes(r), r.place.Remove(), c.unclaim(r), c.leave(r, anonymous))
+	return errors.Join(c.clear(r), c.unplug(r.place), c.unmountVolumes(r), r.place.Remove(), c.unclaim(r), c.leave(r, anonymous))
 }
 
 // unclaim gives the container's name and range of ids back.
@@ -107,7 +107,7 @@ func (c *Containers) removeRemains(ctx context.Context, ref string) error {
 			}
 		}
 	}
-	return p.Remove()
+	return errors.Join(c.unplug(p), p.Remove())
 }
 
 func endThrough(ctx context.Context, client *monitor.Client) error {
@@ -123,7 +123,7 @@ func endThrough(ctx context.Context, client *monitor.Client) error {
 }
 
 // Cleanup is the monitor's last act, or that of the attached client who has taken it over: what has to happen when
-// a container ended by itself. A container without --rm stays.
+// a container ended by itself: it is taken off its networks. A container without --rm stays.
 func (c *Containers) Cleanup(id string) error {
 	r, lock, err := c.locked(context.Background(), id)
 	if err != nil {
@@ -133,7 +133,7 @@ func (c *Containers) Cleanup(id string) error {
 	client := c.release(r.ID)
 	s, err := c.state(r)
 	if err == nil && !s.Running {
-		err = c.unmountVolumes(r)
+		err = errors.Join(c.unplug(r.place), c.unmountVolumes(r))
 	}
 	gone := err == nil && !s.Running && r.HostConfig.AutoRemove
 	switch {

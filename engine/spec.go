@@ -47,7 +47,11 @@ func (c *Containers) draw(r *record) (*blueprint, error) {
 		record: r, security: sec, groups: groups, joined: joined, network: r.place, memory: r.place,
 		spec: &specs.Spec{Version: specs.Version, Linux: &specs.Linux{}},
 	}
-	if id := r.HostConfig.NetworkMode.ConnectedContainer(); id != "" {
+	if ref := r.HostConfig.NetworkMode.ConnectedContainer(); ref != "" {
+		id, err := c.find(ref)
+		if err != nil {
+			return nil, err
+		}
 		d.network = c.root.Container(id)
 	}
 	if id := r.HostConfig.IpcMode.Container(); id != "" {
@@ -132,7 +136,7 @@ func environment(r *record, tty bool) []string {
 	if tty {
 		env = append(env, "TERM=xterm")
 	}
-	return replaceEnv(env, r.Config.Env)
+	return replaceEnv(append(env, r.linkVars...), r.Config.Env)
 }
 
 func rlimits(r *record) []specs.POSIXRlimit {

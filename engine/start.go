@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"glassbox/monitor"
 	"glassbox/store"
@@ -41,14 +42,14 @@ func (c *Containers) start(ctx context.Context, id string, attach func(*record, 
 	case s.Running:
 		return nil, r, nil
 	}
-	client, err := c.launch(r)
+	client, p, err := c.launch(r)
 	if err == nil {
 		err = c.open(r, client, attach)
 	}
 	if err != nil {
-		return nil, r, c.failed(r, s, client, err)
+		return nil, r, c.failed(r, s, client, p, err)
 	}
-	return client, r, nil
+	return client, r, p.settle()
 }
 
 // Warm starts a monitor for the next Start of this process, while the container is still being made. One that is not needed
@@ -88,26 +89,35 @@ type launched struct {
 	err    error
 }
 
-// launch starts the monitor, if Warm has not, writes what it reads while it comes up, and waits for the gate `created`.
-func (c *Containers) launch(r *record) (*monitor.Client, error) {
+// launch starts the monitor, if Warm has not, writes what it reads while it comes up, waits for the gate `created`, and plugs the
+// network in.
+func (c *Containers) launch(r *record) (*monitor.Client, *plugging, error) {
 	if err := os.MkdirAll(r.place.Mount(), 0o711); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	l := c.warmed()
-	written := c.write(r)
-	if l.err != nil {
-		return nil, errors.Join(written, l.err)
+	p, err := c.engage(r)
+	if err == nil {
+		err = c.write(r, p)
 	}
-	if written != nil {
-		return nil, errors.Join(written, l.client.Close())
+	if err == nil && l.err == nil {
+		err = p.begin()
+	}
+	if l.err != nil {
+		return nil, p, errors.Join(err, l.err)
+	}
+	if err != nil {
+		return nil, p, errors.Join(err, l.client.Close())
 	}
 	l.client.For(r.place.Run)
-	_, err := l.client.Create()
-	return l.client, err
+	if _, err = l.client.Create(); err == nil {
+		err = p.plug()
+	}
+	return l.client, p, err
 }
 
 // write draws the container anew and writes what the monitor reads.
-func (c *Containers) write(r *record) error {
+func (c *Containers) write(r *record, p *plugging) error {
 	if err := r.makeSources(); err != nil {
 		return err
 	}
@@ -117,8 +127,14 @@ func (c *Containers) write(r *record) error {
 	if err := c.mountVolumes(r); err != nil {
 		return err
 	}
-	if err := r.writeNetworkFiles(); err != nil {
+	if err := c.host(r); err != nil {
 		return err
+	}
+	if err := c.writeNetworkFiles(r, p.wiring()); err != nil {
+		return err
+	}
+	if p != nil {
+		r.linkVars = p.w.Links
 	}
 	plan, err := c.draw(r)
 	if err != nil {
@@ -130,8 +146,10 @@ func (c *Containers) write(r *record) error {
 // brief writes the state directory. What an earlier start left there goes, but for the lock: two monitors must never hold
 // two files of that name.
 func (r *record) brief(plan *blueprint) error {
-	if err := unix.Unlink(r.place.Account()); err != nil && err != unix.ENOENT {
-		return &os.PathError{Op: "remove", Path: r.place.Account(), Err: err}
+	for _, path := range []string{r.place.Account(), r.place.Plugged()} {
+		if err := unix.Unlink(path); err != nil && err != unix.ENOENT {
+			return &os.PathError{Op: "remove", Path: path, Err: err}
+		}
 	}
 	if r.HostConfig.IpcMode.IsShareable() {
 		if err := r.makeShm(); err != nil {
@@ -175,7 +193,7 @@ func (r *record) monitored() (monitor.Config, error) {
 	if r.HostConfig.LogConfig.Type == "none" {
 		m.LogFile = ""
 	}
-	if !r.HostConfig.AutoRemove && !r.mountsVolumes() {
+	if !r.tidies() {
 		return m, nil
 	}
 	self, err := os.Executable()
@@ -183,9 +201,12 @@ func (r *record) monitored() (monitor.Config, error) {
 	return m, err
 }
 
+// tidies: there is something to do when the container has ended.
+func (r *record) tidies() bool { return r.HostConfig.AutoRemove || r.plugs() || r.mountsVolumes() }
+
 // open attaches and opens the last gate.
 func (c *Containers) open(r *record, client *monitor.Client, attach func(*record, *monitor.Client) error) error {
-	if r.HostConfig.AutoRemove {
+	if r.tidies() {
 		// Until the start has succeeded it is ours to clean up; afterwards, theirs who wait for the end.
 		if err := client.TakeCleanup(); err != nil {
 			return err
@@ -204,8 +225,8 @@ func (c *Containers) open(r *record, client *monitor.Client, attach func(*record
 
 // failed records a start that did not succeed, as Docker does: the container stays as it was, with the error and an
 // exit code; with --rm it goes.
-func (c *Containers) failed(r *record, before state, client *monitor.Client, cause error) error {
-	err := c.startError(r, cause)
+func (c *Containers) failed(r *record, before state, client *monitor.Client, p *plugging, cause error) error {
+	err := errors.Join(c.startError(r, cause), p.back())
 	if r.HostConfig.AutoRemove {
 		err2 := c.erase(r, true)
 		if client != nil && err2 == nil {
@@ -222,7 +243,25 @@ func (c *Containers) failed(r *record, before state, client *monitor.Client, cau
 		s.Status = monitor.Created
 	}
 	s.Pid, s.PidStart, s.Error, s.ExitCode = 0, 0, err.Error(), exitOf(err)
-	return errors.Join(err, closeClient(client), store.Write(r.place.State(), s))
+	if client != nil && r.tidies() {
+		client.Cleaned() // or the monitor does it once more: harmless
+	}
+	err = errors.Join(err, closeClient(client), r.quiet())
+	return errors.Join(err, store.Write(r.place.State(), s))
+}
+
+// quiet waits until the monitor of a start that failed is done: it puts the state file back, and would overwrite ours.
+func (r *record) quiet() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	lock, err := store.Exclusive(ctx, r.place.Alive())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // there was none
+	}
+	if err != nil {
+		return err
+	}
+	return lock.Release()
 }
 
 func closeClient(client *monitor.Client) error {

@@ -65,10 +65,13 @@ func (c *Containers) stop(ctx context.Context, r *record, o StopOptions) error {
 		defer cancel()
 	}
 	_, err = c.await(grace, r)
-	if err == nil || ctx.Err() != nil || seconds < 0 {
+	if err == nil {
+		return c.ended(ctx, r)
+	}
+	if ctx.Err() != nil || seconds < 0 {
 		return err
 	}
-	return c.kill(ctx, r, s)
+	return c.killed(ctx, r, s)
 }
 
 // farewell is the signal and the grace period.
@@ -142,6 +145,14 @@ func (c *Containers) kill(ctx context.Context, r *record, s state) error {
 		return fmt.Errorf("tried to kill container, but did not receive an exit event: %w", err)
 	}
 	return nil
+}
+
+// killed is kill, and what is due after a container's end.
+func (c *Containers) killed(ctx context.Context, r *record, s state) error {
+	if err := c.kill(ctx, r, s); err != nil {
+		return err
+	}
+	return c.ended(ctx, r)
 }
 
 // groupOf is the group that was made for the container.
@@ -279,7 +290,7 @@ func (c *Containers) killWith(id, signal string) error {
 	case !s.Running:
 		return notRunning(r.ID)
 	case sig == sigkill:
-		return c.kill(context.Background(), r, s)
+		return c.killed(context.Background(), r, s)
 	}
 	return c.signal(r, s, sig)
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,7 +26,7 @@ func (c *Containers) validate(o *Options) (warnings []string, err error) {
 			return warnings, err
 		}
 	}
-	w, err := validateNetwork(o)
+	w, err := c.validateNetwork(o)
 	warnings = append(warnings, w...)
 	if err != nil {
 		return warnings, err
@@ -60,9 +59,6 @@ func validateConfig(c *container.Config) error {
 		if name, _, _ := strings.Cut(e, "="); name == "" {
 			return invalid("invalid environment variable: %s", e)
 		}
-	}
-	if c.MacAddress != "" {
-		return invalid("--mac-address needs a bridge network, which comes with a later version")
 	}
 	return validateHealth(c.Healthcheck)
 }
@@ -136,8 +132,8 @@ func validateExtraHost(v string) error {
 	if !ok || name == "" {
 		return invalid("bad format for add-host: %q", v)
 	}
-	if ip == "host-gateway" {
-		return later("--add-host with host-gateway")
+	if ip == hostGateway {
+		return nil
 	}
 	if _, err := netip.ParseAddr(strings.Trim(ip, "[]")); err != nil {
 		return invalid("invalid IP address in add-host: %q", ip)
@@ -218,69 +214,6 @@ func validateMachine(h *container.HostConfig) (warnings []string, err error) {
 	return nil, nil
 }
 
-func validateNetwork(o *Options) (warnings []string, err error) {
-	h, mode := o.HostConfig, o.HostConfig.NetworkMode
-	switch {
-	case mode.IsContainer():
-		return nil, validateSharedNetwork(o)
-	case h.UTSMode.IsHost() && o.Config.Hostname != "":
-		return nil, invalid("conflicting options: hostname and the UTS mode")
-	case mode.IsHost():
-		if len(h.PortBindings) > 0 {
-			warnings = append(warnings, "Published ports are discarded when using host network mode")
-		}
-		return warnings, validateEndpoints(o.NetworkingConfig, mode)
-	case mode.IsNone():
-		return nil, validateEndpoints(o.NetworkingConfig, mode)
-	case mode != "" && mode != "default" && mode != "bridge":
-		return nil, &Error{Class: NotFound, Text: "network " + string(mode) + " not found"}
-	case len(h.PortBindings) > 0 || h.PublishAllPorts:
-		return nil, later("publishing ports (-p, -P)")
-	}
-	h.NetworkMode = "bridge"
-	return nil, validateEndpoints(o.NetworkingConfig, mode)
-}
-
-func validateEndpoints(n *network.NetworkingConfig, mode container.NetworkMode) error {
-	if n == nil {
-		return nil
-	}
-	for name, e := range n.EndpointsConfig {
-		switch {
-		case e == nil:
-			return invalid("invalid config for network %s: EndpointsConfig is nil", name)
-		case name != string(mode) && name != "default" && name != "bridge":
-			return &Error{Class: NotFound, Text: "network " + name + " not found"}
-		case e.IPAMConfig != nil && (e.IPAMConfig.IPv4Address != "" || e.IPAMConfig.IPv6Address != "" || len(e.IPAMConfig.LinkLocalIPs) > 0):
-			return invalid("invalid config for network %s: user specified IP address is supported on user defined networks only", name)
-		case len(e.Aliases) > 0:
-			return invalid("invalid config for network %s: network-scoped aliases are only supported for user-defined networks", name)
-		case e.MacAddress != "":
-			return invalid("--mac-address needs a bridge network, which comes with a later version")
-		}
-	}
-	return nil
-}
-
-func validateSharedNetwork(o *Options) error {
-	h := o.HostConfig
-	switch {
-	case h.NetworkMode.ConnectedContainer() == "":
-		return invalid("invalid network mode: invalid container format container:<name|id>")
-	case o.Config.Hostname != "":
-		return invalid("conflicting options: hostname and the network mode")
-	case len(h.DNS) > 0:
-		return invalid("conflicting options: dns and the network mode")
-	case len(h.ExtraHosts) > 0:
-		return invalid("conflicting options: custom host-to-IP mapping and the network mode")
-	case len(h.PortBindings) > 0 || h.PublishAllPorts:
-		return invalid("conflicting options: port publishing and the container type network mode")
-	case len(o.Config.ExposedPorts) > 0:
-		return invalid("conflicting options: port exposing and the container type network mode")
-	}
-	return nil
-}
-
 // resolveModes replaces the names in container:NAME by ids, which outlive a rename.
 func (c *Containers) resolveModes(h *container.HostConfig) error {
 	resolve := func(kind, ref string) (string, error) {
@@ -302,9 +235,12 @@ func (c *Containers) resolveModes(h *container.HostConfig) error {
 		h.IpcMode = container.IpcMode(v)
 	}
 	if h.NetworkMode.IsContainer() {
-		var v string
-		v, errs[2] = resolve("network", h.NetworkMode.ConnectedContainer())
-		h.NetworkMode = container.NetworkMode(v)
+		v, err := resolve("network", h.NetworkMode.ConnectedContainer())
+		if err == nil {
+			h.NetworkMode = container.NetworkMode(v)
+		} else if !Is(err, NotFound) { // Docker lets the start find out
+			errs[2] = err
+		}
 	}
 	return errors.Join(errs[:]...)
 }

@@ -92,12 +92,11 @@ func TestRefusals(t *testing.T) {
 		"logger: no log driver named 'bogus' is registered":                                             host(func(h *container.HostConfig) { h.LogConfig.Type = "bogus" }),
 		"unknown or invalid runtime name: runsc":                                                        host(func(h *container.HostConfig) { h.Runtime = "runsc" }),
 		"invalid specification: destination can't be '/'":                                               host(func(h *container.HostConfig) { h.Tmpfs = map[string]string{"/": ""} }),
-		"publishing ports (-p, -P) comes with a later version of glassbox":                              host(func(h *container.HostConfig) { h.PublishAllPorts = true }),
 		"the working directory 'rel' is invalid, it needs to be an absolute path":                       config(func(c *container.Config) { c.WorkingDir = "rel" }),
 		"invalid signal: SIGBOGUS":                                                                      config(func(c *container.Config) { c.StopSignal = "SIGBOGUS" }),
 		"invalid environment variable: =x":                                                              config(func(c *container.Config) { c.Env = []string{"=x"} }),
 		"conflicting options: hostname and the UTS mode":                                                {Config: &container.Config{Hostname: "h"}, HostConfig: &container.HostConfig{UTSMode: "host", NetworkMode: "none"}},
-		"invalid config for network bridge: network-scoped aliases are only supported for user-defined": {Config: &container.Config{}, HostConfig: &container.HostConfig{}, NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{"bridge": {Aliases: []string{"a"}}}}},
+		"invalid config for network bridge: invalid endpoint settings:\nnetwork-scoped alias is supported only for containers in user defined networks": {Config: &container.Config{}, HostConfig: &container.HostConfig{}, NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{"bridge": {Aliases: []string{"a"}}}}},
 	} {
 		_, err := (&Containers{root: store.Root{Data: t.TempDir()}}).validate(&o)
 		if err == nil || !strings.HasPrefix(err.Error(), want) || !Is(err, InvalidParameter) && !Is(err, NotFound) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,9 @@ var ErrAmbiguous = errors.New("multiple IDs found with provided prefix")
 
 // IDs returns the ids of all containers, in no order. Half-made ones are among them.
 func (r Root) IDs() ([]string, error) { return ids(r.containers()) }
+
+// RunIDs returns the ids of the containers that have a state directory: those that were started since the machine was.
+func (r Root) RunIDs() ([]string, error) { return ids(filepath.Join(r.Run, "containers")) }
 
 func ids(dir string) ([]string, error) {
 	all, err := names(dir)

@@ -72,5 +72,9 @@ func (p Place) Account() string { return p.Run + "/account.json" }
 func (p Place) Mount() string   { return p.Run + "/rootfs" }
 func (p Place) Shm() string     { return p.Run + "/shm" }
 
+// Wiring is what the container has of networks while it runs, and Plugged the account of how it got that.
+func (p Place) Wiring() string  { return p.Run + "/network.json" }
+func (p Place) Plugged() string { return p.Run + "/network-account.json" }
+
 // Alive is locked by the monitor for as long as it lives.
 func (p Place) Alive() string { return p.Run + "/lock" }

@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+
+	"glassbox/attendant"
+	"glassbox/firewall"
+	"glassbox/network"
+	"glassbox/program"
+)
+
+// resolverAddress is where a container on a network of the user's asks for names, as in Docker.
+const resolverAddress = "127.0.0.11"
+
+// attend starts the process that answers names and holds the ports, where the container needs one.
+func (c *Containers) attend(r *record, w *wiring, ns *network.Namespace, sockets []*os.File, l *program.Ledger) error {
+	if len(w.Bound) == 0 && !w.Resolver {
+		return nil
+	}
+	program, err := glassrun()
+	if err != nil {
+		return err
+	}
+	config, err := c.attendance(r, w)
+	if err != nil {
+		return err
+	}
+	if config.Names != nil {
+		resolver, err := listenForNames(ns, l)
+		if err != nil {
+			return err
+		}
+		defer closeAll(resolver)
+		sockets = append(append([]*os.File{}, sockets...), resolver...)
+	}
+	return l.Carry(attending(program, r, config, sockets))
+}
+
+func attending(glassrun string, r *record, config attendant.Config, sockets []*os.File) program.Request {
+	return program.Request{
+		Call: "glassrun attend " + r.place.Run,
+		Why:  "a process of the host's answers names and holds the published ports",
+		Do:   func() error { return attendant.Spawn(glassrun, r.place.Run, config, sockets) },
+		Undo: func() error { return attendant.Stop(r.place.Run) },
+	}
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+// attendance is what the attendant is told.
+func (c *Containers) attendance(r *record, w *wiring) (attendant.Config, error) {
+	config := attendant.Config{ID: r.ID, Pid: w.Pid, Alive: r.place.Alive()}
+	for _, b := range w.Bound {
+		config.Ports = append(config.Ports, attendant.Port{Proto: b.Port.Proto, Listen: b.Port.Listen, To: b.Port.To})
+	}
+	if !w.Resolver {
+		return config, nil
+	}
+	servers, err := r.upstream(os.ReadFile)
+	if err != nil {
+		return config, err
+	}
+	config.Names = &attendant.Names{
+		Servers: servers, Internal: w.provider(false) == nil && w.provider(true) == nil, Ndots: r.searchesFirst(os.ReadFile),
+	}
+	for i := range w.Endpoints {
+		e := &w.Endpoints[i]
+		if !e.named() {
+			continue
+		}
+		n, err := c.networks.read(e.Network)
+		if err != nil {
+			return config, err
+		}
+		config.Names.Zones = append(config.Names.Zones, attendant.Zone{Network: n.Name, Dir: n.zone()})
+	}
+	return config, nil
+}
+
+// upstream are the servers that are asked for names which no container has.
+func (r *record) upstream(read func(string) ([]byte, error)) ([]string, error) {
+	if len(r.HostConfig.DNS) > 0 {
+		return r.HostConfig.DNS, nil
+	}
+	data, err := read(hostResolv)
+	return parseResolv(string(data)).servers, gone(err)
+}
+
+// searchesFirst: names without a dot are asked for with the search list first, since somebody has set ndots above 0.
+func (r *record) searchesFirst(read func(string) ([]byte, error)) bool {
+	options := r.HostConfig.DNSOptions
+	if len(options) == 0 {
+		data, _ := read(hostResolv)
+		options = parseResolv(string(data)).options
+	}
+	for _, o := range options {
+		if n, is := strings.CutPrefix(o, "ndots:"); is && n != "0" {
+			return true
+		}
+	}
+	return false
+}
+
+// listenForNames opens the resolver's sockets inside the namespace, on ports that the container is unlikely to want, and has port
+// 53 lead to them.
+func listenForNames(ns *network.Namespace, l *program.Ledger) (sockets []*os.File, err error) {
+	any := netip.AddrPortFrom(netip.MustParseAddr(resolverAddress), 0)
+	err = ns.Enter(func() error {
+		for _, proto := range []string{"udp", "tcp"} {
+			f, err := listen(proto, any)
+			if err != nil {
+				return fmt.Errorf("opening the resolver's %s socket: %w", proto, err)
+			}
+			sockets = append(sockets, f)
+		}
+		return nil
+	})
+	var ports [2]uint16
+	for i := 0; err == nil && i < len(sockets); i++ {
+		ports[i], err = portOf(sockets[i])
+	}
+	if err == nil {
+		err = l.Carry(firewall.Redirect(ns.File, ports[0], ports[1]))
+	}
+	if err != nil {
+		closeAll(sockets)
+		return nil, err
+	}
+	return sockets, nil
+}

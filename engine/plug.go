@@ -1,0 +1,397 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"glassbox/attendant"
+	"glassbox/firewall"
+	"glassbox/monitor"
+	"glassbox/network"
+	"glassbox/program"
+	"glassbox/store"
+
+	dockernetwork "github.com/docker/docker/api/types/network"
+)
+
+const networkFailed = "failed to set up container networking"
+
+// plugging is the network's share of a start: addresses are claimed before the container's files are written, the networks made
+// ready and ports bound while its process comes up, and at the gate `created` the process's namespace is plugged in.
+type plugging struct {
+	c        *Containers
+	r        *record
+	w        *wiring
+	networks []*networkRecord // of w.Endpoints
+	held     []*store.Lock    // keep the networks from being removed
+	sockets  []*os.File       // of w.Bound
+	raised   chan error
+	ready    program.Ledger // what others may use by now: it stays
+	done     program.Ledger // what is taken back after a failure
+}
+
+// engage begins the plugging in of a container: its addresses and interfaces are settled, and nothing is asked of the kernel yet.
+// The result is nil where there is nothing to plug in. The caller holds the container's lock.
+func (c *Containers) engage(r *record) (*plugging, error) {
+	if err := c.unplug(r.place); err != nil { // what the last run has left
+		return nil, err
+	}
+	if !r.plugs() {
+		return nil, nil
+	}
+	p := &plugging{c: c, r: r, w: &wiring{ID: store.NewID()}}
+	for _, w := range r.wishes() {
+		if err := p.join(w); err != nil {
+			return nil, errors.Join(prefixed(networkFailed, err), p.back())
+		}
+	}
+	p.w.lead()
+	p.w.Resolver = p.w.named()
+	return p, nil
+}
+
+// join adds an endpoint on one network.
+func (p *plugging) join(w wish) error {
+	n, err := p.c.networks.load(w.ref())
+	if err != nil {
+		return err
+	}
+	if n.Driver == driverHost {
+		return conflict("cannot connect container to host network - container must be created in host network mode")
+	}
+	if n.Driver == driverNull {
+		if len(p.r.networks()) > 1 {
+			return conflict("container cannot be connected to multiple networks with one of the networks in private (none) mode")
+		}
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
+	defer cancel()
+	lock, err := p.c.networks.hold(ctx, n)
+	if err != nil {
+		return err
+	}
+	p.held = append(p.held, lock)
+	e, err := p.c.draft(p.r, n, w.EndpointSettings)
+	if err != nil {
+		return err
+	}
+	e.Interface.Name = p.w.freeName(w.DriverOpts, n)
+	e.Interface.Sysctls = interfaceSysctls(w.DriverOpts, e.Interface.Name)
+	p.w.Endpoints = append(p.w.Endpoints, e)
+	p.networks = append(p.networks, n)
+	return nil
+}
+
+// nameOption is Docker's option of endpoints for the interface's name inside.
+const nameOption = "com.docker.network.endpoint.ifname"
+
+// freeName is the interface's name inside: the one that was asked for, or the next of eth0, eth1, ...
+func (w *wiring) freeName(options map[string]string, n *networkRecord) string {
+	if name := options[nameOption]; name != "" {
+		return name
+	}
+	prefix := n.options().prefix
+	taken := map[string]bool{}
+	for _, e := range w.Endpoints {
+		taken[e.Interface.Name] = true
+	}
+	for i := 0; ; i++ {
+		if name := prefix + strconv.Itoa(i); !taken[name] {
+			return name
+		}
+	}
+}
+
+// draft claims addresses and draws the endpoint.
+func (c *Containers) draft(r *record, n *networkRecord, s *dockernetwork.EndpointSettings) (endpoint, error) {
+	e := endpoint{
+		ID: store.NewID(), Network: n.ID, Name: n.Name, Driver: n.Driver, Internal: n.closed(), Direct: n.direct(), Priority: s.GwPriority,
+	}
+	addresses, err := c.addresses(r, n, s.IPAMConfig)
+	if err != nil {
+		return e, err
+	}
+	mac, err := hardware(s.MacAddress)
+	if err != nil {
+		return e, errors.Join(err, c.networks.release(n, r.ID, addresses...))
+	}
+	for _, a := range addresses {
+		if g := n.gateway(a.Addr()); g.IsValid() && g != a.Addr() {
+			e.Gateways = append(e.Gateways, g)
+		}
+	}
+	e.Interface = n.port(e.ID, mac, addresses)
+	if e.named() {
+		e.Aliases = r.dnsNames(s.Aliases)
+	}
+	if n.Driver == driverBridge {
+		e.Member = &firewall.Member{Bridge: n.Bridge, Host: e.Interface.Host, MAC: mac}
+		for _, a := range addresses {
+			e.Member.Addresses = append(e.Member.Addresses, a.Addr())
+		}
+	}
+	return e, nil
+}
+
+func hardware(wanted string) (net.HardwareAddr, error) {
+	if wanted == "" {
+		return network.HardwareAddress(), nil
+	}
+	return net.ParseMAC(wanted)
+}
+
+// port draws the interface of a container on the network; its name inside and its routes are for the caller to settle.
+func (r *networkRecord) port(id string, mac net.HardwareAddr, addresses []netip.Prefix) network.Interface {
+	o := r.options()
+	i := network.Interface{
+		Kind: r.kind(), Master: r.master(), Mode: o.mode, MAC: mac, Addresses: addresses, MTU: o.mtu, From: "network " + r.Name,
+	}
+	switch r.Driver {
+	case driverBridge:
+		i.Host = "veth" + id[:7]
+	case driverIPvlan:
+		i.MAC = nil // all share the parent's
+	}
+	return i
+}
+
+// interfaceSysctls reads the driver option: net.ipv4.conf.IFNAME.log_martians=1,...
+func interfaceSysctls(options map[string]string, name string) map[string]string {
+	all := map[string]string{}
+	for s := range strings.SplitSeq(options[sysctlOption], ",") {
+		k, v, ok := strings.Cut(s, "=")
+		if parts := strings.SplitN(k, ".", 5); ok && len(parts) == 5 {
+			parts[3] = name
+			all[strings.Join(parts, ".")] = v
+		}
+	}
+	return all
+}
+
+// addresses claims those that the network gives, and adds the link-local ones that were asked for.
+func (c *Containers) addresses(r *record, n *networkRecord, ipam *dockernetwork.EndpointIPAMConfig) ([]netip.Prefix, error) {
+	if ipam == nil {
+		ipam = &dockernetwork.EndpointIPAMConfig{}
+	}
+	var local []netip.Prefix
+	for _, text := range ipam.LinkLocalIPs {
+		a, err := netip.ParseAddr(text)
+		if err != nil || !a.IsLinkLocalUnicast() {
+			return nil, invalid("invalid link local IP address: %s", text)
+		}
+		bits := 64
+		if a.Is4() {
+			bits = 16
+		}
+		local = append(local, netip.PrefixFrom(a, bits))
+	}
+	want4, _ := netip.ParseAddr(ipam.IPv4Address)
+	want6, _ := netip.ParseAddr(ipam.IPv6Address)
+	given, err := c.networks.reserve(n, r.ID, want4, want6)
+	return append(given, local...), err
+}
+
+// wiring of the container to be; nil without networks.
+func (p *plugging) wiring() *wiring {
+	if p == nil {
+		return nil
+	}
+	return p.w
+}
+
+// begin binds the ports and has the networks made ready, while the container's process comes up.
+func (p *plugging) begin() error {
+	if p == nil {
+		return nil
+	}
+	if err := p.bind(); err != nil {
+		return prefixed(networkFailed, err)
+	}
+	p.raised = make(chan error, 1)
+	go func() { p.raised <- p.raise() }()
+	return nil
+}
+
+func (p *plugging) raise() error {
+	for _, n := range p.networks {
+		if err := p.c.networks.raise(n, &p.ready); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plug gives the waiting process its network.
+func (p *plugging) plug() error {
+	if p == nil {
+		return nil
+	}
+	err := p.connect()
+	if p.r.Explain {
+		err = errors.Join(err, store.Put(p.r.place.Plugged(), p.account()))
+	}
+	if err != nil {
+		return &unplugged{prefixed(networkFailed, err), p.account()}
+	}
+	return nil
+}
+
+func (p *plugging) connect() error {
+	s, err := monitor.ReadState(p.r.place.State())
+	if err != nil {
+		return err
+	}
+	p.w.Pid, p.w.PidStart, p.w.BootID = s.Pid, s.PidStart, s.BootID
+	if err := p.save(); err != nil {
+		return err
+	}
+	err = <-p.raised
+	p.raised = nil
+	if err != nil {
+		return err
+	}
+	ns, err := network.Open(s.Pid)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	for i := range p.w.Endpoints {
+		if err := p.done.Carry(p.w.Endpoints[i].Interface.Plug(ns)...); err != nil {
+			return err
+		}
+	}
+	if err := p.c.fence(p.w, &p.done); err != nil {
+		return err
+	}
+	if err := p.c.attend(p.r, p.w, ns, p.sockets, &p.done); err != nil {
+		return err
+	}
+	for i, n := range p.networks {
+		if err := p.r.announce(n, &p.w.Endpoints[i]); err != nil {
+			return err
+		}
+	}
+	return p.r.remember(p.networks)
+}
+
+// remember notes which networks of the user's the container was on: another one of the same name is another one.
+func (r *record) remember(networks []*networkRecord) error {
+	changed := false
+	for _, n := range networks {
+		if e := r.Networks[n.Name]; e != nil && !n.predefined() && e.NetworkID != n.ID {
+			e.NetworkID, changed = n.ID, true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return r.save()
+}
+
+func (p *plugging) save() error { return store.Write(p.r.place.Wiring(), p.w) }
+
+// fence puts members and ports into the firewall's table, which is made where it is missing.
+func (c *Containers) fence(w *wiring, l *program.Ledger) error {
+	var b firewall.Batch
+	for _, m := range w.members() {
+		b.AddMember(m)
+	}
+	for _, port := range w.ports() {
+		b.Publish(port)
+	}
+	if b.Empty() {
+		return nil
+	}
+	err := l.Carry(b.Request("", "who may send from which address, and which ports of the host lead to the container"))
+	if !errors.Is(err, firewall.ErrNoTable) {
+		return err
+	}
+	all, err := c.networks.desired()
+	if err != nil {
+		return err
+	}
+	return l.Carry(firewall.Rebuild(all))
+}
+
+// announce lets the containers of a network find this one by its names.
+func (r *record) announce(n *networkRecord, e *endpoint) error {
+	if !e.named() {
+		return nil
+	}
+	if err := os.MkdirAll(n.zone(), 0o700); err != nil {
+		return err
+	}
+	h := attendant.Host{ID: r.ID}
+	for _, name := range e.Aliases {
+		h.Names = append(h.Names, strings.ToLower(name))
+	}
+	for _, a := range e.Interface.Addresses {
+		if !a.Addr().IsLinkLocalUnicast() {
+			h.Addresses = append(h.Addresses, a.Addr())
+		}
+	}
+	return store.Write(announcement(n, r.ID), h)
+}
+
+func announcement(n *networkRecord, id string) string { return n.zone() + "/" + id + ".json" }
+
+// account is what was asked of the kernel so far.
+func (p *plugging) account() []program.Account {
+	const why = "the process waits at its gate; the host plugs its network namespace in"
+	a := p.ready.Account("network", why)
+	a.Host = append(a.Host, p.done.Account("network", why).Host...)
+	return []program.Account{a}
+}
+
+// unplugged is a start that failed over the network, with what had been asked of the kernel by then.
+type unplugged struct {
+	error
+	account []program.Account
+}
+
+func (u *unplugged) Unwrap() error { return u.error }
+
+// settle ends a plugging that succeeded: the networks may be removed again, once the container is off them, and the attendant has
+// the sockets.
+func (p *plugging) settle() error {
+	if p == nil {
+		return nil
+	}
+	var errs []error
+	for _, f := range p.sockets {
+		errs = append(errs, f.Close())
+	}
+	for _, l := range p.held {
+		errs = append(errs, l.Release())
+	}
+	p.sockets, p.held = nil, nil
+	return errors.Join(errs...)
+}
+
+// back takes everything back that a start has claimed, bound and done.
+func (p *plugging) back() error {
+	if p == nil {
+		return nil
+	}
+	if p.raised != nil {
+		<-p.raised // its error counts no more
+		p.raised = nil
+	}
+	errs := []error{p.done.Back(), p.c.unplug(p.r.place)}
+	for i, n := range p.networks {
+		errs = append(errs, p.c.networks.release(n, p.r.ID, p.w.Endpoints[i].Interface.Addresses...))
+	}
+	return errors.Join(append(errs, p.settle())...)
+}
+
+// fail words an error of the endpoint's, as Docker's bridge driver does.
+func (p *plugging) fail(e *endpoint, err error) error {
+	return prefixed(fmt.Sprintf("driver failed programming external connectivity on endpoint %s (%s)", p.r.Name, e.ID), err)
+}

@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"glassbox/attendant"
+	"glassbox/firewall"
+	"glassbox/network"
+	"glassbox/program"
+	"glassbox/store"
+)
+
+// unplug takes a container that does not run off its networks: its names first, then its ports, so that both are free when the
+// rest is done. What is gone already is not missed. The caller holds the container's lock.
+func (c *Containers) unplug(p store.Place) error {
+	w, err := wiringAt(p)
+	if w == nil {
+		return err
+	}
+	var networks []*networkRecord
+	for _, e := range w.Endpoints {
+		n, err := c.networks.read(e.Network)
+		if errors.Is(err, fs.ErrNotExist) {
+			n, err = nil, nil // removed, by force or by hand
+		}
+		if err != nil {
+			return err
+		}
+		networks = append(networks, n)
+	}
+	var errs []error
+	for _, n := range networks {
+		errs = append(errs, silence(n, p.ID))
+	}
+	errs = append(errs, attendant.Stop(p.Run), c.unfence(w))
+	for i := range w.Endpoints {
+		errs = append(errs, c.detach(networks[i], p.ID, &w.Endpoints[i]))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return gone(os.Remove(p.Wiring()))
+}
+
+// silence takes the container's names off the network.
+func silence(n *networkRecord, id string) error {
+	if n == nil {
+		return nil
+	}
+	return gone(os.Remove(announcement(n, id)))
+}
+
+// gone: what is not there need not be removed.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// unfence takes members and ports out of the firewall's table. Where that is missing, so are they.
+func (c *Containers) unfence(w *wiring) error {
+	var b firewall.Batch
+	for _, port := range w.ports() {
+		b.Withdraw(port)
+	}
+	for _, m := range w.members() {
+		b.RemoveMember(m)
+	}
+	if b.Empty() {
+		return nil
+	}
+	err := b.Request("", "the container is gone").Do()
+	if tolerated := (program.Tolerated{}); errors.Is(err, firewall.ErrNoTable) || errors.As(err, &tolerated) {
+		return nil
+	}
+	return err
+}
+
+// detach removes the host's end of an interface and gives its addresses back. The kernel would remove it with the namespace, but late
+// under load, and not at all while something else holds that.
+func (c *Containers) detach(n *networkRecord, id string, e *endpoint) error {
+	var errs []error
+	if e.Interface.Kind == network.KindBridge {
+		requests, err := network.Leftover(e.Interface.Host)
+		if err != nil {
+			return err
+		}
+		var l program.Ledger
+		errs = append(errs, l.Carry(requests...))
+	}
+	if n != nil {
+		errs = append(errs, c.networks.release(n, id, e.Interface.Addresses...))
+	}
+	return errors.Join(errs...)
+}
+
+// tidy unplugs a container whose process has ended, unless somebody holds its lock: they do it, or it starts again.
+func (c *Containers) tidy(id string) {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	place := c.root.Container(id)
+	lock, err := store.Exclusive(now, place.Dir)
+	if errors.Is(err, fs.ErrNotExist) { // its record is gone: nobody else will
+		err = c.unplug(place)
+	} else if err == nil {
+		defer lock.Release()
+		if w, _ := wiringAt(place); w == nil || w.alive() {
+			return
+		}
+		err = c.unplug(place)
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		c.warn("unplugging the ended container " + id[:12] + ": " + err.Error())
+	}
+}
+
+// ended unplugs a container that was just seen to end. Whoever else is at it is waited for.
+func (c *Containers) ended(ctx context.Context, r *record) error {
+	if _, err := os.Lstat(r.place.Wiring()); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	lock, err := store.Exclusive(ctx, r.place.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // removed, by --rm
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if w, err := wiringAt(r.place); w == nil || w.alive() { // started again
+		return err
+	}
+	return c.unplug(r.place)
+}
