@@ -7,10 +7,12 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"glassbox/program"
 	"glassbox/test/need"
 
+	"github.com/docker/docker/api/types/filters"
 	dockernetwork "github.com/docker/docker/api/types/network"
 	"golang.org/x/sys/unix"
 )
@@ -33,7 +35,7 @@ func newAlone(t testing.TB) *alone {
 	}
 	h := &alone{t: t}
 	h.open(t.TempDir())
-	h.run("ip link set lo up")
+	h.run("ip link set lo up; echo 0 >/proc/sys/net/ipv4/ip_forward") // a new namespace takes the machine's settings over
 	return h
 }
 
@@ -151,5 +153,247 @@ func (h *alone) nothingLeft(r *networkRecord) {
 	}
 	if _, err := h.Networks.named(r.Name); err != nil {
 		h.t.Error(err)
+	}
+}
+
+// child is this test binary, doing one thing with networks in the same namespace; its process can be killed.
+func (h *alone) child(what string) *exec.Cmd {
+	c := exec.Command("/proc/self/exe", "-test.run=^TestChild$")
+	c.Env = append(os.Environ(), "NETWORK_CHILD="+what)
+	c.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	return c
+}
+
+// TestChild is what those do; by itself it does nothing.
+func TestChild(t *testing.T) {
+	what, name, _ := strings.Cut(os.Getenv("NETWORK_CHILD"), " ")
+	if what == "" {
+		return
+	}
+	e, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Networks.Warn = func(string) {}
+	for again := true; again && err == nil; again = what == "churn" {
+		_, err = e.Networks.Create(name, dockernetwork.CreateOptions{})
+		if what == "churn" && err == nil {
+			err = e.Networks.Remove(name)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whenever a command is killed that makes or removes a network, the next ones find all in order or put it there.
+func TestNetworkCommandsKilled(t *testing.T) {
+	h := newAlone(t)
+	kept := h.create("kept", dockernetwork.CreateOptions{})
+	for i := range 25 {
+		c := h.child("churn lan")
+		h.must(c.Start())
+		time.Sleep(15*time.Millisecond + time.Duration(i)*5*time.Millisecond)
+		c.Process.Kill()
+		c.Wait()
+		h.inOrder()
+	}
+	if _, err := h.Networks.Prune(filters.NewArgs()); err != nil {
+		t.Error(err)
+	}
+	if got := h.links(); len(got) != 0 {
+		t.Errorf("left after prune: %v", got)
+	}
+	if out := h.run("nft list ruleset"); out != "" {
+		t.Errorf("left after prune:\n%s", out)
+	}
+	h.nothingLeft(kept)
+	for _, dir := range []string{"networks", "networknames"} {
+		entries, err := os.ReadDir(os.Getenv("GLASSBOX_ROOT") + "/" + dir)
+		if err != nil || len(entries) != 3 {
+			t.Errorf("left in %s: %v, %v", dir, entries, err)
+		}
+	}
+}
+
+// inOrder makes, uses and removes the network that the killed command was at.
+func (h *alone) inOrder() {
+	h.t.Helper()
+	all, err := h.Networks.List(filters.NewArgs(filters.Arg("type", "custom")))
+	h.must(err)
+	bridges := map[string]bool{}
+	for _, s := range all {
+		r, err := h.Networks.load(s.Name)
+		h.must(err)
+		h.raise(r)
+		bridges[r.Bridge] = true
+	}
+	for _, name := range h.links() {
+		if !bridges[name] {
+			h.t.Errorf("nobody's: %s", name)
+		}
+		delete(bridges, name)
+	}
+	if len(bridges) > 0 {
+		h.t.Errorf("missing: %v", bridges)
+	}
+	if _, err := h.Networks.load("lan"); Is(err, NotFound) {
+		h.create("lan", dockernetwork.CreateOptions{})
+	}
+	h.must(h.Networks.Remove("lan"))
+}
+
+func TestNetworksMadeAtOnce(t *testing.T) {
+	h := newAlone(t)
+	var all []*exec.Cmd
+	for i := range 8 {
+		name := "same"
+		if i%2 > 0 {
+			name = strings.Repeat("x", i)
+		}
+		c := h.child("create " + name)
+		h.must(c.Start())
+		all = append(all, c)
+	}
+	failed := 0
+	for _, c := range all {
+		if c.Wait() != nil {
+			failed++
+		}
+	}
+	if failed != 3 {
+		t.Errorf("%d failed, of which three had a name that was taken", failed)
+	}
+	list, err := h.Networks.List(filters.NewArgs(filters.Arg("type", "custom")))
+	if err != nil || len(list) != 5 || len(h.links()) != 5 {
+		t.Errorf("%d networks, %v, interfaces %v", len(list), err, h.links())
+	}
+	seen := map[string]bool{}
+	for _, s := range list {
+		if subnet := s.IPAM.Config[0].Subnet; seen[subnet] {
+			t.Errorf("%s is given twice", subnet)
+		} else {
+			seen[subnet] = true
+		}
+	}
+}
+
+func TestNetworksAfterAReboot(t *testing.T) {
+	h := newAlone(t)
+	bridge, err := h.Networks.load("bridge")
+	h.must(err)
+	h.raise(bridge)
+	lan := h.create("lan", dockernetwork.CreateOptions{Options: map[string]string{optBridgeName: "lan0", optMTU: "1400"}})
+	h.run("ip link del lan0; ip link del glassbox0; nft flush ruleset; echo 0 >/proc/sys/net/ipv4/ip_forward")
+	h.must(os.RemoveAll(os.Getenv("GLASSBOX_RUN")))
+	h.raise(lan)
+	if out := h.run("ip -o addr show dev lan0; ip -o link show dev lan0"); !strings.Contains(out, lan.Pools[0].Gateway.String()+"/16") || !strings.Contains(out, "mtu 1400") {
+		t.Errorf("after a reboot: %s", out)
+	}
+	if out := h.run("nft list ruleset"); !strings.Contains(out, "lan0") || strings.Contains(out, "glassbox0") {
+		t.Errorf("the firewall after a reboot:\n%s", out)
+	}
+	h.raise(bridge)
+	if got := h.links(); len(got) != 2 {
+		t.Error(got)
+	}
+	if out := h.run("nft list ruleset"); !strings.Contains(out, "glassbox0") {
+		t.Errorf("the firewall does not know glassbox0:\n%s", out)
+	}
+	h.must(h.Networks.Remove("lan"))
+	if out := h.run("nft list ruleset"); strings.Contains(out, "lan0") || !strings.Contains(out, "glassbox0") {
+		t.Errorf("the firewall without lan:\n%s", out)
+	}
+}
+
+func TestDeletedByHand(t *testing.T) {
+	h := newAlone(t)
+	lan := h.create("lan", dockernetwork.CreateOptions{})
+	other := h.create("other", dockernetwork.CreateOptions{Internal: true})
+	for _, harm := range []string{"ip link del " + lan.Bridge, "nft flush ruleset", "nft delete table inet glassbox", "ip link set " + lan.Bridge + " down", "ip addr flush dev " + lan.Bridge} {
+		h.run(harm)
+		if calls := h.raise(lan); len(calls) == 0 {
+			t.Errorf("after %s: nothing was repaired", harm)
+		}
+		if calls := h.raise(lan); len(calls) != 0 {
+			t.Errorf("after %s: repaired twice: %q", harm, calls)
+		}
+		if out := h.run("nft list ruleset"); !strings.Contains(out, lan.Bridge) || !strings.Contains(out, other.Bridge) {
+			t.Errorf("after %s the firewall lacks a network:\n%s", harm, out)
+		}
+	}
+	h.run("ip link del " + lan.Bridge)
+	h.must(h.Networks.Remove("lan"))
+	h.must(h.Networks.Remove("other"))
+	if out := h.run("nft list ruleset"); out != "" {
+		t.Errorf("left:\n%s", out)
+	}
+}
+
+func TestBridgesOfOthers(t *testing.T) {
+	h := newAlone(t)
+	h.run("ip link add mine type bridge")
+	r := h.create("lan", option(optBridgeName, "mine"))
+	if out := h.run("ip -o addr show dev mine"); !strings.Contains(out, r.Pools[0].Gateway.String()) {
+		t.Errorf("the found bridge's addresses: %s", out)
+	}
+	h.must(h.Networks.Remove("lan"))
+	if got := h.links(); len(got) != 1 {
+		t.Errorf("a bridge that was there before is gone: %v", got)
+	}
+	if _, err := h.Networks.Create("x", option(optBridgeName, "lo")); err == nil || !strings.Contains(err.Error(), "lo is no bridge") {
+		t.Error(err)
+	}
+	if _, err := h.Networks.Create("x", option(optMTU, "10")); err == nil || !strings.Contains(err.Error(), "invalid argument") {
+		t.Error(err)
+	}
+	if got := h.links(); len(got) != 1 {
+		t.Errorf("left after failures: %v", got)
+	}
+	if _, err := h.Networks.load("x"); !Is(err, NotFound) {
+		t.Error(err)
+	}
+}
+
+func TestIsolatedNetworkHasNoAddress(t *testing.T) {
+	h := newAlone(t)
+	yes := true
+	r := h.create("lan", dockernetwork.CreateOptions{Internal: true, EnableIPv6: &yes, Options: map[string]string{optGatewayMode4: "isolated", optGatewayMode6: "isolated"}})
+	if out := h.run("ip -o addr show dev " + r.Bridge); out != "" {
+		t.Error(out)
+	}
+	if calls := h.raise(r); len(calls) != 0 {
+		t.Errorf("an internal network needs no forwarding: %q", calls)
+	}
+}
+
+func TestDefaultNetworkMakesWay(t *testing.T) {
+	h := newAlone(t)
+	h.run("ip link add eth0 type veth peer name far && ip link set eth0 up && ip addr add 172.17.9.9/24 dev eth0")
+	r, err := h.Networks.load("bridge")
+	h.must(err)
+	if got := r.Pools[0].Subnet.String(); got != "172.18.0.0/16" {
+		t.Errorf("beside 172.17.9.0/24 the default network is %s", got)
+	}
+	h.raise(r)
+	user := h.create("lan", dockernetwork.CreateOptions{IPAM: subnet("172.19.0.0/16")})
+	h.run("ip addr add 172.18.9.9/24 dev eth0; ip addr add 172.19.9.9/24 dev eth0")
+	id := h.Networks.running(t)
+	if got := h.Networks.given(t, r, id); got != "172.20.0.2/16" {
+		t.Errorf("after the host got a route to its subnet: %s", got)
+	}
+	h.raise(r)
+	if out := h.run("ip -o addr show dev glassbox0"); !strings.Contains(out, "172.20.0.1/16") || strings.Contains(out, "172.18") {
+		t.Errorf("glassbox0: %s", out)
+	}
+	if len(h.said) < 2 || !strings.Contains(strings.Join(h.said, "\n"), "the network bridge moves from 172.18.0.0/16 to 172.20.0.0/16") {
+		t.Errorf("said %q", h.said)
+	}
+	h.run("ip addr add 172.20.9.9/24 dev eth0")
+	if got := h.Networks.given(t, r, h.Networks.running(t)); got != "172.20.0.3/16" {
+		t.Errorf("with a container on it: %s", got)
+	}
+	if got := h.Networks.given(t, user, id); got != "172.19.0.2/16" {
+		t.Errorf("a subnet that was asked for: %s", got)
 	}
 }

@@ -236,6 +236,9 @@ func (n *Networks) prefixed(ref string) (*networkRecord, error) {
 	}
 	var found []*networkRecord
 	for _, r := range all {
+		if r.Name == ref { // somebody lost the name's claim
+			return r, nil
+		}
 		if strings.HasPrefix(r.ID, ref) {
 			found = append(found, r)
 		}

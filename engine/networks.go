@@ -61,7 +61,14 @@ func (n *Networks) everything() ([]*networkRecord, error) {
 		}
 	}
 	all, err := n.all()
+	if err != nil {
+		return nil, err
+	}
 	slices.SortFunc(all, func(a, b *networkRecord) int { return strings.Compare(a.Name, b.Name) })
+	ids, err := n.root.NetworkIDs()
+	if len(ids) > len(all) { // some have no document: a command was killed
+		err = errors.Join(err, n.tidy())
+	}
 	return all, err
 }
 
