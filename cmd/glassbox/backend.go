@@ -13,7 +13,9 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	dockerimage "github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/system"
+	"github.com/docker/docker/api/types/volume"
 )
 
 // containers is what the commands ask of engine.Containers.
@@ -39,6 +41,7 @@ type containers interface {
 	Update(id string, u container.UpdateConfig) ([]string, error)
 	Top(id string, psArgs []string) (container.TopResponse, error)
 	Logs(ctx context.Context, id string, o engine.LogOptions, stdout, stderr io.Writer) error
+	Deaf(id string) ([]string, error)
 	Prune(f filters.Args) (container.PruneReport, error)
 	Cleanup(id string) error
 }
@@ -52,10 +55,32 @@ type images interface {
 	Remove(ref string, force bool) ([]dockerimage.DeleteResponse, error)
 }
 
+// networks is what the commands ask of engine.Networks.
+type networks interface {
+	Create(name string, o network.CreateOptions) (network.CreateResponse, error)
+	List(f filters.Args) ([]network.Summary, error)
+	Inspect(ref string) (network.Inspect, error)
+	Remove(ref string) error
+	Prune(f filters.Args) (network.PruneReport, error)
+	Connect(ref, container string, e *network.EndpointSettings) error
+	Disconnect(ref, container string, force bool) error
+}
+
+// volumes is what the commands ask of engine.Volumes.
+type volumes interface {
+	Create(o volume.CreateOptions) (volume.Volume, error)
+	List(f filters.Args) (volume.ListResponse, error)
+	Inspect(name string) (volume.Volume, error)
+	Remove(name string, force bool) error
+	Prune(f filters.Args) (volume.PruneReport, error)
+}
+
 // backend is the engine as the commands see it; tests put another in its place.
 type backend struct {
 	containers containers
 	images     images
+	networks   networks
+	volumes    volumes
 	info       func() (system.Info, error)
 }
 
@@ -65,9 +90,9 @@ func openEngine(warn func(message string)) (*backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Containers.Warn = warn
+	e.Containers.Warn, e.Networks.Warn = warn, warn
 	e.Images.Applets = tiny.Names
-	return &backend{containers: e.Containers, images: engineImages{e}, info: e.System.Info}, nil
+	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, info: e.System.Info}, nil
 }
 
 // engineImages joins the store's verbs with those that need to know about containers too.

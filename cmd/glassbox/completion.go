@@ -17,7 +17,10 @@ type offer int
 const (
 	offerContainers offer = 1 << iota
 	offerImages
+	offerNetworks
+	offerVolumes
 	offerCommands
+	thenContainers // after the first argument
 )
 
 func completionVerb() verb {
@@ -98,6 +101,8 @@ func (c *call) offers(before []string, word string) []string {
 		all = commandNames(at.Subcommands)
 	case strings.HasPrefix(word, "-"):
 		all = c.flagNames(v)
+	case len(rest) > 0 && flagOffers[rest[len(rest)-1]] != 0:
+		all = c.named(flagOffers[rest[len(rest)-1]])
 	default:
 		all = c.argumentNames(v, rest)
 	}
@@ -125,14 +130,29 @@ func (c *call) flagNames(v verb) (names []string) {
 
 // argumentNames asks the engine; one that cannot answer offers nothing, for a shell must not print its errors.
 func (c *call) argumentNames(v verb, given []string) (names []string) {
-	if v.offers == offerCommands {
+	switch {
+	case v.offers == offerCommands:
 		return commandNames(c.tree().Commands)
+	case v.bare && v.offers == offerImages && hasArgument(given):
+		return nil
+	case v.offers&thenContainers != 0 && hasArgument(given):
+		return c.named(offerContainers)
 	}
+	return c.named(v.offers)
+}
+
+// flagOffers are what flags' values name.
+var flagOffers = map[string]offer{
+	"--network": offerNetworks, "--net": offerNetworks, "--volumes-from": offerContainers, "--link": offerContainers,
+}
+
+// named are the names of the kinds of things asked for.
+func (c *call) named(kinds offer) (names []string) {
 	b, err := c.backend()
-	if err != nil || v.bare && v.offers == offerImages && hasArgument(given) {
+	if err != nil {
 		return nil
 	}
-	if v.offers&offerContainers != 0 {
+	if kinds&offerContainers != 0 {
 		list, _ := b.containers.List(true, -1, false, filters.NewArgs())
 		for _, s := range list {
 			for _, n := range s.Names {
@@ -140,10 +160,22 @@ func (c *call) argumentNames(v verb, given []string) (names []string) {
 			}
 		}
 	}
-	if v.offers&offerImages != 0 {
+	if kinds&offerImages != 0 {
 		list, _ := b.images.Summaries(false, filters.NewArgs())
 		for _, s := range list {
 			names = append(names, s.RepoTags...)
+		}
+	}
+	if kinds&offerNetworks != 0 {
+		list, _ := b.networks.List(filters.NewArgs())
+		for _, n := range list {
+			names = append(names, n.Name)
+		}
+	}
+	if kinds&offerVolumes != 0 {
+		list, _ := b.volumes.List(filters.NewArgs())
+		for _, v := range list.Volumes {
+			names = append(names, v.Name)
 		}
 	}
 	return names

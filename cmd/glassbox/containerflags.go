@@ -64,9 +64,8 @@ func (c *containerFlags) define(f *pflag.FlagSet, pullUsage string) {
 func (c *containerFlags) options(args []string) (engine.Options, error) {
 	o := engine.Options{
 		Name: c.name, Platform: c.platform, Pull: c.pull, Quiet: c.quiet, Rootfs: c.rootfs,
-		Config:           &container.Config{},
-		HostConfig:       &container.HostConfig{ContainerIDFile: c.cidfile, AutoRemove: c.remove},
-		NetworkingConfig: c.network.endpoints(),
+		Config:     &container.Config{},
+		HostConfig: &container.HostConfig{ContainerIDFile: c.cidfile, AutoRemove: c.remove},
 	}
 	if c.rootfs == "" {
 		o.Config.Image, args = args[0], args[1:]
@@ -98,10 +97,11 @@ func (c *containerFlags) apply(o *engine.Options) error {
 		c.process.apply(c.set, o.Config, o.HostConfig),
 		c.security.apply(o.HostConfig),
 		c.network.apply(o.Config, o.HostConfig),
-		c.storage.apply(o.HostConfig),
+		c.storage.apply(o.Config, o.HostConfig),
 		c.health.apply(o.Config),
 		c.resources.apply(o.HostConfig),
 		c.namespaces.apply(o),
+		c.network.attach(o),
 	)
 }
 
@@ -118,9 +118,4 @@ func (c *containerFlags) warnings(h *container.HostConfig) []string {
 		w = append(w, local)
 	}
 	return w
-}
-
-// saysNoNetwork: until bridges come, the default network is none; a person at a terminal is told so once.
-func (c *containerFlags) saysNoNetwork() bool {
-	return !c.set.Changed("network") && !c.set.Changed("net")
 }

@@ -31,3 +31,18 @@ func (e earlyEnd) print(w io.Writer) {
 		fmt.Fprintf(w, "  check: glassbox logs %s\n", name)
 	}
 }
+
+// noteDeaf tells a person at the terminal of published ports behind which the process listens on its own loopback only.
+func (c *call) noteDeaf(id string) {
+	b, err := c.backend()
+	if err != nil || !c.explains() {
+		return
+	}
+	sentences, err := b.containers.Deaf(id)
+	if err != nil {
+		return
+	}
+	for _, s := range sentences {
+		fmt.Fprintf(c.stderr, "glassbox: %s\n", s)
+	}
+}

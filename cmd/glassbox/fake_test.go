@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,7 +20,9 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	dockerimage "github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/system"
+	"github.com/docker/docker/api/types/volume"
 )
 
 // fake is an engine with one running container, web, and one that ended, old. Create prints what it was asked for to the
@@ -34,7 +37,7 @@ const (
 
 func openFake() (*backend, error) {
 	f := &fake{}
-	return &backend{containers: f, images: fakeImages{}, info: f.info}, nil
+	return &backend{containers: f, images: fakeImages{}, networks: fakeNetworks{}, volumes: fakeVolumes{}, info: f.info}, nil
 }
 
 func (f *fake) info() (system.Info, error) {
@@ -229,6 +232,84 @@ func (f *fake) Prune(filters.Args) (container.PruneReport, error) {
 	return container.PruneReport{ContainersDeleted: []string{oldID}, SpaceReclaimed: 2000}, nil
 }
 func (f *fake) Cleanup(id string) error { return known(id) }
+
+func (f *fake) Deaf(id string) ([]string, error) {
+	if id == webID {
+		return []string{"port 80/tcp is published, but the process listens on 127.0.0.1:80 only"}, nil
+	}
+	return nil, nil
+}
+
+// fakeNetworks are bridge, and net10 and net2 of the user's. Create prints what it was asked for to the file named by REQUEST.
+type fakeNetworks struct{}
+
+func asked(what any) error {
+	path := os.Getenv("REQUEST")
+	if path == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(what, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o600)
+}
+
+func noNetwork(ref string) error {
+	if ref == "bridge" || ref == "net2" || ref == "net10" {
+		return nil
+	}
+	return &engine.Error{Class: engine.NotFound, Text: "network " + ref + " not found"}
+}
+
+func (fakeNetworks) Create(name string, o network.CreateOptions) (network.CreateResponse, error) {
+	return network.CreateResponse{ID: newID}, asked(o)
+}
+func (fakeNetworks) List(f filters.Args) ([]network.Summary, error) {
+	var list []network.Summary
+	for i, name := range []string{"net10", "net2", "bridge"} {
+		list = append(list, network.Summary{ID: strings.Repeat(strconv.Itoa(i), 64), Name: name, Driver: "bridge", Scope: "local", EnableIPv4: true, Labels: map[string]string{"a": "b", "c": ""}})
+	}
+	return list, nil
+}
+func (fakeNetworks) Inspect(ref string) (network.Inspect, error) {
+	return network.Inspect{Name: ref, Driver: "bridge"}, noNetwork(ref)
+}
+func (fakeNetworks) Remove(ref string) error { return noNetwork(ref) }
+func (fakeNetworks) Prune(f filters.Args) (network.PruneReport, error) {
+	return network.PruneReport{NetworksDeleted: []string{"net2", "net10"}}, nil
+}
+func (fakeNetworks) Connect(ref, container string, e *network.EndpointSettings) error {
+	return errors.Join(noNetwork(ref), asked(e))
+}
+func (fakeNetworks) Disconnect(ref, container string, force bool) error { return noNetwork(ref) }
+
+// fakeVolumes are vol10 and vol2.
+type fakeVolumes struct{}
+
+func noVolume(name string) error {
+	if name == "vol2" || name == "vol10" {
+		return nil
+	}
+	return &engine.Error{Class: engine.NotFound, Text: "get " + name + ": no such volume"}
+}
+
+func (fakeVolumes) Create(o volume.CreateOptions) (volume.Volume, error) {
+	return volume.Volume{Name: o.Name}, asked(o)
+}
+func (fakeVolumes) List(f filters.Args) (volume.ListResponse, error) {
+	return volume.ListResponse{Volumes: []*volume.Volume{{Name: "vol10", Driver: "local"}, {Name: "vol2", Driver: "local"}}}, nil
+}
+func (fakeVolumes) Inspect(name string) (volume.Volume, error) {
+	return volume.Volume{Name: name, Driver: "local", Mountpoint: "/v/" + name}, noVolume(name)
+}
+func (fakeVolumes) Remove(name string, force bool) error { return noVolume(name) }
+func (fakeVolumes) Prune(f filters.Args) (volume.PruneReport, error) {
+	if f.Contains("all") {
+		return volume.PruneReport{VolumesDeleted: []string{"vol2"}, SpaceReclaimed: 2000}, nil
+	}
+	return volume.PruneReport{}, nil
+}
 
 type fakeImages struct{}
 

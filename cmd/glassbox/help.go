@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"strings"
@@ -45,7 +46,7 @@ func (s *session) helpAbout(args []string) error {
 
 // help is a command's help in Docker's shape.
 func (c *call) help(v verb) {
-	put(c.stdout, "Usage:  %s\n\n%s\n", c.usageLine(v), v.short)
+	put(c.stdout, "Usage:  %s\n\n%s\n", c.usageLine(v), cmp.Or(v.long, v.short))
 	if v.same != "" {
 		put(c.stdout, "\nAliases:\n  %s\n", c.spellings(v))
 	}

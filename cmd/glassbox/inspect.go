@@ -23,7 +23,7 @@ type finder func(ref string) (any, error)
 func inspectVerb() verb {
 	return verb{
 		use:   "inspect [OPTIONS] NAME|ID [NAME|ID...]",
-		short: "Return low-level information on Docker objects", min: 1, max: -1, group: commands, offers: offerContainers | offerImages,
+		short: "Return low-level information on Docker objects", min: 1, max: -1, group: commands, offers: offerContainers | offerImages | offerNetworks | offerVolumes,
 		prepare: func(c *call) action {
 			format := c.flags.StringP("format", "f", "", inspectFormatHelp)
 			kind := c.flags.String("type", "", "Only inspect objects of the given type")
@@ -69,7 +69,40 @@ If the image or the server is not multi-platform capable, the command will error
 	}
 }
 
-// dockerTypes are what --type may name; this build has the first two of them.
+func networkInspectVerb() verb {
+	return verb{
+		use:   "inspect [OPTIONS] NETWORK [NETWORK...]",
+		short: "Display detailed information on one or more networks", min: 1, max: -1, offers: offerNetworks,
+		prepare: func(c *call) action {
+			format := c.flags.StringP("format", "f", "", inspectFormatHelp)
+			c.flags.BoolP("verbose", "v", false, "Verbose output for diagnostics") // of swarm's services, which a single machine has none of
+			return func(ctx context.Context, args []string) error { return c.inspect(args, *format, c.findNetwork) }
+		},
+	}
+}
+
+func volumeInspectVerb() verb {
+	return verb{
+		use:   "inspect [OPTIONS] VOLUME [VOLUME...]",
+		short: "Display detailed information on one or more volumes", min: 1, max: -1, offers: offerVolumes,
+		prepare: func(c *call) action {
+			format := c.flags.StringP("format", "f", "", inspectFormatHelp)
+			return func(ctx context.Context, args []string) error {
+				return c.inspect(args, *format, func(ref string) (any, error) {
+					v, err := c.findVolume(ref)
+					return typed{v}, err
+				})
+			}
+		},
+	}
+}
+
+// typed is a value of which a template sees only what its Go type has, not its JSON.
+type typed struct{ value any }
+
+func (t typed) MarshalJSON() ([]byte, error) { return json.Marshal(t.value) }
+
+// dockerTypes are what --type may name; this build has four of them.
 var dockerTypes = []string{"config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume"}
 
 func (c *call) finderOf(kind string, size bool) (finder, error) {
@@ -78,20 +111,24 @@ func (c *call) finderOf(kind string, size bool) (finder, error) {
 		return c.findContainer(size), nil
 	case kind == "image":
 		return c.findImage, nil
+	case kind == "network":
+		return c.findNetwork, nil
+	case kind == "volume":
+		return c.findVolume, nil
 	case kind == "" && c.flags.Changed("type"):
 		return nil, plainFailure(`type is empty: must be one of "%s"`, strings.Join(dockerTypes, `", "`))
 	case kind != "" && slices.Contains(dockerTypes, kind):
-		return nil, plainFailure("--type %s: this build has containers and images only", kind)
+		return nil, plainFailure("--type %s: glassbox has containers, images, networks and volumes", kind)
 	case kind != "":
 		return nil, plainFailure(`unknown type: %q: must be one of "%s"`, kind, strings.Join(dockerTypes, `", "`))
 	}
 	return c.findAny(size), nil
 }
 
-// findAny looks among the containers first, as Docker does.
+// findAny looks among the containers first, then among images, networks and volumes, as Docker does.
 func (c *call) findAny(size bool) finder {
 	return func(ref string) (any, error) {
-		for _, find := range []finder{c.findContainer(size), c.findImage} {
+		for _, find := range []finder{c.findContainer(size), c.findImage, c.findNetwork, c.findVolume} {
 			v, err := find(ref)
 			if err == nil || !isNotFound(err) && !strings.Contains(err.Error(), "invalid reference format") {
 				return v, err
@@ -119,6 +156,24 @@ func (c *call) findImage(ref string) (any, error) {
 	}
 	i, err := b.images.Inspect(ref)
 	return i, engineFailure(err)
+}
+
+func (c *call) findNetwork(ref string) (any, error) {
+	b, err := c.backend()
+	if err != nil {
+		return nil, err
+	}
+	n, err := b.networks.Inspect(ref)
+	return n, engineFailure(err)
+}
+
+func (c *call) findVolume(ref string) (any, error) {
+	b, err := c.backend()
+	if err != nil {
+		return nil, err
+	}
+	v, err := b.volumes.Inspect(ref)
+	return v, engineFailure(err)
 }
 
 // findPlatform is findImage for those of one platform. A store holds one platform of an image.
@@ -216,6 +271,10 @@ func executeEach(w io.Writer, t *template.Template, found []any) error {
 // execute tries the typed value, whose fields have Go's names, and then the JSON that the user sees.
 func execute(t *template.Template, v any) (string, error) {
 	var out bytes.Buffer
+	if only, is := v.(typed); is {
+		err := t.Execute(&out, only.value)
+		return out.String(), err
+	}
 	if t.Execute(&out, v) == nil {
 		return out.String(), nil
 	}

@@ -4,18 +4,30 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
+
+	"glassbox/test/world"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets scripts call this test binary as glassbox and as docker; with FAKE set they get the fake engine.
+// TestMain lets scripts call this test binary as glassbox and as docker; with FAKE set they get the fake engine. The tests run in a
+// world of their own, for containers change the network of the machine that they run on.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	commands := map[string]func(){
 		"glassbox": func() { os.Exit(runFaked("glassbox")) },
 		"docker":   func() { os.Exit(runFaked("docker")) },
-	})
+	}
+	tests := func() int {
+		testscript.Main(m, commands) // ends the program
+		return 1
+	}
+	if commands[filepath.Base(os.Args[0])] != nil || os.Geteuid() != 0 {
+		tests()
+	}
+	os.Exit(world.Run(world.BuildGlassbox, tests))
 }
 
 func runFaked(name string) int {

@@ -7,9 +7,10 @@ import (
 	"strconv"
 	"strings"
 
+	"glassbox/engine"
+
 	"github.com/docker/cli/opts"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/network"
 	"github.com/docker/go-connections/nat"
 	"github.com/spf13/pflag"
 )
@@ -72,13 +73,20 @@ func (n *networkFlags) apply(c *container.Config, h *container.HostConfig) error
 	c.ExposedPorts, h.PortBindings, h.PublishAllPorts = exposed, bindings, n.publishAll
 	h.NetworkMode = container.NetworkMode(n.network.NetworkMode())
 	h.DNS, h.DNSOptions, h.DNSSearch = n.dns.GetAllOrEmpty(), n.dnsOptions.GetAllOrEmpty(), n.dnsSearch.GetAllOrEmpty()
-	h.ExtraHosts = n.hosts.GetSlice()
+	h.ExtraHosts, h.Links = n.hosts.GetSlice(), n.links.GetSlice()
 	return nil
 }
 
-// endpoints is empty while glassbox has no networks of its own; refuse has turned away all that would fill it.
-func (n *networkFlags) endpoints() *network.NetworkingConfig {
-	return &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{}}
+// attach says what the container has on each network. The MAC address of the main one is the container's own, too.
+func (n *networkFlags) attach(o *engine.Options) (err error) {
+	if o.NetworkingConfig, err = n.endpoints(); err != nil {
+		return err
+	}
+	o.Config.MacAddress = n.mac
+	if e := o.NetworkingConfig.EndpointsConfig[o.HostConfig.NetworkMode.NetworkName()]; e != nil {
+		o.Config.MacAddress = e.MacAddress
+	}
+	return nil
 }
 
 // portSpecs turns published=8080,target=80 into 8080:80/tcp.

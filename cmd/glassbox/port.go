@@ -30,7 +30,7 @@ func portVerb() verb {
 					ports = i.NetworkSettings.Ports
 				}
 				if len(args) == 2 {
-					return c.onePort(ports, args[0], args[1])
+					return c.onePort(ports, i.ID, args[0], args[1])
 				}
 				var lines []string
 				for from, to := range ports {
@@ -38,17 +38,23 @@ func portVerb() verb {
 						lines = append(lines, fmt.Sprintf("%s -> %s", from, net.JoinHostPort(t.HostIP, t.HostPort)))
 					}
 				}
-				slices.Sort(lines)
-				for _, l := range lines {
-					fmt.Fprintln(c.stdout, l)
-				}
+				c.printSorted(lines)
+				c.noteDeaf(i.ID)
 				return nil
 			}
 		},
 	}
 }
 
-func (c *call) onePort(ports nat.PortMap, name, wanted string) error {
+// printSorted prints lines as Docker sorts them: 80 before 443.
+func (c *call) printSorted(lines []string) {
+	slices.SortFunc(lines, natural)
+	for _, l := range lines {
+		fmt.Fprintln(c.stdout, l)
+	}
+}
+
+func (c *call) onePort(ports nat.PortMap, id, name, wanted string) error {
 	port, proto, _ := strings.Cut(wanted, "/")
 	if proto == "" {
 		proto = "tcp"
@@ -60,8 +66,11 @@ func (c *call) onePort(ports nat.PortMap, name, wanted string) error {
 	if len(to) == 0 {
 		return plainFailure("Error: No public port '%s' published for %s", wanted, name)
 	}
+	var lines []string
 	for _, t := range to {
-		fmt.Fprintln(c.stdout, net.JoinHostPort(t.HostIP, t.HostPort))
+		lines = append(lines, net.JoinHostPort(t.HostIP, t.HostPort))
 	}
+	c.printSorted(lines)
+	c.noteDeaf(id)
 	return nil
 }

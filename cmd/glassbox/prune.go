@@ -57,6 +57,50 @@ func imagePruneVerb() verb {
 	}
 }
 
+func networkPruneVerb() verb {
+	return verb{
+		use: "prune [OPTIONS]", short: "Remove all unused networks", max: 0,
+		prepare: func(c *call) action {
+			force := c.flags.BoolP("force", "f", false, "Do not prompt for confirmation")
+			filter := opts.NewFilterOpt()
+			c.flags.Var(&filter, "filter", `Provide filter values (e.g. "until=<timestamp>")`)
+			return func(ctx context.Context, args []string) error {
+				f := c.withPruneFilters(filter.Value())
+				if err := c.agreed(ctx, *force, "WARNING! This will remove all custom networks not used by at least one container."); err != nil {
+					return err
+				}
+				return c.pruneNetworks(f)
+			}
+		},
+	}
+}
+
+func volumePruneVerb() verb {
+	return verb{
+		use: "prune [OPTIONS]", short: "Remove unused local volumes", max: 0,
+		prepare: func(c *call) action {
+			all := c.flags.BoolP("all", "a", false, "Remove all unused volumes, not just anonymous ones")
+			force := c.flags.BoolP("force", "f", false, "Do not prompt for confirmation")
+			filter := opts.NewFilterOpt()
+			c.flags.Var(&filter, "filter", `Provide filter values (e.g. "label=<label>")`)
+			return func(ctx context.Context, args []string) error {
+				f, warning := c.withPruneFilters(filter.Value()), "WARNING! This will remove anonymous local volumes not used by at least one container."
+				if *all {
+					if f.Contains("all") {
+						return plainFailure("conflicting options: cannot specify both --all and --filter all=1")
+					}
+					f.Add("all", "true")
+					warning = "WARNING! This will remove all local volumes not used by at least one container."
+				}
+				if err := c.agreed(ctx, *force, warning); err != nil {
+					return err
+				}
+				return c.pruneVolumes(f)
+			}
+		},
+	}
+}
+
 func (c *call) agreed(ctx context.Context, force bool, warning string) error {
 	if force {
 		return nil
@@ -91,6 +135,37 @@ func (c *call) pruneContainers(f filters.Args) error {
 	}
 	if len(report.ContainersDeleted) > 0 {
 		fmt.Fprintf(c.stdout, "Deleted Containers:\n%s\n\n", strings.Join(report.ContainersDeleted, "\n"))
+	}
+	fmt.Fprintln(c.stdout, "Total reclaimed space:", units.HumanSize(float64(report.SpaceReclaimed)))
+	return nil
+}
+
+func (c *call) pruneNetworks(f filters.Args) error {
+	b, err := c.backend()
+	if err != nil {
+		return err
+	}
+	report, err := b.networks.Prune(f)
+	if err != nil {
+		return engineFailure(err)
+	}
+	if len(report.NetworksDeleted) > 0 {
+		fmt.Fprintf(c.stdout, "Deleted Networks:\n%s\n\n", strings.Join(report.NetworksDeleted, "\n"))
+	}
+	return nil
+}
+
+func (c *call) pruneVolumes(f filters.Args) error {
+	b, err := c.backend()
+	if err != nil {
+		return err
+	}
+	report, err := b.volumes.Prune(f)
+	if err != nil {
+		return engineFailure(err)
+	}
+	if len(report.VolumesDeleted) > 0 {
+		fmt.Fprintf(c.stdout, "Deleted Volumes:\n%s\n\n", strings.Join(report.VolumesDeleted, "\n"))
 	}
 	fmt.Fprintln(c.stdout, "Total reclaimed space:", units.HumanSize(float64(report.SpaceReclaimed)))
 	return nil

@@ -6,35 +6,19 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"glassbox/engine"
 	"glassbox/image"
 	"glassbox/test/need"
+	"glassbox/test/world"
 
 	"github.com/docker/docker/api/types/filters"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
 )
-
-// glassrun is built once for all tests that start containers.
-var glassrun = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "glassbox-cli-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "glassrun")
-	c := exec.Command("go", "build", "-buildvcs=false", "-o", path, "glassbox/cmd/glassrun")
-	c.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := c.CombinedOutput(); err != nil {
-		return "", errors.New("building glassrun: " + string(out))
-	}
-	return path, nil
-})
 
 // TestRealSessions runs the scripts of testdata/real with the real engine, each on a store of its own that holds the
 // image bb: busybox.
@@ -42,13 +26,20 @@ func TestRealSessions(t *testing.T) {
 	need.Root(t)
 	need.Hierarchy(t)
 	busybox := need.Program(t, "busybox")
-	runtime, err := glassrun()
+	runtime := world.Dir() + "/glassbox/glassrun"
+	scripts, err := filepath.Glob("testdata/real/*.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(filepath.Dir(runtime)) })
+	for _, script := range scripts {
+		// One after the other: each has a store of its own, but there is one network.
+		t.Run(filepath.Base(script), func(t *testing.T) { playReal(t, script, runtime, busybox) })
+	}
+}
+
+func playReal(t *testing.T, script, runtime, busybox string) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/real",
+		Files:               []string{script},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": wantCode},

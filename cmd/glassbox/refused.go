@@ -2,27 +2,14 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/mount"
 	"github.com/spf13/pflag"
 )
 
 // refused are the flags of Docker's that this build cannot honour, each with the reason. Ignoring one would let a
 // container run otherwise than it was asked to.
 var refused = map[string]string{
-	"publish":               noNetworks + "; with --network host the program's ports are the host's own",
-	"publish-all":           noNetworks + "; with --network host the program's ports are the host's own",
-	"network-alias":         noNetworks,
-	"net-alias":             noNetworks,
-	"ip":                    noNetworks,
-	"ip6":                   noNetworks,
-	"link":                  noNetworks,
-	"link-local-ip":         noNetworks,
-	"mac-address":           noNetworks,
-	"volumes-from":          noVolumes,
-	"volume-driver":         noVolumes,
 	"health-cmd":            noHealth,
 	"health-interval":       noHealth,
 	"health-retries":        noHealth,
@@ -31,7 +18,6 @@ var refused = map[string]string{
 	"health-start-interval": noHealth,
 	"log-opt":               "this build's log is one file that is neither rotated nor sent anywhere",
 	"gpus":                  "this build knows no device drivers; --device gives single devices",
-	"storage-opt":           "the overlay has no options of its own here; a quota is not set by this build",
 	"kernel-memory":         "cgroup v2 has no limit for kernel memory alone: it is part of --memory",
 	"cpu-rt-period":         "Your kernel does not support CPU real-time scheduler: cgroup v2 has no file for it",
 	"cpu-rt-runtime":        "Your kernel does not support CPU real-time scheduler: cgroup v2 has no file for it",
@@ -39,8 +25,6 @@ var refused = map[string]string{
 }
 
 const (
-	noNetworks = "this build has no container networks yet, only --network none and --network host"
-	noVolumes  = "this build has no volumes yet, only directories of the host: -v /host/dir:/path"
 	noHealth   = "this build runs no health checks yet"
 	noRestarts = "this build does not restart containers yet; `glassbox start` does it by hand"
 )
@@ -56,39 +40,10 @@ func refuse(f *pflag.FlagSet, h *container.HostConfig) (err error) {
 		return err
 	}
 	for _, check := range []func(*pflag.FlagSet, *container.HostConfig) error{
-		refuseNetwork, refuseVolumes, refuseRestart, refuseDrivers,
+		refuseRestart, refuseDrivers,
 	} {
 		if err := check(f, h); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-func refuseNetwork(f *pflag.FlagSet, h *container.HostConfig) error {
-	switch mode := h.NetworkMode; {
-	case mode == "", mode.IsDefault(), mode.IsNone(), mode.IsHost():
-		return nil
-	case mode.IsUserDefined():
-		return &failure{
-			line:   fmt.Sprintf("network %s not found: %s", mode, noNetworks),
-			docker: fmt.Sprintf("Error response from daemon: failed to set up container networking: network %s not found", mode),
-		}
-	default:
-		return fmt.Errorf("--network %s: %s", mode, noNetworks)
-	}
-}
-
-func refuseVolumes(f *pflag.FlagSet, h *container.HostConfig) error {
-	for _, b := range h.Binds {
-		source, _, named := strings.Cut(b, ":")
-		if !named || !isHostPath(source) {
-			return fmt.Errorf("-v %s: %s", b, noVolumes)
-		}
-	}
-	for _, m := range h.Mounts {
-		if m.Type != mount.TypeBind && m.Type != mount.TypeTmpfs {
-			return fmt.Errorf("--mount type=%s: %s", m.Type, noVolumes)
 		}
 	}
 	return nil

@@ -17,7 +17,7 @@ func rmVerb() verb {
 			force := c.flags.BoolP("force", "f", false, "Force the removal of a running container (uses SIGKILL)")
 			return func(ctx context.Context, args []string) error {
 				if *link {
-					return plainFailure("--link: %s", noNetworks)
+					return plainFailure("--link: a link lasts as long as the container that was started with it")
 				}
 				return c.remove(ctx, args, *force, *volumes)
 			}

@@ -68,9 +68,6 @@ func (c *call) runContainer(ctx context.Context, f *runFlags, args []string) err
 	if err != nil {
 		return runFailure(err)
 	}
-	if f.saysNoNetwork() && c.explains() {
-		fmt.Fprintln(c.stderr, "glassbox: no network yet in this build: the container has only lo")
-	}
 	if !w.stdin && !w.stdout && !w.stderr {
 		return c.runDetached(ctx, id, f)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/docker/cli/opts"
@@ -34,13 +35,20 @@ func (s *storageFlags) define(f *pflag.FlagSet) {
 	f.Var(&s.shm, "shm-size", "Size of /dev/shm")
 }
 
-func (s *storageFlags) apply(h *container.HostConfig) error {
+func (s *storageFlags) apply(c *container.Config, h *container.HostConfig) error {
 	for _, v := range s.volumes.GetSlice() {
-		bind, err := bindMount(v)
+		spec, err := volumeSpec(v)
 		if err != nil {
 			return err
 		}
-		h.Binds = append(h.Binds, bind)
+		switch anonymous := !strings.Contains(spec, ":"); {
+		case anonymous && c.Volumes == nil:
+			c.Volumes = map[string]struct{}{spec: {}}
+		case anonymous:
+			c.Volumes[spec] = struct{}{}
+		case !slices.Contains(h.Binds, spec):
+			h.Binds = append(h.Binds, spec)
+		}
 	}
 	h.Tmpfs = map[string]string{}
 	for _, t := range s.tmpfs.GetSlice() {
@@ -53,16 +61,22 @@ func (s *storageFlags) apply(h *container.HostConfig) error {
 	}
 	h.LogConfig = container.LogConfig{Type: s.logDriver, Config: logOpts}
 	h.Mounts, h.ShmSize = s.mounts.Value(), s.shm.Value()
+	h.VolumesFrom, h.VolumeDriver = s.volumesFrom.GetSlice(), s.volumeDriver
+	for _, o := range s.storageOpts.GetSlice() {
+		k, v, ok := strings.Cut(o, "=")
+		if !ok {
+			return errors.New("invalid storage option")
+		}
+		if h.StorageOpt == nil {
+			h.StorageOpt = map[string]string{}
+		}
+		h.StorageOpt[k] = v
+	}
 	return nil
 }
 
-// isHostPath tells -v /dir:/x from -v name:/x, as Docker does: by its first character.
-func isHostPath(source string) bool {
-	return source != "" && strings.ContainsRune("./~", rune(source[0]))
-}
-
-// bindMount checks SOURCE:TARGET[:OPTIONS] and makes ./dir absolute: the engine has another working directory.
-func bindMount(spec string) (string, error) {
+// volumeSpec checks [SOURCE:]TARGET[:OPTIONS] and makes ./dir absolute: the engine has another working directory.
+func volumeSpec(spec string) (string, error) {
 	parts := strings.Split(spec, ":")
 	switch {
 	case spec == "":

@@ -47,6 +47,17 @@ func imageVerbs() []verb {
 	}
 }
 
+func networkVerbs() []verb {
+	return []verb{
+		networkConnectVerb(), networkCreateVerb(), networkDisconnectVerb(), networkInspectVerb(), networkLsVerb(), networkPruneVerb(),
+		networkRmVerb(),
+	}
+}
+
+func volumeVerbs() []verb {
+	return []verb{volumeCreateVerb(), volumeInspectVerb(), volumeLsVerb(), volumePruneVerb(), volumeRmVerb()}
+}
+
 func systemVerbs() []verb { return []verb{infoVerb()} }
 
 // tree is the command tree.
@@ -65,7 +76,9 @@ func (s *session) tree() *cli.App {
 	app.Commands = append(app.Commands,
 		s.noun("container", "Manage containers", containerVerbs()),
 		s.noun("image", "Manage images", imageVerbs()),
+		s.noun("network", "Manage networks", networkVerbs()),
 		s.noun("system", "Manage glassbox", systemVerbs()),
+		s.noun("volume", "Manage volumes", volumeVerbs()),
 	)
 	return app
 }
@@ -132,7 +145,7 @@ func badFlag(word string) error {
 // dockersOnly are commands of Docker's that later builds will have.
 var dockersOnly = []string{
 	"build", "builder", "buildx", "commit", "compose", "cp", "diff", "events", "export", "history", "import", "load", "login", "logout",
-	"network", "push", "save", "search", "stats", "volume",
+	"push", "save", "search", "stats",
 }
 
 func put(w io.Writer, format string, a ...any) { fmt.Fprintf(w, format, a...) }

@@ -15,6 +15,7 @@ type verb struct {
 	alias   []string // other names in the same place
 	same    string   // all its spellings, for the help: "container run, run"
 	short   string   // one line for lists of commands
+	long    string   // what its own help says instead of it
 	min     int      // how many arguments it takes
 	max     int      // -1: any number
 	bare    bool     // flags end at the first argument, which is another program's command line
@@ -118,7 +119,7 @@ func (c *call) checkArity(v verb, n int) error {
 	case v.max < 0:
 		wants = "requires at least " + plural(v.min)
 	case v.min == 0:
-		return arityFailure(c.path, c.usageLine(v), "requires at most "+plural(v.max), "Run")
+		return arityFailure(c.path, c.usageLine(v), "requires at most "+plural(v.max), "SRun") // Docker's own slip
 	default:
 		return arityFailure(c.path, c.usageLine(v), fmt.Sprintf("requires at least %d and at most %s", v.min, plural(v.max)), "Run")
 	}

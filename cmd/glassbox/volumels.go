@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/docker/cli/cli/command/formatter"
+	"github.com/docker/cli/opts"
+	"github.com/docker/docker/api/types/volume"
+)
+
+func volumeLsVerb() verb {
+	return verb{
+		use: "ls [OPTIONS]", alias: []string{"list"}, same: "volume ls, volume list", short: "List volumes",
+		prepare: func(c *call) action {
+			f := listFlags{filter: opts.NewFilterOpt()}
+			c.flags.BoolVarP(&f.quiet, "quiet", "q", false, "Only display volume names")
+			c.flags.StringVar(&f.format, "format", "", formatHelp)
+			c.flags.VarP(&f.filter, "filter", "f", `Provide filter values (e.g. "dangling=true")`)
+			return func(ctx context.Context, args []string) error { return c.listVolumes(&f) }
+		},
+	}
+}
+
+func (c *call) listVolumes(f *listFlags) error {
+	b, err := c.backend()
+	if err != nil {
+		return err
+	}
+	list, err := b.volumes.List(f.filter.Value())
+	if err != nil {
+		return engineFailure(err)
+	}
+	slices.SortFunc(list.Volumes, func(a, b *volume.Volume) int { return natural(a.Name, b.Name) })
+	return formatter.VolumeWrite(formatter.Context{
+		Output: c.stdout, Format: formatter.NewVolumeFormat(f.chosen(c.configFile().VolumesFormat), f.quiet),
+	}, list.Volumes)
+}
