@@ -34,16 +34,9 @@ func (b Bridge) Raise() ([]program.Request, error) {
 		return b.make(), nil
 	}
 	if now.kind != "bridge" {
-		return nil, fmt.Errorf("the interface %s is no bridge but %s", b.Name, orPhysical(now.kind))
+		return nil, fmt.Errorf("existing interface %s is not a bridge", b.Name)
 	}
 	return b.mend(*now, has), nil
-}
-
-func orPhysical(kind string) string {
-	if kind == "" {
-		return "a physical one"
-	}
-	return "a " + kind
 }
 
 // make are the requests for a bridge that is not there.

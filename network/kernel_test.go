@@ -127,7 +127,7 @@ func TestBridgeThatIsNone(t *testing.T) {
 	machine(t)
 	run(t, "ip link add glassbox0 type veth peer name other")
 	_, err := bridge().Raise()
-	if err == nil || err.Error() != "the interface glassbox0 is no bridge but a veth" {
+	if err == nil || err.Error() != "existing interface glassbox0 is not a bridge" {
 		t.Errorf("Raise: %v", err)
 	}
 }
