@@ -44,7 +44,7 @@ func (n *Networks) Create(name string, o dockernetwork.CreateOptions) (dockernet
 // request is what can be said of a network without looking at the others.
 func (n *Networks) request(name string, o dockernetwork.CreateOptions) (*networkRecord, error) {
 	if predefined(name) || name == dockernetwork.NetworkDefault {
-		return nil, forbidden("operation is not permitted on predefined %s network ", name)
+		return nil, forbidden("operation is not permitted on predefined %s network", name)
 	}
 	if o.Driver == "overlay" {
 		return nil, forbidden(`This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.`)

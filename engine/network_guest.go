@@ -12,7 +12,7 @@ import (
 // guest is a container that is on a network now.
 type guest struct {
 	id, name string
-	endpoint *endpoint // nil on the host's network, where there is nothing to plug in
+	endpoint *endpoint // with an id only, on networks that need no plugging in
 }
 
 // guests are the containers on the network, by name.
@@ -49,18 +49,14 @@ func (n *Networks) namespaceGuests(r *networkRecord) ([]guest, error) {
 	var all []guest
 	for _, l := range containers {
 		if _, asked := l.networks()[r.Name]; asked && l.now.Running {
-			all = append(all, guest{id: l.ID, name: l.Name})
+			all = append(all, guest{l.ID, l.Name, &endpoint{ID: l.derivedID(r.Name)}})
 		}
 	}
 	return all, err
 }
 
 func (g guest) resource() dockernetwork.EndpointResource {
-	res := dockernetwork.EndpointResource{Name: g.name}
-	if g.endpoint == nil {
-		return res
-	}
-	res.EndpointID, res.MacAddress = g.endpoint.ID, g.endpoint.Interface.MAC.String()
+	res := dockernetwork.EndpointResource{Name: g.name, EndpointID: g.endpoint.ID, MacAddress: g.endpoint.Interface.MAC.String()}
 	if a := g.endpoint.address(false); a.IsValid() {
 		res.IPv4Address = a.String()
 	}

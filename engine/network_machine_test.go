@@ -341,7 +341,7 @@ func TestBridgesOfOthers(t *testing.T) {
 	if got := h.links(); len(got) != 1 {
 		t.Errorf("a bridge that was there before is gone: %v", got)
 	}
-	if _, err := h.Networks.Create("x", option(optBridgeName, "lo")); err == nil || !strings.Contains(err.Error(), "lo is no bridge") {
+	if _, err := h.Networks.Create("x", option(optBridgeName, "lo")); err == nil || !strings.Contains(err.Error(), "existing interface lo is not a bridge") {
 		t.Error(err)
 	}
 	if _, err := h.Networks.Create("x", option(optMTU, "10")); err == nil || !strings.Contains(err.Error(), "invalid argument") {

@@ -160,7 +160,8 @@ func (o *networkOptions) check(driver string, internal bool) error {
 			return errors.New("gateway mode 'isolated' can only be used for an internal network")
 		}
 		if len(o.bridge) > 15 {
-			return fmt.Errorf("the name of the interface %s: numerical result out of range: the kernel allows 15 characters", o.bridge)
+			return &Error{Class: InvalidParameter, Text: "numerical result out of range", Hint: &Hint{
+				Why: "the kernel allows an interface's name 15 characters, and " + o.bridge + " has " + strconv.Itoa(len(o.bridge))}}
 		}
 	case driverMacvlan:
 		return o.checkParent(driver, "bridge", "bridge", "private", "passthru", "vepa")

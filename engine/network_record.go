@@ -197,6 +197,9 @@ func (r *networkRecord) wall() firewall.Network {
 
 // load reads a network by what the user typed: full id, name, or unique prefix of an id, in this order as Docker does.
 func (n *Networks) load(ref string) (*networkRecord, error) {
+	if ref == "" {
+		return nil, invalid("invalid network name or ID: value is empty")
+	}
 	if predefined(ref) {
 		return n.ensure(ref)
 	}

@@ -82,8 +82,8 @@ func TestNetworksThatAreRefused(t *testing.T) {
 		o    o
 		want string
 	}{
-		{"bridge", o{}, "operation is not permitted on predefined bridge network "},
-		{"default", o{}, "operation is not permitted on predefined default network "},
+		{"bridge", o{}, "operation is not permitted on predefined bridge network"},
+		{"default", o{}, "operation is not permitted on predefined default network"},
 		{"", o{}, "invalid name: name is empty"},
 		{"lan", o{}, "network with name lan already exists"},
 		{strings.Repeat("x", 300), o{}, "invalid name: " + strings.Repeat("x", 300) + " is longer than the 255 characters that a file's name may have"},
@@ -120,7 +120,7 @@ func TestNetworksThatAreRefused(t *testing.T) {
 		{"x", option(optGatewayMode4, "isolated"), "gateway mode 'isolated' can only be used for an internal network"},
 		{"x", option(optGatewayMode4, "routed"), "failed to parse com.docker.network.bridge.gateway_mode_ipv4 value: routed (containers are reached from outside by published ports only; glassbox knows the modes nat and isolated)"},
 		{"x", option(optTrusted, "eth0"), "failed to parse com.docker.network.bridge.trusted_host_interfaces value: eth0 (published ports are reached by the host's addresses only)"},
-		{"x", option(optBridgeName, "a-name-that-is-far-too-long"), "the name of the interface a-name-that-is-far-too-long: numerical result out of range: the kernel allows 15 characters"},
+		{"x", option(optBridgeName, "a-name-that-is-far-too-long"), "numerical result out of range"},
 		{"x", option(optBridgeName, "br0"), "cannot create network <id> (br0): conflicts with network " + br0.ID + " (br0): networks have same bridge name"},
 		{"x", o{ConfigOnly: true, Internal: true}, "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported."},
 		{"x", o{ConfigOnly: true, ConfigFrom: &dockernetwork.ConfigReference{Network: "template"}}, "a configuration network cannot depend on another configuration network"},
@@ -367,7 +367,7 @@ func TestRefs(t *testing.T) {
 	}
 	for ref, want := range map[string]string{
 		"nope": "network nope not found", strings.Repeat("0", 64): "network " + strings.Repeat("0", 64) + " not found",
-		"": "network  is ambiguous (7 matches found based on ID prefix)", "a/b": "network a/b not found",
+		"": "invalid network name or ID: value is empty", "a/b": "network a/b not found",
 	} {
 		if _, err := n.load(ref); err == nil || err.Error() != want {
 			t.Errorf("load(%q): %v, want %s", ref, err, want)

@@ -308,6 +308,91 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestRefusalsTellTheCause(t *testing.T) {
+	machine(t)
+	err := device{name: "x", kind: "nosuchkind"}.add(here, "", "", nil).Do()
+	if !errors.Is(err, unix.EOPNOTSUPP) || !strings.Contains(err.Error(), "this kernel lacks that kind of interface") {
+		t.Errorf("an unknown kind: %v", err)
+	}
+	without(t, unix.CAP_NET_ADMIN)
+	err = device{name: "x", kind: "bridge"}.add(here, "", "", nil).Do()
+	if !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "CAP_NET_ADMIN") {
+		t.Errorf("without the capability: %v", err)
+	}
+}
+
+// without takes a capability from the test's thread.
+func without(t *testing.T, capability int) {
+	t.Helper()
+	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&h, &data[0]); err != nil {
+		t.Fatal(err)
+	}
+	data[capability/32].Effective &^= 1 << (capability % 32)
+	if err := unix.Capset(&h, &data[0]); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestForwarding(t *testing.T) {
+	machine(t)
+	run(t, "sysctl -q -w net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0")
+	run(t, "ip link add lan0 up type veth peer name wire")
+	run(t, "ip link set wire up")
+	run(t, "ip -6 route add default via fe80::1 dev lan0 proto ra")
+	for _, ipv6 := range []bool{false, true} {
+		r, err := Forwarding(ipv6)
+		if len(r) == 0 {
+			t.Errorf("nothing is asked for (IPv6: %v)", ipv6)
+		}
+		carry(t, r, err)
+		if r, err := Forwarding(ipv6); len(r) > 0 || err != nil {
+			t.Errorf("it forwards, and yet: %v, %v", calls(r), err)
+		}
+	}
+	got := run(t, "sysctl -n net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.ipv6.conf.lan0.accept_ra net.ipv6.conf.wire.accept_ra")
+	if got != "1\n1\n2\n1\n" {
+		t.Errorf("ip_forward, forwarding, accept_ra of lan0, which learned a route, and of wire: %q", got)
+	}
+}
+
+func TestRouted(t *testing.T) {
+	machine(t)
+	raise(t, bridge())
+	run(t, "ip link add lan0 up type veth peer name wire")
+	run(t, "ip link set wire up")
+	run(t, "ip addr add 10.7.0.1/24 dev lan0")
+	for _, route := range []string{"default via 10.7.0.9", "0.0.0.0/1 via 10.7.0.9", "128.0.0.0/1 via 10.7.0.9", "10.8.0.0/16 via 10.7.0.9 table 77", "unreachable 10.9.0.0/16"} {
+		run(t, "ip route add "+route)
+	}
+	all, err := Routed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []Subnet{
+		{netip.MustParsePrefix("10.7.0.0/24"), "lan0", true}, {netip.MustParsePrefix("10.8.0.0/16"), "lan0", false},
+		{netip.MustParsePrefix("10.9.0.0/16"), "", true}, {netip.MustParsePrefix("172.17.0.0/16"), "glassbox0", true}, {netip.MustParsePrefix("fd00::/64"), "glassbox0", true},
+		{netip.MustParsePrefix("127.0.0.0/8"), "lo", true},
+	} {
+		if !slices.Contains(all, want) {
+			t.Errorf("%+v is not among %+v", want, all)
+		}
+	}
+	for _, s := range all {
+		if s.Prefix.Bits() < 7 {
+			t.Errorf("%v hides everything", s)
+		}
+	}
+}
+
+func TestNameServers(t *testing.T) {
+	got := servers("# comment\nnameserver 10.1.2.3\nnameserver\nsearch nameserver\n nameserver fe80::1%eth0 # x\nnameserver ::ffff:9.9.9.9\nnameserver example.org\n")
+	if want := prefixes("10.1.2.3/32", "fe80::1/128", "9.9.9.9/32"); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 func calls(requests []program.Request) (out []string) {
 	for _, r := range requests {
 		out = append(out, r.Call)
