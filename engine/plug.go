@@ -132,7 +132,7 @@ func (c *Containers) draft(r *record, n *networkRecord, s *dockernetwork.Endpoin
 		e.Aliases = r.dnsNames(s.Aliases)
 	}
 	if n.Driver == driverBridge {
-		e.Member = &firewall.Member{Bridge: n.Bridge, Host: e.Interface.Host, MAC: mac}
+		e.Member = &firewall.Member{Bridge: n.Bridge, Host: e.Interface.Host, MAC: mac, Isolated: n.options().isolated}
 		for _, a := range addresses {
 			e.Member.Addresses = append(e.Member.Addresses, a.Addr())
 		}
@@ -151,7 +151,7 @@ func hardware(wanted string) (net.HardwareAddr, error) {
 func (r *networkRecord) port(id string, mac net.HardwareAddr, addresses []netip.Prefix) network.Interface {
 	o := r.options()
 	i := network.Interface{
-		Kind: r.kind(), Master: r.master(), Mode: o.mode, MAC: mac, Addresses: addresses, MTU: o.mtu, From: "network " + r.Name,
+		Kind: r.kind(), Master: r.master(), Mode: o.mode, Flag: o.flag, MAC: mac, Addresses: addresses, MTU: o.mtu, From: "network " + r.Name,
 	}
 	switch r.Driver {
 	case driverBridge:

@@ -209,12 +209,7 @@ func (o *objections) within(known *networkRecord, i *network.EndpointIPAMConfig)
 		}
 		a, _ := netip.ParseAddr(want.text)
 		chosen := slices.DeleteFunc(slices.Clone(known.Pools), func(p addressPool) bool { return p.Chosen || p.Subnet.Addr().Is6() != want.v6 })
-		holds := func(p addressPool) bool {
-			if p.Range.IsValid() {
-				return p.Range.Contains(a)
-			}
-			return p.Subnet.Contains(a)
-		}
+		holds := func(p addressPool) bool { return p.Subnet.Contains(a) } // --ip-range is for addresses that are chosen
 		switch {
 		case len(chosen) == 0:
 			o.add("user specified IP address is supported only when connecting to networks with user configured subnets")
