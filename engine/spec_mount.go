@@ -145,7 +145,11 @@ func (d *drawing) userMount(m mountPoint) (specs.Mount, error) {
 		options = append(options, string(m.Propagation))
 	}
 	if m.Type == mount.TypeVolume {
-		options = append(options, d.volumeOptions(m)...)
+		words, err := d.volumeOptions(m)
+		if err != nil {
+			return specs.Mount{}, err
+		}
+		options = append(options, words...)
 	}
 	return specs.Mount{Destination: m.Destination, Type: "bind", Source: m.Source, Options: options}, nil
 }

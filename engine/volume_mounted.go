@@ -34,12 +34,10 @@ func (c *Containers) mountVolumes(r *record) error {
 			return err
 		}
 	}
-	if r.Explain {
-		if err := r.keepMounting(account); err != nil {
-			return err
-		}
+	if !r.Explain {
+		return nil
 	}
-	return r.parts()
+	return r.keepMounting(account)
 }
 
 // keepMounting keeps what the kernel was asked before the monitor was.

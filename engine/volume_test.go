@@ -506,9 +506,13 @@ func TestVolumeThatStandsForAMount(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	out, errs, _ := m.run(with("mount | grep ' /mem '; stat -c %u /mem; echo x > /here/f; touch /mem/gone", "mem:/mem", "here:/here"))
+	ended := m.detached(with("mount | grep ' /mem '; stat -c %u /mem; echo x > /here/f; touch /mem/gone", "mem:/mem", "here:/here"))
+	if _, err := m.Containers.Wait(bg, ended); err != nil {
+		t.Fatal(err)
+	}
+	out := m.said(ended)
 	if !strings.Contains(out, "noexec") || !strings.Contains(out, "size=1024k") || !strings.HasSuffix(out, "1000\n") {
-		t.Errorf("%q %q", out, errs)
+		t.Errorf("%q", out)
 	}
 	if text, err := os.ReadFile(host + "/f"); err != nil || string(text) != "x\n" {
 		t.Errorf("%q, %v", text, err)
@@ -560,6 +564,20 @@ func TestVolumeThatStandsForAMount(t *testing.T) {
 	if _, err := os.Stat(host + "/f"); err != nil {
 		t.Errorf("removing the volume removed what it stood for: %v", err)
 	}
+}
+
+// said is what a container's log holds.
+func (m *machine) said(id string) string {
+	m.t.Helper()
+	r, err := m.Containers.load(id)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	text, err := r.lastWords()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return text
 }
 
 func (m *machine) stopped() []string {

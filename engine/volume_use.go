@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"glassbox/rootfs"
 	"glassbox/store"
@@ -95,15 +96,15 @@ func (c *Containers) leave(r *record, anonymous bool) error {
 
 // volumeOptions are a volume's own words in config.json: with a user namespace it is shown with the owners that the container
 // counts, so that its files belong to the same users in every container; glassbox.subpath is rootfs's.
-func (d *drawing) volumeOptions(m mountPoint) []string {
-	var words []string
+func (d *drawing) volumeOptions(m mountPoint) (words []string, err error) {
 	if len(d.IDMap) > 0 {
 		words = append(words, "idmap")
 	}
-	if m.Subpath != "" {
-		words = append(words, rootfs.Subpath+m.Subpath)
+	if m.Subpath == "" {
+		return words, nil
 	}
-	return words
+	part, err := m.part()
+	return append(words, rootfs.Subpath+part), err
 }
 
 // imageTree is what the container had before it wrote anything.
@@ -139,21 +140,23 @@ func (c *Containers) present(r *record) error {
 	return nil
 }
 
-// parts looks for what is shown of volumes, in Docker's words. The start does it again, and takes what it finds.
-func (r *record) parts() error {
-	for _, m := range r.Mounts {
-		if m.Subpath == "" {
-			continue
-		}
-		fd, err := below(m.Source, m.Subpath, unix.O_PATH)
-		if err != nil {
-			return err
-		}
-		if err := unix.Close(fd); err != nil {
-			return err
-		}
+// part finds what is shown of a volume, in Docker's words, and names it without any link. The start looks again and takes what it
+// finds there.
+func (m *mountPoint) part() (string, error) {
+	fd, err := below(m.Source, m.Subpath, unix.O_PATH)
+	if err != nil {
+		return "", err
 	}
-	return nil
+	defer unix.Close(fd)
+	found, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+	if err != nil {
+		return "", err
+	}
+	base, err := filepath.EvalSymlinks(m.Source)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Rel(base, found)
 }
 
 // filler copies from the image what lies where volumes are mounted.
@@ -202,9 +205,7 @@ func (f *filler) source(m *mountPoint) (*os.File, error) {
 			return nil, err
 		}
 	}
-	fd, err := unix.Openat2(int(f.tree.Fd()), m.Destination, &unix.OpenHow{
-		Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
+	fd, err := scoped(int(f.tree.Fd()), m.Destination, unix.O_RDONLY|unix.O_DIRECTORY, unix.RESOLVE_IN_ROOT)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: m.Destination, Err: err}
 	}
@@ -307,6 +308,17 @@ func (v *Volumes) opened(r *volumeRecord, subpath string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), subpath), nil
 }
 
+// scoped is openat2(2), again and again where anybody's rename or mount made the kernel lose sight of what is above a "..".
+func scoped(dir int, path string, flags, resolve uint64) (int, error) {
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve | unix.RESOLVE_NO_MAGICLINKS}
+	for range 1000 {
+		if fd, err := unix.Openat2(dir, path, &how); err != unix.EAGAIN && err != unix.EINTR {
+			return fd, err
+		}
+	}
+	return -1, unix.EAGAIN
+}
+
 // below opens what lies below a directory, and nothing that a link leads out to.
 func below(dir, subpath string, flags uint64) (int, error) {
 	base, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -314,9 +326,7 @@ func below(dir, subpath string, flags uint64) (int, error) {
 		return -1, &os.PathError{Op: "open", Path: dir, Err: err}
 	}
 	defer unix.Close(base)
-	fd, err := unix.Openat2(base, subpath, &unix.OpenHow{
-		Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
-	})
+	fd, err := scoped(base, subpath, flags, unix.RESOLVE_BENEATH)
 	switch err {
 	case nil:
 		return fd, nil
