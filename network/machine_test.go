@@ -32,7 +32,16 @@ func machine(t testing.TB) {
 // container is a process in a network namespace of its own.
 type container struct {
 	*Namespace
-	pid string
+	pid     string
+	process *exec.Cmd
+}
+
+// end lets go of the namespace and kills the process: the kernel removes the interfaces in its own time.
+func (c container) end(t testing.TB) {
+	t.Helper()
+	c.Namespace.Close()
+	c.process.Process.Kill()
+	c.process.Wait()
 }
 
 func newContainer(t testing.TB) container {
@@ -48,7 +57,7 @@ func newContainer(t testing.TB) container {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { n.Close() })
-	return container{n, strconv.Itoa(c.Process.Pid)}
+	return container{n, strconv.Itoa(c.Process.Pid), c}
 }
 
 // run runs a command on the host.

@@ -33,6 +33,9 @@ func vlan(name string) (device, error) {
 	if !ok {
 		return device{}, fmt.Errorf("invalid subinterface vlan name %s, example formatting is eth0.10", name)
 	}
+	if strings.Contains(number, ".") {
+		return device{}, fmt.Errorf("required interface name format is: name.vlan_id, ex. eth0.10 for vlan 10, instead received %s", name)
+	}
 	id, err := strconv.Atoi(number)
 	if err != nil {
 		return device{}, fmt.Errorf("unable to parse a valid vlan id from: %s (ex. eth0.10 for vlan 10)", number)

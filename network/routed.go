@@ -51,16 +51,24 @@ func subnets(entries []entry, links []link) []Subnet {
 func nameServers() []Subnet {
 	var out []Subnet
 	for _, file := range []string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"} {
-		text, _ := os.ReadFile(file) // without the file there are no servers
-		for line := range strings.Lines(string(text)) {
-			w := strings.Fields(line)
-			if len(w) < 2 || w[0] != "nameserver" {
-				continue
-			}
-			if a, err := netip.ParseAddr(w[1]); err == nil {
-				a = a.WithZone("").Unmap()
-				out = append(out, Subnet{Prefix: netip.PrefixFrom(a, a.BitLen()), Direct: true})
-			}
+		text, _ := os.ReadFile(file) // without the file there are none
+		for _, p := range servers(string(text)) {
+			out = append(out, Subnet{Prefix: p, Direct: true})
+		}
+	}
+	return out
+}
+
+func servers(text string) []netip.Prefix {
+	var out []netip.Prefix
+	for line := range strings.Lines(text) {
+		w := strings.Fields(line)
+		if len(w) < 2 || w[0] != "nameserver" {
+			continue
+		}
+		if a, err := netip.ParseAddr(w[1]); err == nil {
+			a = a.WithZone("").Unmap()
+			out = append(out, netip.PrefixFrom(a, a.BitLen()))
 		}
 	}
 	return out
