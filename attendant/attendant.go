@@ -10,9 +10,9 @@ package attendant
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"glassbox/sealed"
@@ -22,15 +22,21 @@ import (
 
 // attendant is one running attendant.
 type attendant struct {
-	dir    string
-	config Config
-	life   life
+	dir      string
+	lock     int // until the start is told
+	config   Config
+	life     life
+	tidier   tidier
+	loops    []*loop
+	places   places // of the published ports
+	resolver *resolver
 }
 
-// The descriptors that Spawn hands over.
+// An attendant's descriptors have fixed numbers, so that it can execute itself again (renew.go).
 const (
-	readyFD  = 3 // a pipe, for the word that says how the start went
-	socketFD = 4 // the first socket
+	readyFD  = 3 // a pipe, for the word that says how the start went; from then on the lock
+	pidFD    = 4 // the pidfd of the container's process
+	socketFD = 5 // the first socket
 )
 
 // Run is `glassrun attend DIR`.
@@ -39,116 +45,122 @@ func Run(args []string) error {
 		return errors.New("attend needs one argument, the container's state directory")
 	}
 	a := &attendant{dir: args[0]}
-	if err := a.settleIn(); err != nil {
+	renewed, err := a.settleIn()
+	if err != nil {
 		return err
 	}
-	err := a.begin()
-	if e := tell(err); err == nil {
-		err = e // whoever started us is gone
+	if err = a.begin(renewed); !renewed {
+		err = errors.Join(err, a.tell(err))
 	}
 	if err != nil {
 		return err
 	}
-	a.life.wait(a.path(configName))
+	a.stay()
 	return nil
 }
 
 // settleIn makes this process fit to stay for long, whoever started it.
-func (a *attendant) settleIn() error {
+func (a *attendant) settleIn() (renewed bool, err error) {
 	unix.Umask(0o022)
 	os.Unsetenv("GOMAXPROCS") // see sealed.OneProcessor
+	debug.SetGCPercent(collectAt)
 	if err := unix.Chdir("/"); err != nil {
-		return os.NewSyscallError("chdir", err)
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(readyFD, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
-		return errors.New("descriptor 3 is not a pipe: an attendant is started by glassbox, not by hand")
+		return false, os.NewSyscallError("chdir", err)
 	}
 	unix.CloseOnExec(readyFD)
-	return nil
+	var st unix.Stat_t
+	err = unix.Fstat(readyFD, &st)
+	switch {
+	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO:
+		return false, nil
+	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG:
+		return true, nil
+	}
+	return false, errors.New("descriptor 3 is not a pipe: an attendant is started by glassbox, not by hand")
 }
 
 // begin takes the lock and the sockets. When it comes back everything is served.
-func (a *attendant) begin() error {
-	if err := takeLock(a.path(lockName)); err != nil {
-		return err
+func (a *attendant) begin(renewed bool) (err error) {
+	if !renewed {
+		if a.lock, err = takeLock(a.path(lockName)); err != nil {
+			return err
+		}
 	}
-	var err error
 	if a.config, err = readConfig(a.path(configName)); err != nil {
 		return err
 	}
-	n := len(a.config.Ports)
-	if a.config.Names != nil {
-		n += 2
-	}
-	if err := sealed.CloseInherited(socketFD + n - 1); err != nil {
+	if err := sealed.CloseInherited(lastFD(a.config)); err != nil {
 		return err
 	}
-	if a.life, err = watch(a.config); err != nil {
+	a.life.config, a.life.alive = a.path(configName), a.config.Alive
+	if err := a.life.watch(a.config.Pid); err != nil {
 		return err
 	}
 	return a.serve()
 }
 
+// lastFD is that of the last socket.
+func lastFD(c Config) int { return socketFD + sockets(c) - 1 }
+
+// sockets is how many an attendant is given.
+func sockets(c Config) int {
+	n := len(c.Ports)
+	if c.Names != nil {
+		n += 2
+	}
+	return n
+}
+
 // serve starts to serve the sockets, in the order in which they were handed over.
 func (a *attendant) serve() error {
 	fd := socketFD
-	places := newPlaces()
+	a.places = newPlaces()
 	for _, p := range a.config.Ports {
-		if err := p.serve(fd, places); err != nil {
+		l, err := p.serve(fd, a.places, &a.tidier)
+		if err != nil {
 			return fmt.Errorf("serving port %v/%s: %w", p.Listen, p.Proto, err)
 		}
+		a.loops = append(a.loops, l...)
 		fd++
 	}
-	if a.config.Names == nil {
-		return nil
+	if a.config.Names != nil {
+		a.resolver = newResolver(a.path(configName), *a.config.Names, &a.tidier)
+		l, err := a.resolver.serve(fd, fd+1)
+		if err != nil {
+			return fmt.Errorf("serving names: %w", err)
+		}
+		a.loops = append(a.loops, l...)
 	}
-	r := newResolver(a.path(configName), *a.config.Names)
-	if err := r.serve(fd, fd+1); err != nil {
-		return fmt.Errorf("serving names: %w", err)
+	a.tidier.wake = a.life.wake
+	for _, l := range a.loops {
+		l.start()
 	}
 	return nil
 }
 
 func (a *attendant) path(name string) string { return filepath.Join(a.dir, name) }
 
-// tell says to Spawn how the start went.
-func tell(err error) error {
+// tell says to Spawn how the start went. Then the lock takes the pipe's place.
+func (a *attendant) tell(err error) error {
 	word := ready
 	if err != nil {
 		word = err.Error()
 	}
 	_, e := unix.Write(readyFD, []byte(word))
-	unix.Close(readyFD)
-	return os.NewSyscallError("write", e)
+	if err == nil && e == nil { // otherwise whoever started us is gone
+		e = unix.Dup3(a.lock, readyFD, unix.O_CLOEXEC)
+		unix.Close(a.lock)
+	}
+	return os.NewSyscallError("telling glassbox", e)
 }
 
-// listener takes over a descriptor that listens for TCP connections.
-func listener(fd int) (*net.TCPListener, error) {
-	f := os.NewFile(uintptr(fd), "listening socket")
-	defer f.Close()
-	l, err := net.FileListener(f)
-	if err != nil {
-		return nil, err
+// stay returns when the container has ended for good.
+func (a *attendant) stay() {
+	for {
+		if !a.life.awaitProcess() {
+			a.renew()
+		} else if a.life.over() {
+			return
+		}
 	}
-	t, ok := l.(*net.TCPListener)
-	if !ok {
-		return nil, fmt.Errorf("descriptor %d is no TCP socket", fd)
-	}
-	return t, nil
-}
-
-// datagrams takes over a descriptor that is bound for UDP.
-func datagrams(fd int) (*net.UDPConn, error) {
-	f := os.NewFile(uintptr(fd), "bound socket")
-	defer f.Close()
-	c, err := net.FilePacketConn(f)
-	if err != nil {
-		return nil, err
-	}
-	u, ok := c.(*net.UDPConn)
-	if !ok {
-		return nil, fmt.Errorf("descriptor %d is no UDP socket", fd)
-	}
-	return u, nil
 }

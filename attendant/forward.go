@@ -71,6 +71,12 @@ func (s *errands) add(e errand) bool {
 	return true
 }
 
+func (s *errands) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running == 0
+}
+
 func (s *errands) run(e errand) {
 	for more := true; more; e, more = s.next() {
 		if time.Since(e.since) > serverTime {

@@ -23,20 +23,16 @@ const patience = 10 * time.Second
 func commandLine(dir string) []string { return []string{"glassrun", "attend", dir} }
 
 // Spawn starts the attendant of the container whose state directory is dir, from a sealed copy of glassrun, and returns when it
-// serves. sockets are: the listening sockets of c.Ports in their order, then, with c.Names, the resolver's UDP and TCP sockets,
+// serves. It is given the listening sockets of c.Ports in their order and, with c.Names, the resolver's UDP and TCP sockets,
 // which the caller made inside the container's network namespace.
-func Spawn(glassrun, dir string, c Config, sockets []*os.File) error {
-	want := len(c.Ports)
-	if c.Names != nil {
-		want += 2
-	}
-	if len(sockets) != want {
-		return fmt.Errorf("the attendant of %s needs %d sockets and was given %d", c.ID, want, len(sockets))
+func Spawn(glassrun, dir string, c Config, given []*os.File) error {
+	if want := sockets(c); len(given) != want {
+		return fmt.Errorf("the attendant of %s needs %d sockets and was given %d", c.ID, want, len(given))
 	}
 	if err := store.Write(filepath.Join(dir, configName), c); err != nil {
 		return err
 	}
-	word, err := launch(glassrun, dir, sockets)
+	word, err := launch(glassrun, dir, c.Pid, given)
 	if err != nil {
 		return fmt.Errorf("starting the attendant of %s: %w", c.ID, err)
 	}
@@ -50,7 +46,7 @@ func Spawn(glassrun, dir string, c Config, sockets []*os.File) error {
 }
 
 // launch returns the attendant's first word.
-func launch(glassrun, dir string, sockets []*os.File) (string, error) {
+func launch(glassrun, dir string, pid int, sockets []*os.File) (string, error) {
 	exe, err := sealed.Open(glassrun)
 	if err != nil {
 		return "", err
@@ -61,12 +57,18 @@ func launch(glassrun, dir string, sockets []*os.File) (string, error) {
 		return "", err
 	}
 	defer log.Close()
+	// The caller knows that the process lives, so the pid is nobody else's.
+	pidfd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return "", fmt.Errorf("opening the container's process %d: %w", pid, os.NewSyscallError("pidfd_open", err))
+	}
+	defer unix.Close(pidfd)
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", err
 	}
 	defer r.Close()
-	err = sealed.Start(exe, commandLine(dir), log, descriptors(w, sockets)...)
+	err = sealed.Start(exe, commandLine(dir), log, descriptors(w, pidfd, sockets)...)
 	w.Close()
 	if err != nil {
 		return "", err
@@ -74,8 +76,8 @@ func launch(glassrun, dir string, sockets []*os.File) (string, error) {
 	return firstWord(r, dir)
 }
 
-func descriptors(pipe *os.File, sockets []*os.File) []int {
-	fds := []int{int(pipe.Fd())}
+func descriptors(pipe *os.File, pidfd int, sockets []*os.File) []int {
+	fds := []int{int(pipe.Fd()), pidfd}
 	for _, s := range sockets {
 		fds = append(fds, int(s.Fd()))
 	}

@@ -1,7 +1,9 @@
 package attendant
 
 import (
+	"errors"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"glassbox/store"
@@ -11,23 +13,48 @@ import (
 
 // life is what the attendant's own life depends on.
 type life struct {
-	pid   int
-	pidfd int    // -1: it has ended
-	alive string // the monitor's lock
+	config string // where a container that was started again is found
+	alive  string // the monitor's lock
+	pid    int
+	waits  atomic.Pointer[os.File] // a copy of the pidfd, in Go's poller: waiting costs no thread
 }
 
-// watch is called while the engine, which waits for us, knows that the process lives: the pid is nobody else's.
-func watch(c Config) (life, error) {
-	l := life{pid: c.Pid, pidfd: -1, alive: c.Alive}
-	if c.Pid <= 0 {
-		return l, nil
+// watch waits for the process whose pidfd is in its place.
+func (l *life) watch(pid int) error {
+	fd, err := unix.FcntlInt(pidFD, unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
 	}
-	fd, err := unix.PidfdOpen(c.Pid, unix.PIDFD_NONBLOCK)
-	if err == unix.ESRCH {
-		return l, nil
+	unix.CloseOnExec(pidFD)
+	l.pid = pid
+	l.waits.Store(os.NewFile(uintptr(fd), "pidfd"))
+	return nil
+}
+
+// wake makes awaitProcess come back.
+func (l *life) wake() {
+	if f := l.waits.Load(); f != nil {
+		f.SetReadDeadline(time.Unix(1, 0))
 	}
-	l.pidfd = fd
-	return l, os.NewSyscallError("pidfd_open", err)
+}
+
+// awaitProcess says whether the process has ended; otherwise it was woken.
+func (l *life) awaitProcess() (ended bool) {
+	f := l.waits.Load()
+	if f == nil {
+		return true
+	}
+	f.SetReadDeadline(time.Time{})
+	c, err := f.SyscallConn()
+	if err == nil {
+		err = c.Read(func(fd uintptr) bool { return gone(int(fd), 0) })
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	l.waits.Store(nil)
+	f.Close()
+	return true
 }
 
 // While the container's process is gone and its monitor alive, the attendant looks again: soon, as most monitors end then, and
@@ -37,60 +64,40 @@ const (
 	lookLatest = 2 * time.Second
 )
 
-// wait returns when the container has ended for good.
-func (l life) wait(config string) {
-	for {
-		l.awaitProcess()
-		pause := lookFirst
-		for l.pidfd < 0 {
-			held, err := store.Held(l.alive)
-			if l.alive == "" || err == nil && !held {
-				return
-			}
-			time.Sleep(pause)
-			pause = min(2*pause, lookLatest)
-			l.renew(config)
+// over says whether the container has ended for good; otherwise it was started again.
+func (l *life) over() bool {
+	for pause := lookFirst; l.waits.Load() == nil; pause = min(2*pause, lookLatest) {
+		held, err := store.Held(l.alive)
+		if l.alive == "" || err == nil && !held {
+			return true
 		}
+		time.Sleep(pause)
+		l.adopt()
 	}
+	return false
 }
 
-// awaitProcess sleeps in Go's poller, which costs no thread.
-func (l *life) awaitProcess() {
-	if l.pidfd < 0 {
-		return
-	}
-	f := os.NewFile(uintptr(l.pidfd), "pidfd")
-	defer f.Close()
-	fd := l.pidfd
-	l.pidfd = -1
-	if c, err := f.SyscallConn(); err == nil {
-		if c.Read(func(uintptr) bool { return gone(fd, 0) }) == nil {
-			return
-		}
-	}
-	gone(fd, -1)
-}
-
-// renew takes a new process of a container that was started again. A pid that has changed hands since it was written is
+// adopt takes a new process of a container that was started again. A pid that has changed hands since it was written is
 // harmless: it would have had to do so while the monitor lives, within the time between two looks.
-func (l *life) renew(config string) {
-	c, err := readConfig(config)
+func (l *life) adopt() {
+	c, err := readConfig(l.config)
 	if err != nil || c.Pid == l.pid {
 		return
 	}
-	if next, err := watch(c); err == nil {
-		*l = next
+	fd, err := unix.PidfdOpen(c.Pid, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	if unix.Dup3(fd, pidFD, unix.O_CLOEXEC) == nil {
+		l.watch(c.Pid)
 	}
 }
 
-// gone says whether the process of a pidfd has ended, waiting for it; a negative time is for ever.
+// gone says whether the process of a pidfd has ended, waiting for it.
 func gone(pidfd int, wait time.Duration) bool {
-	ms := int(wait / time.Millisecond)
-	if wait < 0 {
-		ms = -1
-	}
 	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, ms)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(wait/time.Millisecond))
 		if err != unix.EINTR {
 			return n > 0
 		}

@@ -100,13 +100,15 @@ func TestEndsWithTheContainer(t *testing.T) {
 	if !r.running() {
 		t.Fatal("it ended while the monitor lives")
 	}
-	second := container(t)
+	second, pid := container(t), r.pid()
+	if whose := pidfd(t, pid); whose != "-1" {
+		t.Fatalf("the pidfd of the first process is %q", whose)
+	}
 	r.config.Pid = second.Process.Pid
 	if err := Update(r.dir, r.config); err != nil {
 		t.Fatal(err)
 	}
-	pid := r.pid()
-	until(t, "the second process's pidfd", func() bool { return pidfds(t, pid) == 1 })
+	until(t, "the second process's pidfd", func() bool { return pidfd(t, pid) == fmt.Sprint(second.Process.Pid) })
 	monitor.Release()
 	time.Sleep(100 * time.Millisecond)
 	if !r.running() {
@@ -116,28 +118,27 @@ func TestEndsWithTheContainer(t *testing.T) {
 	until(t, "its end", func() bool { return !r.running() })
 }
 
-func pidfds(t *testing.T, pid int) (n int) {
-	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+// pidfd says whose pidfd an attendant has (proc_pid_fdinfo(5)).
+func pidfd(t *testing.T, pid int) string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", pid, pidFD))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range links {
-		if to, _ := os.Readlink(l); strings.Contains(to, "pidfd") {
-			n++
-		}
-	}
-	return n
+	_, line, _ := strings.Cut(string(data), "\nPid:")
+	line, _, _ = strings.Cut(line, "\n")
+	return strings.TrimSpace(line)
 }
 
-// A container that is gone before its attendant is ready is no reason to stay.
-func TestEndsWhenTheContainerIsGone(t *testing.T) {
+// A container that is gone before its attendant is there gets none.
+func TestContainerIsGone(t *testing.T) {
 	r := newRoom(t)
-	r.zone("front")
 	c := container(t)
 	end1(c)
 	r.config.Pid = c.Process.Pid
-	r.start()
-	until(t, "its end", func() bool { return !r.running() })
+	err := Spawn("/proc/self/exe", r.dir, r.config, nil)
+	if err == nil || !strings.Contains(err.Error(), "opening the container's process") || r.running() {
+		t.Error(err)
+	}
 }
 
 func TestSpawnTellsWhy(t *testing.T) {

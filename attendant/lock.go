@@ -12,25 +12,25 @@ import (
 
 // takeLock waits a little: the last attendant may be at its last breath, and store.Held holds the lock while it looks. The lock is never
 // given back: it ends with the process.
-func takeLock(path string) error {
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+func takeLock(path string) (fd int, err error) {
+	fd, err = unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return &os.PathError{Op: "open", Path: path, Err: err}
+		return -1, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	for deadline := time.Now().Add(3 * time.Second); ; time.Sleep(time.Millisecond) {
-		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			break
 		}
 		if err != unix.EINTR && (err != unix.EWOULDBLOCK || time.Now().After(deadline)) {
-			return &os.PathError{Op: "lock", Path: path, Err: err}
+			return -1, &os.PathError{Op: "lock", Path: path, Err: err}
 		}
 	}
 	unix.Ftruncate(fd, 0)
 	if _, err := unix.Pwrite(fd, strconv.AppendInt(nil, int64(os.Getpid()), 10), 0); err != nil {
-		return &os.PathError{Op: "write", Path: path, Err: err}
+		return -1, &os.PathError{Op: "write", Path: path, Err: err}
 	}
-	return nil
+	return fd, nil
 }
 
 // holder opens a pidfd of the attendant of dir, -1 when the lock names none that lives: it may have been written by an earlier one,

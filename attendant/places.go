@@ -5,7 +5,16 @@ import "golang.org/x/sys/unix"
 // places bounds how many connections there are at a time: who finds none waits, in the kernel's queue of the listening socket.
 type places chan struct{}
 
-func (p places) take()  { p <- struct{}{} }
+// take waits for a place, in vain when until is closed before.
+func (p places) take(until <-chan struct{}) bool {
+	select {
+	case p <- struct{}{}:
+		return true
+	case <-until:
+		return false
+	}
+}
+
 func (p places) leave() { <-p }
 
 // mayTake does not wait.

@@ -1,12 +1,13 @@
 package attendant
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Most connections to a published port never get here: the firewall's rules send them to the container. What arrives at the socket comes
@@ -14,44 +15,25 @@ import (
 // SCTP would need its library, and its clients come from other machines.
 
 // serve takes over the descriptor of the port's socket.
-func (p Port) serve(fd int, places places) error {
+func (p Port) serve(fd int, places places, t *tidier) ([]*loop, error) {
 	switch p.Proto {
 	case "tcp":
 		l, err := listener(fd)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		go p.accept(l, places)
+		return []*loop{accept(l, places, func(c *net.TCPConn) { t.worked(); p.connect(c); t.worked() })}, nil
 	case "udp":
 		c, err := datagrams(fd)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return p.relay(c, places)
+		return p.relay(c, places, t)
 	case "sctp":
-	default:
-		return fmt.Errorf("unknown protocol %q", p.Proto)
+		unix.CloseOnExec(fd)
+		return nil, nil
 	}
-	return nil
-}
-
-func (p Port) accept(l *net.TCPListener, places places) {
-	for {
-		places.take()
-		c, err := l.AcceptTCP()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil { // too many descriptors, most likely
-			places.leave()
-			time.Sleep(10 * time.Millisecond)
-			continue
-		}
-		go func() {
-			defer places.leave()
-			p.connect(c)
-		}()
-	}
+	return nil, fmt.Errorf("unknown protocol %q", p.Proto)
 }
 
 // dialTime is how long the container may take to accept a connection.
@@ -59,7 +41,6 @@ const dialTime = 30 * time.Second
 
 // connect joins a client with the container. When the container refuses, the client's connection is closed at once.
 func (p Port) connect(client *net.TCPConn) {
-	defer client.Close()
 	c, err := net.DialTimeout("tcp", p.To.String(), dialTime)
 	if err != nil {
 		return

@@ -10,6 +10,8 @@ import (
 type resolver struct {
 	path     string // of the configuration
 	errands  errands
+	clients  places // by TCP
+	tidier   *tidier
 	mu       sync.Mutex
 	seen     stamp // of the configuration
 	zones    []*directory
@@ -19,11 +21,14 @@ type resolver struct {
 	turn     int
 }
 
-func newResolver(path string, n Names) *resolver {
-	r := &resolver{path: path}
+func newResolver(path string, n Names, t *tidier) *resolver {
+	r := &resolver{path: path, tidier: t, clients: make(places, mostClients)}
 	r.configure(n)
 	return r
 }
+
+// idle says whether nobody waits for an answer.
+func (r *resolver) idle() bool { return len(r.clients) == 0 && r.errands.idle() }
 
 // configure keeps what is known of zones that stay.
 func (r *resolver) configure(n Names) {
@@ -59,6 +64,7 @@ func (r *resolver) refresh() {
 
 // ask answers what we know. When others are to be asked the answer is nil and servers are given. limit is that of the way back.
 func (r *resolver) ask(q *question, limit int) (answer []byte, servers []netip.AddrPort) {
+	r.tidier.worked()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.refresh()

@@ -2,7 +2,6 @@ package attendant
 
 import (
 	"encoding/binary"
-	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -12,19 +11,17 @@ import (
 )
 
 // serve answers on the two sockets.
-func (r *resolver) serve(udp, tcp int) error {
+func (r *resolver) serve(udp, tcp int) ([]*loop, error) {
 	u, err := datagrams(udp)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	widen(u)
 	l, err := listener(tcp)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	go r.serveUDP(u)
-	go r.serveTCP(l)
-	return nil
+	return []*loop{{deadline: u.SetReadDeadline, run: func() { r.serveUDP(u) }}, accept(l, r.clients, r.client)}, nil
 }
 
 // burst is how much the kernel keeps of questions that come at once: ten thousand of them, with what it counts for each.
@@ -44,11 +41,10 @@ func (r *resolver) serveUDP(c *net.UDPConn) {
 	buffer := make([]byte, longestQuestion)
 	for {
 		n, from, err := c.ReadFromUDPAddrPort(buffer)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
 		if err != nil {
-			time.Sleep(time.Millisecond)
+			if over(err) {
+				return
+			}
 			continue
 		}
 		r.datagram(c, buffer[:n], from)
@@ -71,7 +67,7 @@ func (r *resolver) datagram(c *net.UDPConn, message []byte, from netip.AddrPort)
 		return
 	}
 	q.message = append([]byte(nil), message...)
-	e := errand{question: q, servers: servers, since: time.Now(), answer: func(a []byte) { c.WriteToUDPAddrPort(a, from) }}
+	e := errand{question: q, servers: servers, since: time.Now(), answer: func(a []byte) { r.tidier.worked(); c.WriteToUDPAddrPort(a, from) }}
 	if !r.errands.add(e) {
 		e.answer(q.failure(refused))
 	}
@@ -84,26 +80,9 @@ const (
 	idleTime    = 8 * time.Second // for the next question
 )
 
-// serveTCP has places for mostClients: who stands still loses his.
-func (r *resolver) serveTCP(l *net.TCPListener) {
-	places := make(places, mostClients)
-	for {
-		places.take()
-		c, err := l.AcceptTCP()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil { // too many descriptors, most likely
-			places.leave()
-			time.Sleep(10 * time.Millisecond)
-			continue
-		}
-		go func() {
-			defer places.leave()
-			defer c.Close()
-			for r.exchange(c) {
-			}
-		}()
+// client may ask as much as it likes. There are places for mostClients: who stands still loses his.
+func (r *resolver) client(c *net.TCPConn) {
+	for r.exchange(c) {
 	}
 }
 

@@ -19,6 +19,8 @@ type sessions struct {
 	port   Port
 	conn   *net.UDPConn
 	places places
+	tidier *tidier
+	quiet  time.Duration
 	mu     sync.Mutex
 	open   map[netip.AddrPort]*session
 }
@@ -28,13 +30,12 @@ type session struct {
 	last time.Time // when the client sent something
 }
 
-func (p Port) relay(c *net.UDPConn, places places) error {
+func (p Port) relay(c *net.UDPConn, places places, t *tidier) ([]*loop, error) {
 	if err := askDestination(c, p.Listen.Addr().Is4()); err != nil {
-		return err
+		return nil, err
 	}
-	s := &sessions{port: p, conn: c, places: places, open: map[netip.AddrPort]*session{}}
-	go s.serve()
-	return nil
+	s := &sessions{port: p, conn: c, places: places, tidier: t, quiet: sessionTime, open: map[netip.AddrPort]*session{}}
+	return []*loop{{deadline: c.SetReadDeadline, run: s.serve}}, nil
 }
 
 // askDestination makes the kernel tell to which of the host's addresses a client sent: the answer must come from that one.
@@ -57,13 +58,13 @@ func (s *sessions) serve() {
 	buffer, control := make([]byte, largest), make([]byte, 128)
 	for {
 		n, nc, _, from, err := s.conn.ReadMsgUDPAddrPort(buffer, control)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
 		if err != nil {
-			time.Sleep(time.Millisecond)
+			if over(err) {
+				return
+			}
 			continue
 		}
+		s.tidier.worked()
 		if e := s.session(from, control[:nc]); e != nil {
 			e.to.Write(buffer[:n]) // a container that does not listen is not there for the client either
 		}
@@ -92,13 +93,13 @@ func (s *sessions) session(from netip.AddrPort, control []byte) *session {
 	return e
 }
 
-// answer passes on what the container says, until neither side has said anything for sessionTime.
+// answer passes on what the container says, until neither side has said anything for that long.
 func (s *sessions) answer(e *session, from netip.AddrPort, control []byte) {
 	defer s.places.leave()
 	defer e.to.Close()
 	raw, err := e.to.SyscallConn()
 	for said := time.Now(); err == nil && s.stays(e, from, said); {
-		e.to.SetReadDeadline(time.Now().Add(sessionTime))
+		e.to.SetReadDeadline(time.Now().Add(s.quiet))
 		raw.Read(func(fd uintptr) bool {
 			n, ok := s.passBack(int(fd), from, control)
 			if n > 0 {
@@ -113,7 +114,7 @@ func (s *sessions) answer(e *session, from netip.AddrPort, control []byte) {
 func (s *sessions) stays(e *session, from netip.AddrPort, said time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(said) < sessionTime || time.Since(e.last) < sessionTime {
+	if time.Since(said) < s.quiet || time.Since(e.last) < s.quiet {
 		return true
 	}
 	delete(s.open, from)

@@ -34,7 +34,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if built != "" {
+		os.RemoveAll(filepath.Dir(built))
+	}
+	os.Exit(code)
 }
 
 // again runs this program inside; who is not root gets a user namespace with that.
@@ -75,6 +79,7 @@ func loopbackUp() error {
 // room is what a test has of a container: its directory, its networks, its attendant.
 type room struct {
 	t      testing.TB
+	exe    string
 	dir    string
 	config Config
 	server netip.AddrPort // where names are answered
@@ -82,7 +87,7 @@ type room struct {
 
 func newRoom(t testing.TB) *room {
 	t.Helper()
-	r := &room{t: t, dir: t.TempDir()}
+	r := &room{t: t, exe: "/proc/self/exe", dir: t.TempDir()}
 	lock := filepath.Join(r.dir, "lock")
 	if err := os.WriteFile(lock, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -162,7 +167,7 @@ func (r *room) start() *room {
 
 func (r *room) spawn(sockets []*os.File) {
 	r.t.Helper()
-	if err := Spawn("/proc/self/exe", r.dir, r.config, sockets); err != nil {
+	if err := Spawn(r.exe, r.dir, r.config, sockets); err != nil {
 		r.t.Fatal(err)
 	}
 	for _, s := range sockets {
@@ -232,3 +237,5 @@ func until(t testing.TB, what string, yes func() bool) {
 		}
 	}
 }
+
+func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
