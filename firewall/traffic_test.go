@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"glassbox/test/need"
 )
 
 // town is a host with containers on bridges, and another machine on its network.
@@ -260,9 +262,12 @@ func (w *town) ask(t *testing.T, all []question) {
 	wait.Wait()
 }
 
+// TestTraffic sends real packets, with bridges whose frames other hooks see, too (br_netfilter), and without.
 func TestTraffic(t *testing.T) {
+	need.SecondKernel(t)
 	for _, calls := range []string{"0", "1"} {
 		t.Run("bridge-nf-call-iptables="+calls, func(t *testing.T) {
+			t.Parallel()
 			w := newTown(t)
 			w.host.run(t, "[ ! -e /proc/sys/net/bridge ] || sysctl -qw net.bridge.bridge-nf-call-iptables="+calls+" net.bridge.bridge-nf-call-ip6tables="+calls)
 			for n, c := range w.containers {
@@ -280,6 +285,7 @@ func TestTraffic(t *testing.T) {
 			t.Run("outgoing", w.outgoing)
 			t.Run("loopback", w.loopback)
 			t.Run("spoofed", w.spoofed)
+			t.Run("foreign", w.foreign)
 			t.Run("rebuilt", w.rebuilt)
 			t.Run("withdrawn", w.withdrawn)
 		})
@@ -405,4 +411,28 @@ func (w *town) withdrawn(t *testing.T) {
 		{"other", "tcp", "[fd09::1]:8080", ""},
 		{"host", "udp", "127.0.0.1:5353", ""},
 	})
+}
+
+// foreign routes between two machines that are none of ours: what others decide stands, for their packets and for ours.
+func (w *town) foreign(t *testing.T) {
+	third := newSpace(t)
+	w.containers["third"] = third
+	w.cable(t, "eth1", third, "eth0")
+	w.host.run(t, "ip addr add 10.8.0.1/24 dev eth1; ip link set eth1 up")
+	third.run(t, "ip addr add 10.8.0.2/24 dev eth0; ip link set eth0 up; ip route add default via 10.8.0.1")
+	w.other.run(t, "ip route add 10.8.0.0/24 via 10.9.0.1")
+	third.serve(t, "third", 7)
+	through := []question{{"other", "tcp", "10.8.0.2:7", "third 10.9.0.2"}, {"third", "tcp", "10.9.0.2:7", "other 10.8.0.2"}}
+	w.ask(t, through)
+	w.host.feed(t, "table inet mine {\n chain c {\n type filter hook forward priority 10; policy drop;\n iifname eth1 accept\n ct state established accept\n }\n}\n")
+	through[0].want = ""
+	w.ask(t, append(through, question{"a", "tcp", "10.9.0.2:7", ""}, question{"other", "tcp", "10.9.0.1:8080", ""}))
+	found := []Blocker{}
+	w.host.do(t, func() (err error) { found, err = Blockers([]string{"glassbox0"}); return })
+	if len(found) != 1 {
+		t.Fatalf("in the way: %+v", found)
+	}
+	w.host.run(t, found[0].Fix)
+	w.ask(t, append(through, question{"a", "tcp", "10.9.0.2:7", "other 10.9.0.1"}, question{"other", "tcp", "10.9.0.1:8080", "a 10.9.0.2"}))
+	w.host.feed(t, "delete table inet mine")
 }
