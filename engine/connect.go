@@ -154,7 +154,7 @@ func (c *Containers) unplugLive(r *record, n *networkRecord) error {
 	}
 	e := ch.w.Endpoints[i]
 	ch.w.Endpoints = slices.Delete(ch.w.Endpoints, i, i+1)
-	errs := []error{silence(n, r.ID), ch.r.rewriteHosts(&e, false), ch.follow(), c.unfence(&wiring{Endpoints: []endpoint{e}})}
+	errs := []error{silence(n, r.ID), ch.r.rewriteHosts(&e, false), ch.follow(), c.unfence(&wiring{Endpoints: []endpoint{e}}, nil)}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (ch *change) move() error {
 	if err := attendant.Stop(ch.r.place.Run); err != nil {
 		return err
 	}
-	if err := ch.c.unfence(&wiring{Bound: ch.w.Bound}); err != nil {
+	if err := ch.c.unfence(&wiring{Bound: ch.w.Bound}, nil); err != nil {
 		return err
 	}
 	ch.w.Bound, ch.w.Exposed = nil, nil

@@ -132,9 +132,11 @@ func (c *Containers) Cleanup(id string) error {
 	defer lock.Release()
 	client := c.release(r.ID)
 	s, err := c.state(r)
+	var rest parting
 	if err == nil && !s.Running {
-		err = errors.Join(c.unplug(r.place), c.unmountVolumes(r))
+		err = errors.Join(c.unplugKeeping(r.place, rest.keeper(client)), c.unmountVolumes(r))
 	}
+	defer rest.close()
 	gone := err == nil && !s.Running && r.HostConfig.AutoRemove
 	switch {
 	case gone && client == nil:
@@ -147,9 +149,9 @@ func (c *Containers) Cleanup(id string) error {
 	}
 	lock.Release() // the monitor takes it to sweep up
 	if err == nil && gone {
-		err = client.Sweep()
+		err = client.Sweep(rest...)
 	} else if err == nil {
-		err = client.Cleaned()
+		err = client.Cleaned(rest...)
 	}
 	if errors.Is(err, monitor.ErrDead) {
 		err = nil // what it leaves are remains, which the next command deletes

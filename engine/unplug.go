@@ -8,6 +8,7 @@ import (
 
 	"glassbox/attendant"
 	"glassbox/firewall"
+	"glassbox/monitor"
 	"glassbox/network"
 	"glassbox/program"
 	"glassbox/store"
@@ -15,7 +16,10 @@ import (
 
 // unplug takes a container that does not run off its networks: its names first, then its ports, so that both are free when the
 // rest is done. What is gone already is not missed. The caller holds the container's lock.
-func (c *Containers) unplug(p store.Place) error {
+func (c *Containers) unplug(p store.Place) error { return c.unplugKeeping(p, nil) }
+
+// unplugKeeping is unplug for a caller in a hurry: keep is as firewall.Batch.Keep.
+func (c *Containers) unplugKeeping(p store.Place, keep func(*os.File)) error {
 	w, err := wiringAt(p)
 	if w == nil {
 		return err
@@ -35,7 +39,7 @@ func (c *Containers) unplug(p store.Place) error {
 	for _, n := range networks {
 		errs = append(errs, silence(n, p.ID))
 	}
-	errs = append(errs, attendant.Stop(p.Run), c.unfence(w))
+	errs = append(errs, attendant.Stop(p.Run), c.unfence(w, keep))
 	for i := range w.Endpoints {
 		errs = append(errs, c.detach(networks[i], p.ID, &w.Endpoints[i]))
 	}
@@ -44,6 +48,19 @@ func (c *Containers) unplug(p store.Place) error {
 	}
 	return gone(os.Remove(p.Wiring()))
 }
+
+// parting are files that somebody else closes.
+type parting []*os.File
+
+// keeper collects files for a monitor that waits for us anyway; without one they are not kept.
+func (p *parting) keeper(client *monitor.Client) func(*os.File) {
+	if client == nil {
+		return nil
+	}
+	return func(f *os.File) { *p = append(*p, f) }
+}
+
+func (p parting) close() { closeAll(p) }
 
 // silence takes the container's names off the network.
 func silence(n *networkRecord, id string) error {
@@ -62,8 +79,8 @@ func gone(err error) error {
 }
 
 // unfence takes members and ports out of the firewall's table. Where that is missing, so are they.
-func (c *Containers) unfence(w *wiring) error {
-	var b firewall.Batch
+func (c *Containers) unfence(w *wiring, keep func(*os.File)) error {
+	b := firewall.Batch{Keep: keep}
 	for _, port := range w.ports() {
 		b.Withdraw(port)
 	}

@@ -3,6 +3,7 @@ package firewall
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,14 @@ var ErrNoTable = errors.New("the nftables table glassbox is missing or not whole
 // Batch collects changes; Request makes one transaction of them. A batch that finds the table missing fails with ErrNoTable. What is
 // added may be there already; an element with another value is a leftover, since who publishes a port has bound it before, and
 // is replaced. What is taken away need not be there.
-type Batch struct{ changes []change }
+type Batch struct {
+	changes []change
+
+	// Keep is given the transaction's socket instead of its being closed, if set. After a batch that took something away, closing it
+	// waits ten milliseconds and more until the kernel has freed that (nf_tables waits for readers of the rules to be done: RCU): whoever
+	// ends the socket, be it another process that it was sent to, does the waiting.
+	Keep func(socket *os.File)
+}
 
 // change is one element that comes or goes.
 type change struct {
@@ -43,11 +51,11 @@ func (b *Batch) note(away bool, elements []element) {
 
 // Request is the batch as one transaction; Undo is the opposite one.
 func (b *Batch) Request(from, why string) program.Request {
-	changes := slices.Clone(b.changes)
+	changes, keep := slices.Clone(b.changes), b.Keep
 	return program.Request{
 		Call: told(changes), From: from, Why: why,
-		Do:   func() error { return carry(changes) },
-		Undo: func() error { return carry(opposite(changes)) },
+		Do:   func() error { return carry(changes, keep) },
+		Undo: func() error { return carry(opposite(changes), nil) },
 	}
 }
 
@@ -81,12 +89,12 @@ const patience = 16
 // carry sends the changes as one transaction. The kernel refuses all of it when an element to delete is missing (to destroy it
 // would be tolerated since Linux 6.3), or when one to add is there with another value; it names each such message, so that the next
 // attempt is without them.
-func carry(changes []change) error {
+func carry(changes []change, keep func(*os.File)) error {
 	for attempt := range patience {
 		if len(changes) == 0 {
 			return nil
 		}
-		refusals, err := transact(func(c *nftables.Conn) error { return write(c, changes) }, nil)
+		refusals, err := transact(func(c *nftables.Conn) error { return write(c, changes) }, nil, keep)
 		if err != nil || len(refusals) == 0 {
 			return err
 		}

@@ -56,7 +56,7 @@ func forget(c *nftables.Conn, all []*table) error {
 // replace sends a batch that does not depend on what is there.
 func replace(build func(*nftables.Conn) error) error {
 	for attempt := range patience {
-		refusals, err := transact(build, annotate)
+		refusals, err := transact(build, annotate, nil)
 		if err != nil || len(refusals) == 0 {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
@@ -14,8 +15,8 @@ import (
 const whole = -1
 
 // transact sends what build writes as one transaction, over both families, and tells which messages, counted from 0, the
-// kernel refused. nftables.Conn would send them by itself, but joins the errors without saying whose they are.
-func transact(build func(*nftables.Conn) error, amend func([]netlink.Message)) (map[int]unix.Errno, error) {
+// kernel refused. keep is what Batch.Keep says. nftables.Conn would send them by itself, but joins the errors without saying whose they are.
+func transact(build func(*nftables.Conn) error, amend func([]netlink.Message), keep func(*os.File)) (map[int]unix.Errno, error) {
 	messages, err := messagesOf(build)
 	if err != nil {
 		return nil, fmt.Errorf("writing a batch for nftables: %w", err)
@@ -27,7 +28,7 @@ func transact(build func(*nftables.Conn) error, amend func([]netlink.Message)) (
 	if err != nil {
 		return nil, err
 	}
-	defer s.Close()
+	defer s.part(keep)
 	// The kernel answers errors in any case, and all when it is done: one acknowledgement, of the last message, tells the end.
 	final := len(messages) - 2
 	for i := range messages {
@@ -76,6 +77,15 @@ func dial() (*wire, error) {
 	unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
 	unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10})
 	return &wire{fd}, nil
+}
+
+// part gives the socket to keep, or closes it.
+func (w *wire) part(keep func(*os.File)) {
+	if keep != nil {
+		keep(os.NewFile(uintptr(w.fd), "nftables"))
+		return
+	}
+	w.Close()
 }
 
 func (w *wire) Close() error { return unix.Close(w.fd) }

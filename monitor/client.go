@@ -117,16 +117,25 @@ func (c *Client) TakeCleanup() error {
 	return err
 }
 
-// Cleaned says that the promise is kept.
-func (c *Client) Cleaned() error {
-	_, err := c.call(request{Do: "cleaned"})
-	return err
-}
+// Cleaned says that the promise is kept. The monitor has the files until it ends: closing them may take its time.
+func (c *Client) Cleaned(files ...*os.File) error { return c.leave("cleaned", files) }
 
 // Sweep says that the promise is kept but for the deletion of the directories, which takes longer than all the rest and for which nobody
-// has to wait. A monitor that dies over it leaves remains, as a killed command does; the next command deletes them.
-func (c *Client) Sweep() error {
-	_, err := c.call(request{Do: "sweep"})
+// has to wait. A monitor that dies over it leaves remains, as a killed command does; the next command deletes them. The files are as with
+// Cleaned.
+func (c *Client) Sweep(files ...*os.File) error { return c.leave("sweep", files) }
+
+func (c *Client) leave(do string, files []*os.File) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(files) == 0 {
+		_, err := c.conn.call(request{Do: do})
+		return err
+	}
+	if err := c.conn.hand([]byte(`{"Do":"`+do+`"}`+"\n"), files); err != nil {
+		return unheard(err)
+	}
+	_, err := c.conn.hear()
 	return err
 }
 
@@ -259,6 +268,23 @@ func (c *conn) call(r request) (reply, error) {
 		return reply{}, unheard(err)
 	}
 	return c.hear()
+}
+
+// hand sends a line together with open files: unix(7), SCM_RIGHTS.
+func (c *conn) hand(line []byte, files []*os.File) error {
+	var fds []int
+	for _, f := range files {
+		fds = append(fds, int(f.Fd()))
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	waited := raw.Write(func(fd uintptr) bool {
+		err = unix.Sendmsg(int(fd), line, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
+		return err != unix.EAGAIN
+	})
+	return errors.Join(waited, err)
 }
 
 func (c *conn) hear() (reply, error) {

@@ -27,7 +27,7 @@ import (
 //	  |  <------- {} or {"Error":{"Text":...}}   |  execve has happened, or not
 //	  |  {"Do":"wait"} ---------------------->   |
 //	  |  <--------------------- {"Exit":0}       |  when it has ended and its output is drained
-//	  |  {"Do":"cleaned"} ------------------->   |  nothing is left to do
+//	  |  {"Do":"cleaned"} ------------------->   |  nothing is left to do (files may come with this, to be closed at the end)
 //	  |  or {"Do":"sweep"} ------------------>   |  the container is no more: only its directories are left to delete
 //
 // After "attach", and after "exec" without Detach, both directions become frames, as in Docker's stdcopy: eight bytes of

@@ -69,7 +69,7 @@ func (p *peer) ready(revents int16) {
 
 func (p *peer) receive() {
 	b := p.m.buffer()
-	n, err := unix.Read(p.fd, b)
+	n, err := p.read(b)
 	if err == unix.EAGAIN || err == unix.EINTR {
 		return
 	}
@@ -79,6 +79,17 @@ func (p *peer) receive() {
 	}
 	p.in = append(p.in, b[:n]...)
 	p.understand()
+}
+
+// read takes files too from a client that cleans up. They stay open, as whatever number they get, until the monitor ends: nobody waits
+// for that, as somebody would for a client that closes them.
+func (p *peer) read(b []byte) (int, error) {
+	if !p.cleans {
+		return unix.Read(p.fd, b)
+	}
+	var rights [64]byte // of a few descriptors
+	n, _, _, _, err := unix.Recvmsg(p.fd, b, rights[:], unix.MSG_CMSG_CLOEXEC)
+	return n, err
 }
 
 // understand serves the requests and frames that have come whole.
