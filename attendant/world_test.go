@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("ATTENDANT_TEST_INSIDE") == "" {
 		os.Exit(again())
 	}
-	if err := loopbackUp(); err != nil {
+	if err := errors.Join(loopbackUp(), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
