@@ -64,6 +64,9 @@ func (c *Containers) prepare(ctx context.Context, o *Options) (*record, []string
 	if r.Mounts, err = c.mountPoints(r); err != nil {
 		return nil, warnings, err
 	}
+	if err := c.storage(r); err != nil {
+		return nil, warnings, err
+	}
 	if r.HostConfig.Init != nil && *r.HostConfig.Init {
 		if r.Init, err = glassrun(); err != nil {
 			return nil, warnings, err
@@ -213,6 +216,9 @@ func (c *Containers) establish(r *record, name string) (err error) {
 	}
 	if r.Rootfs == "" {
 		if err := r.makeUpper(); err != nil {
+			return err
+		}
+		if err := c.limitUpper(r); err != nil {
 			return err
 		}
 	}

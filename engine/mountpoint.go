@@ -341,10 +341,11 @@ func (c *Containers) mountPoints(r *record) ([]mountPoint, error) {
 // declared adds the volumes of VOLUME and of -v with a path alone, where nothing else is mounted.
 func (r *record) declared(byPath map[string]mountPoint) error {
 	for _, given := range slices.Sorted(maps.Keys(r.Config.Volumes)) {
-		m, err := parseMount(mount.Mount{Type: mount.TypeVolume, Target: given})
+		m, err := parseMount(mount.Mount{Type: mount.TypeVolume, Target: path.Join("/", given)})
 		if err != nil {
 			return invalid("invalid volume specification: '%s': %w", given, err)
 		}
+		m.Destination = path.Clean(given) // Docker takes a relative one, too, and the root as where it begins
 		_, taken := byPath[m.Destination]
 		if _, tmpfs := r.HostConfig.Tmpfs[m.Destination]; taken || tmpfs {
 			continue

@@ -33,6 +33,8 @@ type record struct {
 	Range      string                 // the claimed block that IDMap came from, with --userns auto
 	TimeOffset map[string]int64
 	Explain    bool
+	Size       int64                                // how much it may write: --storage-opt size; 0: no limit
+	Project    uint32                               // the quota's project id
 	Init       string                               // the program that --init puts at PID 1
 	Networks   map[string]*network.EndpointSettings // what it asked of networks, by their names; nil: only to be on that of its mode
 	Links      []legacyLink                         // on the default bridge

@@ -255,7 +255,7 @@ func mergeTmpfs(options []string) ([]string, error) {
 			key = positive
 		}
 		if valued && !slices.Contains(tmpfsValues, key) || !valued && !slices.Contains(tmpfsFlags, key) {
-			return nil, invalid("invalid tmpfs option %q", o)
+			return nil, invalid("invalid tmpfs option %q", strings.SplitN(o, "=", 2))
 		}
 		if slices.Contains(propagations, mount.Propagation(key)) {
 			key = "propagation"

@@ -43,6 +43,9 @@ func runError(words, name string, env []string, f files, cause error) error {
 	default:
 		return cause // it did not come as far as the runtime
 	}
+	if failure.Errno == unix.ENOTDIR && strings.HasPrefix(failure.Step.From, "mounts[") {
+		return &Error{Text: words + failure.Error() + ": unknown: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type", Cause: cause}
+	}
 	if failure.Step.Call != unix.SYS_EXECVE && failure.Step.Call != unix.SYS_EXECVEAT {
 		return &Error{Text: words + failure.Error() + ": unknown", Cause: cause, Exit: exitFor(failure.Errno)}
 	}

@@ -196,10 +196,6 @@ func validateMachine(h *container.HostConfig) (warnings []string, err error) {
 	switch {
 	case len(h.Links) > 0:
 		return nil, later("--link")
-	case len(h.StorageOpt) > 0:
-		return nil, later("--storage-opt")
-	case h.VolumeDriver != "":
-		return nil, later("--volume-driver")
 	case h.IOMaximumBandwidth != 0 || h.IOMaximumIOps != 0:
 		return nil, invalid("Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps")
 	case h.CPUPercent > 0 || h.CPUCount > 0:

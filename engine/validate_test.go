@@ -138,7 +138,7 @@ func TestMergeTmpfs(t *testing.T) {
 	if want := []string{"nosuid", "nodev", "exec", "rshared", "size=2m"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if _, err := mergeTmpfs([]string{"bogus=1"}); err == nil || err.Error() != `invalid tmpfs option "bogus=1"` {
+	if _, err := mergeTmpfs([]string{"bogus=1"}); err == nil || err.Error() != `invalid tmpfs option ["bogus" "1"]` {
 		t.Error(err)
 	}
 }

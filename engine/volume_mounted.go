@@ -14,6 +14,7 @@ import (
 	vol "glassbox/volume"
 
 	"github.com/docker/docker/api/types/mount"
+	"golang.org/x/sys/unix"
 )
 
 // mountVolumes mounts what the container's volumes stand for, those that --opt type=... made so. Whatever fails or ends later calls
@@ -99,9 +100,18 @@ func (v *Volumes) mountFor(r *volumeRecord, id string) (ledger *program.Ledger, 
 		err = r.place.Mount(id)
 	}
 	if err != nil {
-		return ledger, errors.Join(fmt.Errorf("error while mounting volume '%s': %w", r.place.Data(), err), ledger.Back())
+		return ledger, errors.Join(notMounted(r, err), ledger.Back())
 	}
 	return ledger, nil
+}
+
+func notMounted(r *volumeRecord, err error) error {
+	e := &Error{Text: fmt.Sprintf("error while mounting volume '%s': %v", r.place.Data(), err), Cause: err}
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		e.Exit = exitFor(errno)
+	}
+	return e
 }
 
 // unmountFor notes that the container needs the mount no longer, and unmounts when nobody does. The caller holds the volume's lock.

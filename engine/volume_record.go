@@ -73,13 +73,25 @@ func (v *Volumes) found(o volume.CreateOptions) (*volumeRecord, *store.Lock, err
 		if r, err = v.draft(o); err != nil {
 			return nil, nil, err
 		}
-		if lock, err = r.place.Make(r); err == nil {
+		if lock, err = v.make(r); err == nil {
 			return r, lock, nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return nil, nil, err
 		}
 	}
+}
+
+// make makes a volume as it was drafted.
+func (v *Volumes) make(r *volumeRecord) (*store.Lock, error) {
+	if err := v.limited(r); err != nil {
+		return nil, err
+	}
+	lock, err := r.place.Make(r, func(dir string) error { return v.assign(r, dir) })
+	if err != nil {
+		return nil, errors.Join(err, v.containers.unproject(r.Project))
+	}
+	return lock, nil
 }
 
 // checkVolume refuses a driver that is not there and a name that no volume can have.

@@ -383,7 +383,7 @@ func TestVolumeSubpath(t *testing.T) {
 	data := m.Containers.root.Volume("vol").Data()
 	for subpath, want := range map[string]string{
 		"out": "path concatenation escapes the base directory, base: " + data + ", subpath: out", "up": "path concatenation escapes the base directory, base: " + data + ", subpath: up",
-		"missing": "cannot access path " + data + "/missing: no such file or directory",
+		"missing": "cannot access path " + data + "/missing: lstat " + data + "/missing: no such file or directory",
 	} {
 		id := m.create(part(subpath, "true"))
 		if err := m.Containers.Start(bg, id); err == nil || err.Error() != want {
@@ -617,4 +617,3 @@ func TestManyMounts(t *testing.T) {
 		t.Errorf("%q %q", out, errs)
 	}
 }
-

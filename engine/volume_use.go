@@ -77,9 +77,9 @@ func (m *mountPoint) volume() volume.CreateOptions {
 	return o
 }
 
-// leave takes back that the container uses its volumes; with anonymous those that nobody named go, unless others have them.
+// leave takes back that the container uses its volumes, and a quota; with anonymous those that nobody named go, unless others have them.
 func (c *Containers) leave(r *record, anonymous bool) error {
-	var errs []error
+	errs := []error{c.unproject(r.Project)}
 	for _, m := range r.Mounts {
 		if m.Type != mount.TypeVolume || m.Name == "" {
 			continue
@@ -217,7 +217,7 @@ func (f *filler) source(m *mountPoint) (*os.File, error) {
 func (v *Volumes) fill(r *volumeRecord, m *mountPoint, from *os.File, id string) (err error) {
 	if m.Mounted {
 		if _, err := v.mountFor(r, id); err != nil {
-			return fmt.Errorf("failed to populate volume: %w", err)
+			return prefixed("failed to populate volume", err)
 		}
 		defer func() { err = errors.Join(err, v.unmountFor(r, id)) }()
 	}
@@ -255,7 +255,7 @@ func (v *Volumes) fill(r *volumeRecord, m *mountPoint, from *os.File, id string)
 func (v *Volumes) fillAside(r *volumeRecord, from *os.File) error {
 	dir, err := r.place.Ready()
 	if err == nil {
-		err = v.limit(r, dir)
+		err = v.assign(r, dir)
 	}
 	if err == nil {
 		err = copyTo(dir, from)
@@ -333,7 +333,8 @@ func below(dir, subpath string, flags uint64) (int, error) {
 	case unix.EXDEV:
 		return -1, invalid("path concatenation escapes the base directory, base: %s, subpath: %s", dir, subpath)
 	case unix.ENOENT, unix.ELOOP, unix.ENOTDIR:
-		return -1, &Error{Class: NotFound, Text: fmt.Sprintf("cannot access path %s/%s: %v", dir, subpath, err), Cause: err}
+		at := dir + "/" + subpath
+		return -1, &Error{Class: NotFound, Text: fmt.Sprintf("cannot access path %s: lstat %s: %v", at, at, err), Cause: err, Exit: exitFor(unix.ENOENT)}
 	}
 	return -1, &os.PathError{Op: "open", Path: dir + "/" + subpath, Err: err}
 }

@@ -82,7 +82,7 @@ func (v *Volumes) remove(r *volumeRecord) error {
 	if err := v.evacuate(r); err != nil {
 		return prefixed("remove "+r.Name, err)
 	}
-	return r.place.Remove()
+	return errors.Join(r.place.Remove(), v.containers.unproject(r.Project))
 }
 
 // Prune removes volumes that no container has: anonymous ones, with all=1 named ones too. Those that stand for something mounted

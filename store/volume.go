@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Projects are the claimed project ids of quotas.
+func (r Root) Projects() Claims { return Claims{filepath.Join(r.Data, "projects"), "../containers"} }
+
 // Mounting is the account of the volumes that were mounted for the container's last start.
 func (p Place) Mounting() string { return p.Run + "/volumes-account.json" }
 
@@ -98,8 +101,9 @@ func (v Volume) Lock(ctx context.Context) (*Lock, error) {
 	}
 }
 
-// Make makes a volume, complete with its document, and returns it locked. The error is fs.ErrExist when somebody was quicker.
-func (v Volume) Make(document any) (lock *Lock, err error) {
+// Make makes a volume, complete with its document, and returns it locked. prepare is given its empty directory. The error is
+// fs.ErrExist when somebody was quicker.
+func (v Volume) Make(document any, prepare func(data string) error) (lock *Lock, err error) {
 	parent := filepath.Dir(v.Dir)
 	made := Volume{Name: v.Name, Dir: filepath.Join(parent, ".new-"+NewID()[:12])}
 	if err := os.MkdirAll(parent, 0o701); err != nil {
@@ -114,6 +118,7 @@ func (v Volume) Make(document any) (lock *Lock, err error) {
 	for _, step := range []func() error{
 		func() error { return os.Mkdir(made.Data(), 0o755) },
 		func() error { return os.Chmod(made.Data(), 0o755) }, // whatever the umask took
+		func() error { return prepare(made.Data()) },
 		func() error { return Put(made.Document(), document) },
 		func() error { return renameNew(made.Dir, v.Dir) },
 	} {

@@ -24,13 +24,13 @@ type image struct {
 }
 
 // imageVersion is raised when prepare changes.
-const imageVersion = "5"
+const imageVersion = "6"
 
 // bootModules are loaded by the initramfs, each after those that it needs.
 var bootModules = []string{"virtio_pci", "virtio_blk", "virtio_console", "crc32c_generic", "crc32c_intel", "ext4", "9pnet_virtio", "9p", "overlay"}
 
 // moreModules match what may be loaded later, on demand.
-var moreModules = regexp.MustCompile(`^(veth|bridge|br_netfilter|stp|llc|dummy|macvlan|ipvlan|8021q|garp|mrp|tun|loop|fuse|vxlan|squashfs|nf_.*|nft_.*|nfnetlink.*|xt_.*|x_tables|ip6?_tables|ip6?table_.*|ip_set.*|sch_.*|cls_.*|act_.*|.*_diag|binfmt_misc|bfq|tcp_.*|btrfs|xfs|null_blk|zram|isofs|vfat|fat|nls_.*|unix_diag)$`)
+var moreModules = regexp.MustCompile(`^(veth|bridge|br_netfilter|stp|llc|dummy|macvlan|ipvlan|8021q|garp|mrp|tun|loop|fuse|vxlan|squashfs|nf_.*|nft_.*|nfnetlink.*|xt_.*|x_tables|ip6?_tables|ip6?table_.*|ip_set.*|sch_.*|cls_.*|act_.*|.*_diag|binfmt_misc|bfq|tcp_.*|btrfs|xfs|null_blk|zram|isofs|vfat|fat|nls_.*|unix_diag|quota_.*)$`)
 
 var packages = map[string]string{
 	"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "cpio": "cpio", "xz": "xz-utils", "mke2fs": "e2fsprogs",
