@@ -84,13 +84,13 @@ type backend struct {
 	info       func() (system.Info, error)
 }
 
-// openEngine opens the real one; warn is told of damage that it repaired.
-func openEngine(warn func(message string)) (*backend, error) {
+// openEngine opens the real one; warn is told of damage that it repaired, tell of what it changed on the host.
+func openEngine(warn, tell func(message string)) (*backend, error) {
 	e, err := engine.Open()
 	if err != nil {
 		return nil, err
 	}
-	e.Containers.Warn, e.Networks.Warn = warn, warn
+	e.Containers.Warn, e.Networks.Warn = warn, tell
 	e.Images.Applets = tiny.Names
 	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, info: e.System.Info}, nil
 }

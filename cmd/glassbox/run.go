@@ -124,10 +124,8 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 	if err != nil {
 		return err
 	}
-	if f.remove {
-		if err := b.containers.Cleanup(id); err != nil && !isNotFound(err) {
-			return engineFailure(err)
-		}
+	if err := b.containers.Cleanup(id); err != nil && !isNotFound(err) {
+		return engineFailure(err)
 	}
 	return exited(code)
 }

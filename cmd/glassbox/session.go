@@ -32,7 +32,13 @@ type session struct {
 func newSession(name string, stdin io.Reader, stdout, stderr io.Writer) *session {
 	s := &session{name: name, stdin: stdin, stdout: stdout, stderr: stderr, verbs: map[*cli.Command]verb{}}
 	s.open = func() (*backend, error) {
-		return openEngine(func(message string) { fmt.Fprintf(stderr, "%s: %s\n", name, oneLine(message)) })
+		warn := func(message string) { fmt.Fprintf(stderr, "%s: %s\n", name, oneLine(message)) }
+		tell := func(message string) {
+			if !s.porcelain && !s.isDocker() {
+				warn(message)
+			}
+		}
+		return openEngine(warn, tell)
 	}
 	return s
 }

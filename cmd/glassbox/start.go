@@ -90,10 +90,8 @@ func (c *call) startAttached(ctx context.Context, name string, stdin bool, keys 
 	case err != nil:
 		return err
 	}
-	if i.HostConfig != nil && i.HostConfig.AutoRemove {
-		if err := b.containers.Cleanup(i.ID); err != nil && !isNotFound(err) {
-			return engineFailure(err)
-		}
+	if err := b.containers.Cleanup(i.ID); err != nil && !isNotFound(err) {
+		return engineFailure(err)
 	}
 	return exited(code)
 }
