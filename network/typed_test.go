@@ -114,10 +114,14 @@ func settled(look func() string) string {
 	return before
 }
 
+// settings prints those that we may set, of all interfaces.
+const settings = "grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf --include=route_localnet --include=log_martians --include=arp_notify" +
+	" --include=accept_ra --include=disable_ipv6 --include=ndisc_notify"
+
 func state(t *testing.T, c container) string {
 	t.Helper()
 	var all strings.Builder
-	for _, command := range []string{"ip -d link", "ip addr", "ip route show table all", "ip -6 route show table all", "sysctl -a -r net.ipv[46].conf"} {
+	for _, command := range []string{"ip -d addr", "ip route show table all", settings} {
 		all.WriteString("host: " + command + "\n" + run(t, command) + "container: " + command + "\n" + c.run(t, command))
 	}
 	all.WriteString(run(t, "bridge -d link"))
