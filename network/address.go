@@ -77,20 +77,22 @@ func family(a netip.Addr) int {
 
 // addresses asks for those of an interface, each with its subnet's length.
 func (s *socket) addresses(index int) ([]netip.Prefix, error) {
-	answers, err := s.ask(message{kind: unix.RTM_GETADDR, flags: unix.NLM_F_DUMP, parts: []nl.NetlinkRequestData{nl.NewIfAddrmsg(unix.AF_UNSPEC)}})
+	h := nl.NewIfAddrmsg(unix.AF_UNSPEC)
+	h.Index = uint32(index)
+	answers, err := s.ask(message{kind: unix.RTM_GETADDR, flags: unix.NLM_F_DUMP, parts: []nl.NetlinkRequestData{h}})
 	if err != nil {
 		return nil, fmt.Errorf("listing addresses: %w", err)
 	}
 	var out []netip.Prefix
 	for _, a := range answers {
-		h := nl.DeserializeIfAddrmsg(a)
+		length := int(nl.DeserializeIfAddrmsg(a).Prefixlen)
 		f := fields(a[unix.SizeofIfAddrmsg:])
 		local, ok := netip.AddrFromSlice(f[unix.IFA_LOCAL])
 		if !ok {
 			local, ok = netip.AddrFromSlice(f[unix.IFA_ADDRESS]) // all that IPv6 has
 		}
-		if ok && int(h.Index) == index {
-			out = append(out, netip.PrefixFrom(local, int(h.Prefixlen)))
+		if ok {
+			out = append(out, netip.PrefixFrom(local, length))
 		}
 	}
 	return out, nil

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -18,14 +19,14 @@ type device struct {
 	kind    string // ip-link(8): bridge veth macvlan ipvlan vlan dummy
 	mac     net.HardwareAddr
 	mtu     int
-	parent  string     // the interface it sits on
-	master  string     // the bridge it is a port of
-	up      bool       //
-	netns   *Namespace // where it is born, if moved
-	moved   bool
-	options string // of its kind, as typed
-	data    []attribute
-	peer    *device // the other end of a veth pair
+	parent  string // the interface it sits on
+	master  string // the bridge it is a port of
+	up      bool
+	moved   bool        // it is born in a container's namespace:
+	netns   *Namespace  // nil in a plan
+	options string      // of its kind, as typed
+	data    []attribute // and as sent
+	peer    *device     // the other end of a veth pair
 }
 
 type attribute struct {
@@ -82,18 +83,21 @@ func (d device) message(s *socket) (message, error) {
 	for _, a := range d.attributes() {
 		m.add(a.kind, a.data)
 	}
-	for kind, name := range map[int]string{unix.IFLA_LINK: d.parent, unix.IFLA_MASTER: d.master} {
-		if name == "" {
-			continue
-		}
-		l, err := s.link(name)
-		if err != nil {
-			return m, err
-		}
-		m.add(kind, nl.Uint32Attr(uint32(l.index)))
+	if err := errors.Join(m.refer(s, unix.IFLA_LINK, d.parent), m.refer(s, unix.IFLA_MASTER, d.master)); err != nil {
+		return m, err
 	}
 	m.parts = append(m.parts, d.info())
 	return m, nil
+}
+
+// refer adds an attribute that is the number of another interface, if one is named.
+func (m *message) refer(s *socket, attribute int, name string) error {
+	if name == "" {
+		return nil
+	}
+	l, err := s.link(name)
+	m.add(attribute, nl.Uint32Attr(uint32(l.index)))
+	return err
 }
 
 // homeless: it shall be born in a namespace that is not made yet.
@@ -150,7 +154,7 @@ func (d device) add(p place, from, why string, undo func() error) program.Reques
 			if err == nil {
 				err = s.change(m)
 			}
-			return refused(fmt.Sprintf("making the %s interface %s", d.kind, d.name), err)
+			return unmade(fmt.Sprintf("making the %s interface %s", d.kind, d.name), err)
 		})
 	}}
 }

@@ -66,9 +66,7 @@ func (s *socket) links(master int) ([]link, error) {
 	}
 	var out []link
 	for _, a := range answers {
-		if l := parseLink(a); master == 0 || l.master == master {
-			out = append(out, l)
-		}
+		out = append(out, parseLink(a))
 	}
 	return out, nil
 }
@@ -92,7 +90,7 @@ func (k *known) number(s *socket) (int, error) {
 func setUp(p place, name, from, why string) program.Request {
 	return program.Request{Call: p.typed + "ip link set " + name + " up", From: from, Why: why, Do: func() error {
 		return p.speak(func(s *socket) error {
-			return refused("bringing "+name+" up", s.change(raised(name)))
+			return unmade("bringing "+name+" up", s.change(raised(name)))
 		})
 	}}
 }

@@ -160,7 +160,7 @@ func parseEntry(answer []byte) entry {
 
 // entries asks for the routes of all tables.
 func (s *socket) entries(family int) ([]entry, error) {
-	h := nl.NewIfInfomsg(family)
+	h := &nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family)}}
 	answers, err := s.ask(message{kind: unix.RTM_GETROUTE, flags: unix.NLM_F_DUMP, parts: []nl.NetlinkRequestData{h}})
 	if err != nil {
 		return nil, fmt.Errorf("listing routes: %w", err)

@@ -22,9 +22,12 @@ func dial() (*socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a netlink socket: %w", err)
 	}
-	if err := s.SetExtAck(true); err != nil { // with a refusal, the kernel's sentence about it
-		s.Close()
-		return nil, fmt.Errorf("asking netlink for its error messages: %w", err)
+	// With a refusal, the kernel's sentence about it; in a listing, only what was asked for, such as one interface's addresses.
+	for _, option := range []int{unix.NETLINK_EXT_ACK, unix.NETLINK_GET_STRICT_CHK} {
+		if err := unix.SetsockoptInt(s.GetFd(), unix.SOL_NETLINK, option, 1); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("setting option %d of a netlink socket: %w", option, err)
+		}
 	}
 	return &socket{s: s, share: map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: s}}}, nil
 }

@@ -40,10 +40,9 @@ func (i Interface) plugIn() program.Request {
 	call := "ip link set " + i.Host + " master " + i.Master + " up"
 	return program.Request{Call: call, From: i.From, Why: "plug " + i.Name + " of the container into the bridge again", Do: func() error {
 		return here.speak(func(s *socket) error {
-			bridge, err := s.link(i.Master)
+			m := raised(i.Host)
+			err := m.refer(s, unix.IFLA_MASTER, i.Master)
 			if err == nil {
-				m := raised(i.Host)
-				m.add(unix.IFLA_MASTER, nl.Uint32Attr(uint32(bridge.index)))
 				err = s.change(m)
 			}
 			return refused("plugging "+i.Host+" into "+i.Master, err)
