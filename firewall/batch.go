@@ -33,6 +33,7 @@ type Batch struct {
 type change struct {
 	away    bool
 	element element
+	anyway  bool // it goes whoever has it
 }
 
 func (b *Batch) AddNetwork(n Network)    { b.note(false, n.elements()) }
@@ -40,12 +41,14 @@ func (b *Batch) RemoveNetwork(n Network) { b.note(true, n.elements()) }
 func (b *Batch) AddMember(m Member)      { b.note(false, m.elements()) }
 func (b *Batch) RemoveMember(m Member)   { b.note(true, m.elements()) }
 func (b *Batch) Publish(p Port)          { b.note(false, p.elements()) }
-func (b *Batch) Withdraw(p Port)         { b.note(true, p.elements()) }
 func (b *Batch) Empty() bool             { return len(b.changes) == 0 }
+
+// Withdraw takes away a port that is still published for this container: what is another's by now stays.
+func (b *Batch) Withdraw(p Port) { b.note(true, p.elements()) }
 
 func (b *Batch) note(away bool, elements []element) {
 	for _, e := range elements {
-		b.changes = append(b.changes, change{away, e})
+		b.changes = append(b.changes, change{away: away, element: e})
 	}
 }
 
@@ -78,7 +81,7 @@ func (c change) String() string {
 func opposite(changes []change) []change {
 	var back []change
 	for _, c := range slices.Backward(changes) {
-		back = append(back, change{!c.away, c.element})
+		back = append(back, change{away: !c.away, element: c.element})
 	}
 	return back
 }
@@ -90,15 +93,25 @@ const patience = 16
 // would be tolerated since Linux 6.3), or when one to add is there with another value; it names each such message, so that the next
 // attempt is without them.
 func carry(changes []change, keep func(*os.File)) error {
+	w, err := dial()
+	if err != nil {
+		return err
+	}
+	defer w.part(keep)
 	for attempt := range patience {
-		if len(changes) == 0 {
-			return nil
+		owned, generation, err := w.owned(changes)
+		if err != nil || len(owned) == 0 {
+			return err
 		}
-		refusals, err := transact(func(c *nftables.Conn) error { return write(c, changes) }, nil, keep)
+		messages, err := messagesOf(func(c *nftables.Conn) error { return write(c, owned) })
+		if err != nil {
+			return err
+		}
+		refusals, err := w.transact(messages, generation)
 		if err != nil || len(refusals) == 0 {
 			return err
 		}
-		if changes, err = settle(changes, refusals); err != nil {
+		if changes, err = settle(owned, refusals); err != nil {
 			return err
 		}
 		time.Sleep(time.Duration(attempt) * time.Millisecond)
@@ -131,8 +144,8 @@ func settle(changes []change, refusals map[int]unix.Errno) ([]change, error) {
 		case c.away && errno == unix.ENOENT:
 		case errno == unix.ENOENT:
 			return nil, ErrNoTable
-		case errno == unix.EEXIST:
-			next = append(next, change{true, c.element}, c)
+		case errno == unix.EEXIST && c.element.value != nil && !c.away:
+			next = append(next, change{away: true, element: c.element, anyway: true}, c)
 		default:
 			return nil, fmt.Errorf("%s: %w", c, errno)
 		}

@@ -35,21 +35,33 @@ func bridgeChains() []chain {
 		{"prerouting", &hook{nftables.ChainTypeFilter, nftables.ChainHookPrerouting, "prerouting", -300, "-300"}, []rule{
 			because("frames that a container sends", is(ports, iifname), follow("sender"))}},
 		{"sender", nil, senderRules()},
+		{"suspect", nil, suspectRules()},
 		{"forward", &hook{nftables.ChainTypeFilter, nftables.ChainHookForward, "forward", -200, "-200"}, []rule{
 			because("without br_netfilter no other table sees what stays within a bridge", is(separated, iifname), drop())}},
 	}
 }
 
-// senderRules drop what carries another's address. Gateways are taken and no port's own: only this host, which does not send through a
-// port, speaks for them.
+// senderRules let pass what carries the sender's own addresses: nearly all, at the price of three lookups.
 func senderRules() []rule {
+	return []rule{
+		because("not from its own hardware address", isnt(ownHardware, iifname, etherSaddr), follow("suspect")),
+		because("not from an address of its own", isnt(own4, iifname, ipSaddr), follow("suspect")),
+		because("says that it has another address", isnt(own4, iifname, arpSaddr), follow("suspect")),
+		because("says that it has another address", advertisement(), isnt(ownTarget, iifname, target), follow("suspect")),
+		because("not from an address of its own", isnt(own6, iifname, ip6Saddr), follow("suspect")),
+	}
+}
+
+// suspectRules drop what carries another's address. Gateways are taken and no port's own: only this host, which does not send through a
+// port, speaks for them.
+func suspectRules() []rule {
 	return []rule{
 		because("which network's", marked(networks, iifname)),
 		because("the bridge would send us another's frames", isnt(ownHardware, iifname, etherSaddr), is(takenHardware, mark, etherSaddr), drop()),
 		because("another's address", isnt(own4, iifname, ipSaddr), is(taken4, mark, ipSaddr), drop()),
-		because("says that it has another's address", isnt(own4, iifname, arpSaddr), is(taken4, mark, arpSaddr), drop()),
+		because("another's address", isnt(own4, iifname, arpSaddr), is(taken4, mark, arpSaddr), drop()),
 		because("another's address", isnt(own6, iifname, ip6Saddr), is(taken6, mark, ip6Saddr), drop()),
-		because("says that it has another's address", advertisement(), isnt(ownTarget, iifname, target), is(takenTarget, mark, target), drop()),
+		because("another's address", advertisement(), isnt(ownTarget, iifname, target), is(takenTarget, mark, target), drop()),
 		because("the mark was ours alone", unmarked()),
 	}
 }

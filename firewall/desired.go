@@ -119,17 +119,16 @@ func taken(bridge string, a netip.Addr) []element {
 func (p Port) elements() []element {
 	proto, number := protocolName(p.Proto), service(p.Listen.Port())
 	listen, to := p.Listen.Addr(), []datum{address(p.To.Addr()), service(p.To.Port())}
-	var all []element
-	switch {
-	case listen.Is6() && listen.IsLoopback():
-		return nil // the kernel routes ::1 nowhere (RFC 4291): the attendant's socket serves it
-	case listen.IsUnspecified():
-		all = append(all, element{set: either(listen, everywhere4, everywhere6), key: []datum{proto, number}, value: to})
-	default:
-		all = append(all, element{set: either(listen, published4, published6), key: []datum{address(listen), proto, number}, value: to})
+	if listen.Is6() && listen.IsLoopback() || listen.Is4() != p.To.Addr().Is4() {
+		return nil // the kernel routes ::1 nowhere (RFC 4291) and translates no family into the other: the attendant's socket serves it
 	}
+	sent := element{set: either(listen, published4, published6), key: []datum{address(listen), proto, number}, value: to}
+	if listen.IsUnspecified() {
+		sent.set, sent.key = either(listen, everywhere4, everywhere6), sent.key[1:]
+	}
+	all := []element{sent}
 	if listen.Is4() && listen.IsLoopback() {
-		all = append(all, one(loopback, address(listen), proto, number))
+		all = append(all, element{set: loopback, key: sent.key, part: &sent})
 	}
 	if p.Proto != "sctp" { // which no attendant speaks
 		all = append(all, one(either(listen, self4, self6), to[0], proto, number))

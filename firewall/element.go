@@ -49,6 +49,7 @@ type element struct {
 	key    []datum
 	prefix netip.Prefix
 	value  []datum
+	part   *element // of that one: it goes only with it
 }
 
 func (e element) words() string {

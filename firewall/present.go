@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/google/nftables/expr"
@@ -17,39 +18,24 @@ func Present() (bool, error) {
 	}
 	defer w.Close()
 	uses, questions := expected()
-	if err := w.send(questions); err != nil {
+	replies, err := w.ask(questions)
+	if err != nil {
 		return false, err
 	}
-	seen := 0
-	for seen < len(questions) {
-		messages, err := w.receive()
-		if err != nil {
-			return false, err
-		}
-		for _, m := range messages {
-			seen++
-			if m.Header.Type == netlink.Error {
-				if e := errnoOf(m); e != unix.ENOENT {
-					return false, e
-				}
-				uses[m.Header.Sequence] = ^uint32(0)
-			} else if useOf(m) == uses[m.Header.Sequence] {
-				delete(uses, m.Header.Sequence)
-			}
+	for i, r := range replies {
+		if r.Header.Type == netlink.Error || !bytes.Equal(attribute(r.Data[4:], unix.NFTA_CHAIN_USE), uses[i]) {
+			return false, nil
 		}
 	}
-	return len(uses) == 0, nil
+	return true, nil
 }
 
 // expected are the questions, and the count that each shall be answered with.
-func expected() (map[uint32]uint32, []netlink.Message) {
-	uses := map[uint32]uint32{}
-	var questions []netlink.Message
+func expected() (uses [][]byte, questions []netlink.Message) {
 	for _, t := range tables() {
 		for _, c := range t.chains {
-			n := uint32(len(questions))
-			uses[n] = uint32(len(c.rules)) + t.leading(c.name)
-			questions = append(questions, t.question(n, c.name))
+			uses = append(uses, binary.BigEndian.AppendUint32(nil, uint32(len(c.rules))+t.leading(c.name)))
+			questions = append(questions, t.question(len(questions), c.name))
 		}
 	}
 	return uses, questions
@@ -70,23 +56,8 @@ func (t *table) leading(chain string) uint32 {
 	return n
 }
 
-func (t *table) question(sequence uint32, chain string) netlink.Message {
+func (t *table) question(sequence int, chain string) netlink.Message {
 	attributes, _ := netlink.MarshalAttributes([]netlink.Attribute{ // no attribute here is too long
 		{Type: unix.NFTA_CHAIN_TABLE, Data: []byte(tableName + "\x00")}, {Type: unix.NFTA_CHAIN_NAME, Data: []byte(chain + "\x00")}})
-	data := append([]byte{byte(t.family), unix.NFNETLINK_V0, 0, 0}, attributes...)
-	return netlink.Message{Data: data, Header: netlink.Header{
-		Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETCHAIN, Flags: netlink.Request, Sequence: sequence, Length: uint32(unix.SizeofNlMsghdr + len(data))}}
-}
-
-func useOf(m netlink.Message) uint32 {
-	d, err := netlink.NewAttributeDecoder(m.Data[4:])
-	if err != nil {
-		return 0
-	}
-	for d.Next() {
-		if d.Type() == unix.NFTA_CHAIN_USE {
-			return binary.BigEndian.Uint32(d.Bytes())
-		}
-	}
-	return 0
+	return question(unix.NFT_MSG_GETCHAIN, sequence, append([]byte{byte(t.family), unix.NFNETLINK_V0, 0, 0}, attributes...))
 }

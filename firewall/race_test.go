@@ -54,6 +54,31 @@ func TestLeftover(t *testing.T) {
 	}
 }
 
+// TestAnothers: who takes back a port late does not take it from who has it now.
+func TestAnothers(t *testing.T) {
+	need.SecondKernel(t)
+	for _, listen := range []string{"0.0.0.0:8080", "127.0.0.1:8080", "10.9.0.1:8080"} {
+		s := newSpace(t)
+		s.do(t, Rebuild(Desired{Networks: []Network{wide}}).Do)
+		empty := s.ruleset(t)
+		old, now := publish("tcp", listen, "172.30.0.9:80", "glassbox0"), publish("tcp", listen, "172.30.0.10:80", "glassbox0")
+		var crashed, next, late, last Batch
+		crashed.Publish(old)
+		next.Publish(now)
+		late.Withdraw(old)
+		last.Withdraw(now)
+		s.do(t, next.Request("", "").Do)
+		alone := s.ruleset(t)
+		s.do(t, last.Request("", "").Do)
+		for _, b := range []*Batch{&crashed, &next, &late} {
+			s.do(t, b.Request("", "").Do)
+		}
+		equal(t, s.ruleset(t), alone)
+		s.do(t, last.Request("", "").Do)
+		equal(t, s.ruleset(t), empty)
+	}
+}
+
 // TestLarge rebuilds with more than one message's worth of elements, and one netlink socket buffer's.
 func TestLarge(t *testing.T) {
 	s := newSpace(t)

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"time"
@@ -55,8 +56,20 @@ func forget(c *nftables.Conn, all []*table) error {
 
 // replace sends a batch that does not depend on what is there.
 func replace(build func(*nftables.Conn) error) error {
+	w, err := dial()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
 	for attempt := range patience {
-		refusals, err := transact(build, annotate, nil)
+		messages, err := messagesOf(build)
+		if err != nil {
+			return err
+		}
+		if err := annotate(messages); err != nil {
+			return err
+		}
+		refusals, err := w.transact(messages, nil)
 		if err != nil || len(refusals) == 0 {
 			return err
 		}
@@ -141,37 +154,22 @@ func (s *set) fill(c *nftables.Conn, elements []element) error {
 }
 
 // annotate adds to the messages that make sets what nft would note there: nftables.Set has no place for all of it.
-func annotate(messages []netlink.Message) {
-	byID := map[uint32]*set{}
-	for _, t := range tables() {
-		for _, s := range t.sets {
-			byID[s.id] = s
-		}
-	}
+func annotate(messages []netlink.Message) error {
 	for i, m := range messages {
 		if m.Header.Type != netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWSET) {
 			continue
 		}
-		s := byID[setID(m.Data)]
-		b, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: unix.NFTA_SET_USERDATA, Data: s.notes()}})
-		if err != nil {
-			continue
-		}
-		messages[i].Data = append(m.Data, b...)
-		messages[i].Header.Length += uint32(len(b))
-	}
-}
-
-func setID(data []byte) uint32 {
-	d, err := netlink.NewAttributeDecoder(data[4:])
-	if err != nil {
-		return 0
-	}
-	for d.Next() {
-		if d.Type() == unix.NFTA_SET_ID {
-			b := d.Bytes()
-			return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+		id := attribute(m.Data[4:], unix.NFTA_SET_ID)
+		for _, t := range tables() {
+			for _, s := range t.sets {
+				if s.id != binary.BigEndian.Uint32(id) {
+					continue
+				}
+				if err := extend(&messages[i], unix.NFTA_SET_USERDATA, s.notes()); err != nil {
+					return err
+				}
+			}
 		}
 	}
-	return 0
+	return nil
 }

@@ -203,17 +203,25 @@ func (s *space) attend(t *testing.T, listen, to string) {
 	})
 }
 
-const silence = 400 * time.Millisecond
+// silence is how long nothing must come for nothing to have come; in the VM all is slower.
+func silence() time.Duration {
+	if need.VM() {
+		return 4 * time.Second
+	}
+	return 400 * time.Millisecond
+}
 
 // ask is what the server says; an error when it is not reached.
-func (s *space) ask(network, to string) (answer string, err error) {
+func (s *space) ask(network, to string) (string, error) { return s.wait(silence(), network, to) }
+
+func (s *space) wait(limit time.Duration, network, to string) (answer string, err error) {
 	err = s.enter(func() error {
-		c, err := net.DialTimeout(network, to, silence)
+		c, err := net.DialTimeout(network, to, limit)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(silence))
+		c.SetDeadline(time.Now().Add(limit))
 		if network == "udp" {
 			if _, err := c.Write([]byte("?")); err != nil {
 				return err
@@ -230,8 +238,8 @@ func (s *space) ask(network, to string) (answer string, err error) {
 	return answer, err
 }
 
-// question is who asks whom, and what is to come of it.
-type question struct {
+// call is who asks whom, and what is to come of it.
+type call struct {
 	who     string
 	network string
 	to      string
@@ -248,12 +256,16 @@ func (w *town) who(name string) *space {
 	return w.containers[name]
 }
 
-func (w *town) ask(t *testing.T, all []question) {
+func (w *town) ask(t *testing.T, all []call) {
 	t.Helper()
 	var wait sync.WaitGroup
 	for _, q := range all {
 		wait.Go(func() {
-			got, err := w.who(q.who).ask(q.network, q.to)
+			limit := silence()
+			if q.want != "" {
+				limit = 20 * time.Second // for what shall come
+			}
+			got, err := w.who(q.who).wait(limit, q.network, q.to)
 			if got != q.want {
 				t.Errorf("%s asks %s %s: %q, not %q (%v)", q.who, q.network, q.to, got, q.want, err)
 			}
@@ -293,7 +305,7 @@ func TestTraffic(t *testing.T) {
 }
 
 func (w *town) published(t *testing.T) {
-	w.ask(t, []question{
+	w.ask(t, []call{
 		{"host", "tcp", "127.0.0.1:8080", "a 172.30.0.1"},
 		{"host", "tcp", "127.0.0.5:8080", "a 172.30.0.1"},
 		{"host", "tcp", "10.9.0.1:8080", "a 10.9.0.1"},
@@ -334,7 +346,7 @@ func (w *town) published(t *testing.T) {
 }
 
 func (w *town) apart(t *testing.T) {
-	w.ask(t, []question{
+	w.ask(t, []call{
 		{"a", "tcp", "172.30.0.3:80", "b 172.30.0.2"}, // neighbours
 		{"a", "tcp", "[fd30::3]:80", "b fd30::2"},
 		{"a", "udp", "172.30.0.3:80", "b 172.30.0.2"},
@@ -357,7 +369,7 @@ func (w *town) apart(t *testing.T) {
 }
 
 func (w *town) outgoing(t *testing.T) {
-	w.ask(t, []question{
+	w.ask(t, []call{
 		{"a", "tcp", "10.9.0.2:7", "other 10.9.0.1"},
 		{"a", "udp", "10.9.0.2:7", "other 10.9.0.1"},
 		{"a", "tcp", "[fd09::2]:7", "other fd09::1"},
@@ -375,7 +387,7 @@ func (w *town) loopback(t *testing.T) {
 	b := w.containers["b"]
 	b.run(t, "sysctl -qw net.ipv4.conf.all.route_localnet=1; ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.1 via 172.30.0.1 dev eth0 src 172.30.0.3")
 	w.host.serve(t, "host", 9)
-	w.ask(t, []question{
+	w.ask(t, []call{
 		{"other", "tcp", "127.0.0.1:8081", ""},
 		{"b", "tcp", "127.0.0.1:8081", ""},
 		{"b", "tcp", "127.0.0.1:8080", ""},
@@ -388,14 +400,14 @@ func (w *town) loopback(t *testing.T) {
 
 func (w *town) rebuilt(t *testing.T) {
 	w.host.run(t, "nft flush ruleset")
-	w.ask(t, []question{{"other", "tcp", "10.9.0.1:5353", ""}})
+	w.ask(t, []call{{"other", "tcp", "10.9.0.1:5353", ""}})
 	var b Batch
 	b.AddNetwork(w.want.Networks[0])
 	if err := w.host.enter(b.Request("", "").Do); !errors.Is(err, ErrNoTable) {
 		t.Fatal(err)
 	}
 	w.host.do(t, Rebuild(w.want).Do)
-	w.ask(t, []question{{"other", "tcp", "10.9.0.1:8080", "a 10.9.0.2"}, {"a", "tcp", "172.31.0.2:80", ""}})
+	w.ask(t, []call{{"other", "tcp", "10.9.0.1:8080", "a 10.9.0.2"}, {"a", "tcp", "172.31.0.2:80", ""}})
 }
 
 // withdrawn takes all ports away; then strangers' chains, whatever their policy, see what they saw before.
@@ -405,7 +417,7 @@ func (w *town) withdrawn(t *testing.T) {
 		b.Withdraw(p)
 	}
 	w.host.do(t, b.Request("", "").Do)
-	w.ask(t, []question{
+	w.ask(t, []call{
 		{"other", "tcp", "10.9.0.77:8080", "a 172.30.0.1"}, // the attendant in this test still listens
 		{"other", "tcp", "10.9.0.1:8085", ""},
 		{"other", "tcp", "[fd09::1]:8080", ""},
@@ -422,17 +434,17 @@ func (w *town) foreign(t *testing.T) {
 	third.run(t, "ip addr add 10.8.0.2/24 dev eth0; ip link set eth0 up; ip route add default via 10.8.0.1")
 	w.other.run(t, "ip route add 10.8.0.0/24 via 10.9.0.1")
 	third.serve(t, "third", 7)
-	through := []question{{"other", "tcp", "10.8.0.2:7", "third 10.9.0.2"}, {"third", "tcp", "10.9.0.2:7", "other 10.8.0.2"}}
+	through := []call{{"other", "tcp", "10.8.0.2:7", "third 10.9.0.2"}, {"third", "tcp", "10.9.0.2:7", "other 10.8.0.2"}}
 	w.ask(t, through)
 	w.host.feed(t, "table inet mine {\n chain c {\n type filter hook forward priority 10; policy drop;\n iifname eth1 accept\n ct state established accept\n }\n}\n")
 	through[0].want = ""
-	w.ask(t, append(through, question{"a", "tcp", "10.9.0.2:7", ""}, question{"other", "tcp", "10.9.0.1:8080", ""}))
+	w.ask(t, append(through, call{"a", "tcp", "10.9.0.2:7", ""}, call{"other", "tcp", "10.9.0.1:8080", ""}))
 	found := []Blocker{}
 	w.host.do(t, func() (err error) { found, err = Blockers([]string{"glassbox0"}); return })
 	if len(found) != 1 {
 		t.Fatalf("in the way: %+v", found)
 	}
 	w.host.run(t, found[0].Fix)
-	w.ask(t, append(through, question{"a", "tcp", "10.9.0.2:7", "other 10.9.0.1"}, question{"other", "tcp", "10.9.0.1:8080", "a 10.9.0.2"}))
+	w.ask(t, append(through, call{"a", "tcp", "10.9.0.2:7", "other 10.9.0.1"}, call{"other", "tcp", "10.9.0.1:8080", "a 10.9.0.2"}))
 	w.host.feed(t, "delete table inet mine")
 }

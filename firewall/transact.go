@@ -14,21 +14,15 @@ import (
 // whole is the place of a refusal that is of no single message, but of the batch.
 const whole = -1
 
-// transact sends what build writes as one transaction, over both families, and tells which messages, counted from 0, the
-// kernel refused. keep is what Batch.Keep says. nftables.Conn would send them by itself, but joins the errors without saying whose they are.
-func transact(build func(*nftables.Conn) error, amend func([]netlink.Message), keep func(*os.File)) (map[int]unix.Errno, error) {
-	messages, err := messagesOf(build)
-	if err != nil {
-		return nil, fmt.Errorf("writing a batch for nftables: %w", err)
+// transact sends a batch as one transaction, over both families, and tells which messages, counted from 0 behind its begin, the
+// kernel refused: nftables.Conn would send them by itself, but joins the errors without saying whose they are. With a generation, nothing
+// happens if the rules are of another by then.
+func (w *wire) transact(messages []netlink.Message, generation []byte) (map[int]unix.Errno, error) {
+	if generation != nil {
+		if err := extend(&messages[0], unix.NFNL_BATCH_GENID, generation); err != nil {
+			return nil, err
+		}
 	}
-	if amend != nil {
-		amend(messages[1 : len(messages)-1])
-	}
-	s, err := dial()
-	if err != nil {
-		return nil, err
-	}
-	defer s.part(keep)
 	// The kernel answers errors in any case, and all when it is done: one acknowledgement, of the last message, tells the end.
 	final := len(messages) - 2
 	for i := range messages {
@@ -36,15 +30,26 @@ func transact(build func(*nftables.Conn) error, amend func([]netlink.Message), k
 		messages[i].Header.Flags &^= netlink.Acknowledge
 	}
 	messages[final].Header.Flags |= netlink.Acknowledge
-	if err := s.send(messages); err != nil {
+	if err := w.send(messages); err != nil {
 		return nil, err
 	}
-	return s.refusals(uint32(final))
+	return w.refusals(uint32(final))
+}
+
+// extend adds an attribute to a message.
+func extend(m *netlink.Message, kind uint16, value []byte) error {
+	b, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: kind, Data: value}})
+	if err != nil {
+		return err
+	}
+	m.Data = append(m.Data, b...)
+	m.Header.Length += uint32(len(b))
+	return nil
 }
 
 var errTaken = errors.New("the messages were taken")
 
-// messagesOf are the messages that build would have sent, between the batch's begin and end.
+// messagesOf are the messages that nftables.Conn would have sent, the batch's begin and end among them.
 func messagesOf(build func(*nftables.Conn) error) ([]netlink.Message, error) {
 	var taken []netlink.Message
 	c, err := nftables.New(nftables.WithTestDial(func(m []netlink.Message) ([]netlink.Message, error) {
@@ -60,7 +65,7 @@ func messagesOf(build func(*nftables.Conn) error) ([]netlink.Message, error) {
 		return nil, err
 	}
 	if err := c.Flush(); !errors.Is(err, errTaken) {
-		return nil, fmt.Errorf("%v", err)
+		return nil, fmt.Errorf("writing a batch for nftables: %w", err)
 	}
 	return taken, nil
 }
