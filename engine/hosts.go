@@ -3,6 +3,7 @@ package engine
 import (
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	dockernetwork "github.com/docker/docker/api/types/network"
@@ -59,6 +60,11 @@ func (r *record) speaksIPv6() bool {
 	return err == nil
 }
 
+// asksForHost: some name stands for the host.
+func (r *record) asksForHost() bool {
+	return slices.ContainsFunc(r.HostConfig.ExtraHosts, func(extra string) bool { return strings.HasSuffix(extra, ":"+hostGateway) })
+}
+
 func (c *Containers) extraHosts(r *record, add func(address, names string)) error {
 	for _, extra := range r.HostConfig.ExtraHosts {
 		name, address, _ := strings.Cut(extra, ":")
@@ -67,6 +73,9 @@ func (c *Containers) extraHosts(r *record, add func(address, names string)) erro
 			continue
 		}
 		bridge, err := c.networks.load(dockernetwork.NetworkBridge)
+		if err == nil {
+			err = c.networks.settle(bridge)
+		}
 		if err != nil {
 			return err
 		}

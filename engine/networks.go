@@ -11,8 +11,6 @@ import (
 	dockernetwork "github.com/docker/docker/api/types/network"
 )
 
-var errStub = errors.New("engine: stub")
-
 // Networks is everything that can be done with networks. A network is named by name, full id or unique prefix.
 type Networks struct {
 	root       store.Root
