@@ -19,11 +19,19 @@ var (
 	docker = flag.String("docker", "", "the `directory` of docker and dockerd")
 	bin    = flag.String("bin", "", "the `directory` of glassbox and glassrun")
 	write  = flag.String("write", "", "put the table into this `file`, between its benchmark marks")
-	only   = flag.String("only", "", "measure one `part`: run, runtime, ps, memory or pull")
+	only   = flag.String("only", "", "measure one `part`: run, runtime, ps, memory, pull or net")
+	ask    = flag.String("ask", "", "inside a container: ask the resolver for this `name`")
 )
 
 func main() {
 	flag.Parse()
+	if *ask != "" {
+		if err := askMany(*ask, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	for _, path := range []*string{floor, docker, bin, write} {
 		if *path != "" {
 			*path, _ = filepath.Abs(*path)
@@ -60,7 +68,7 @@ func measure(t *table) error {
 	for _, part := range []struct {
 		name string
 		run  func(*rig, *table) error
-	}{{"run", runs}, {"runtime", runtimes}, {"ps", list}, {"memory", monitors}, {"pull", pulls}} {
+	}{{"run", runs}, {"runtime", runtimes}, {"ps", list}, {"memory", monitors}, {"pull", pulls}, {"net", networks}} {
 		if *only != "" && *only != part.name {
 			continue
 		}

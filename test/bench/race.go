@@ -5,12 +5,15 @@ import (
 	"os/exec"
 	"slices"
 	"time"
+
+	"glassbox/test/machines"
 )
 
 // runner is one command of a race; before and after are not measured.
 type runner struct {
 	name          string
 	argv          func(round int) []string
+	on            *machines.Machine // where; nil: here
 	before, after func(round int) error
 	times         []time.Duration
 }
@@ -39,18 +42,41 @@ func (r *runner) once(round int) (time.Duration, error) {
 		}
 	}
 	argv := r.argv(round)
-	c := exec.Command(argv[0], argv[1:]...)
-	start := time.Now()
-	// Output to /dev/null: a pipe would add the time of whoever keeps it open.
-	err := c.Run()
-	took := time.Since(start)
+	took, err := r.measure(exec.Command(argv[0], argv[1:]...))
 	if err != nil {
-		return 0, fmt.Errorf("%v: %w (%v)", argv, err, run(argv))
+		return 0, fmt.Errorf("%v: %w (%v)", argv, err, r.again(argv))
 	}
 	if r.after != nil {
 		return took, r.after(round)
 	}
 	return took, nil
+}
+
+// measure runs a command. Its output goes to /dev/null: a pipe would add the time of whoever keeps it open.
+func (r *runner) measure(c *exec.Cmd) (time.Duration, error) {
+	start := time.Now()
+	if r.on == nil {
+		err := c.Run()
+		return time.Since(start), err
+	}
+	c.Env, c.Dir = r.on.Env, r.on.Dir
+	err := r.on.Enter(func() error {
+		start = time.Now()
+		return c.Start()
+	})
+	if err == nil {
+		err = c.Wait()
+	}
+	return time.Since(start), err
+}
+
+// again runs a command that failed once more, to hear what it says.
+func (r *runner) again(argv []string) error {
+	if r.on == nil {
+		return run(argv)
+	}
+	_, err := r.on.Output(argv[0], argv[1:]...)
+	return err
 }
 
 func (r *runner) median() time.Duration {
