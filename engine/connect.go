@@ -259,3 +259,30 @@ func (p *plugging) bindAgain() error {
 	}
 	return nil
 }
+
+// renameOnNetworks has a running container found by its new name.
+func (c *Containers) renameOnNetworks(r *record) error {
+	w, err := wiringAt(r.place)
+	if w == nil || !w.alive() {
+		return err
+	}
+	for i := range w.Endpoints {
+		e := &w.Endpoints[i]
+		if !e.named() {
+			continue
+		}
+		n, err := c.networks.read(e.Network)
+		if err != nil {
+			return err
+		}
+		var aliases []string
+		if s := r.networks()[n.Name]; s != nil {
+			aliases = s.Aliases
+		}
+		e.Aliases = r.dnsNames(aliases)
+		if err := r.announce(n, e); err != nil {
+			return err
+		}
+	}
+	return store.Write(r.place.Wiring(), w)
+}

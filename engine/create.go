@@ -72,6 +72,9 @@ func (c *Containers) prepare(ctx context.Context, o *Options) (*record, []string
 			return nil, warnings, err
 		}
 	}
+	if len(r.Config.ExposedPorts) == 0 {
+		r.Config.ExposedPorts = nil // inspect shows null
+	}
 	if err := c.ask(r, o); err != nil {
 		return nil, warnings, err
 	}

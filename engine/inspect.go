@@ -28,7 +28,10 @@ func (c *Containers) Inspect(id string, size bool) (container.InspectResponse, e
 	if err != nil {
 		return container.InspectResponse{}, err
 	}
-	settings := listed{r, s, w}.networkSettings()
+	settings, err := c.networkSettings(listed{r, s, w})
+	if err != nil {
+		return container.InspectResponse{}, err
+	}
 	r.HostConfig.Links = r.shownLinks()
 	base := r.inspectBase(s)
 	if size {

@@ -28,12 +28,26 @@ func (c *Containers) wiringOf(r *record, s state) (*wiring, error) {
 }
 
 // networkSettings is what `inspect` shows.
-func (l listed) networkSettings() *container.NetworkSettings {
+func (c *Containers) networkSettings(l listed) (*container.NetworkSettings, error) {
 	n := &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{}}
 	n.Ports = nat.PortMap{}
 	for name := range l.networks() {
 		n.Networks[name] = l.endpointSettings(name)
+		// The ids of the predefined networks are not noted at the start, which must not take time.
+		if predefined(name) && l.now.Status != "" {
+			known, err := c.networks.load(name)
+			if err != nil {
+				return nil, err
+			}
+			n.Networks[name].NetworkID = known.ID
+		}
 	}
+	l.settings(n)
+	return n, nil
+}
+
+// settings fills in what is known without the networks' documents.
+func (l listed) settings(n *container.NetworkSettings) {
 	if e := n.Networks[network.NetworkBridge]; e != nil {
 		n.DefaultNetworkSettings = container.DefaultNetworkSettings{
 			EndpointID: e.EndpointID, Gateway: e.Gateway, GlobalIPv6Address: e.GlobalIPv6Address, GlobalIPv6PrefixLen: e.GlobalIPv6PrefixLen,
@@ -41,13 +55,12 @@ func (l listed) networkSettings() *container.NetworkSettings {
 		}
 	}
 	if !l.now.Running || l.HostConfig.NetworkMode.IsContainer() {
-		return n
+		return
 	}
 	n.SandboxID, n.SandboxKey = l.derivedID("sandbox"), "/proc/"+strconv.Itoa(l.now.Pid)+"/ns/net"
 	if l.wiring != nil {
 		n.SandboxID, n.Ports = l.wiring.ID, l.wiring.portMap()
 	}
-	return n
 }
 
 // derivedID is an id for what is made anew at each start, and kept nowhere, on the networks that need no plugging in.
@@ -87,15 +100,11 @@ func (l listed) pastNames(name string, s network.EndpointSettings) []string {
 func (e *endpoint) show(s *network.EndpointSettings) {
 	s.NetworkID, s.EndpointID, s.MacAddress = e.Network, e.ID, e.Interface.MAC.String()
 	s.Gateway, s.IPv6Gateway, s.DNSNames = "", "", e.Aliases
-	if e.Internal {
-		// No default route leads there.
-	} else {
-		if g := e.gateway(false); g.IsValid() {
-			s.Gateway = g.String()
-		}
-		if g := e.gateway(true); g.IsValid() {
-			s.IPv6Gateway = g.String()
-		}
+	if g := e.gateway(false); g.IsValid() {
+		s.Gateway = g.String()
+	}
+	if g := e.gateway(true); g.IsValid() {
+		s.IPv6Gateway = g.String()
 	}
 	if a := e.address(false); a.IsValid() {
 		s.IPAddress, s.IPPrefixLen = a.Addr().String(), a.Bits()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -76,5 +77,5 @@ func (c *Containers) Rename(id, name string) error {
 		c.root.Names().Release(r.Name) // a claim that stays is stale: the document has the old name
 		return err
 	}
-	return c.root.Names().Release(old)
+	return errors.Join(c.root.Names().Release(old), c.renameOnNetworks(r))
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 
 	"glassbox/monitor"
 	"glassbox/program"
@@ -37,7 +38,17 @@ func (c *Containers) Plan(ctx context.Context, o Options) ([]program.Account, er
 	if err != nil {
 		return nil, limitRefused(err)
 	}
-	return compiled.Explain(), nil
+	intended, err := c.intended(r)
+	return withPhase(compiled.Explain(), intended), err
+}
+
+// withPhase puts the network's phase where it happens: the process waits at its gate, and the start comes next.
+func withPhase(phases, network []program.Account) []program.Account {
+	at := slices.IndexFunc(phases, func(a program.Account) bool { return a.Phase == "start" })
+	if at < 0 {
+		at = len(phases)
+	}
+	return slices.Insert(phases, at, network...)
 }
 
 // promised are the bind sources that a start makes first.
@@ -79,9 +90,31 @@ func (c *Containers) Account(id string) ([]program.Account, error) {
 	if err := json.Unmarshal(data, &a); err != nil {
 		return nil, err
 	}
+	plugged, err := r.pluggedIn()
+	if err != nil {
+		return nil, err
+	}
 	mounted, err := r.mounting()
-	return append(mounted, a...), err
+	return append(mounted, withPhase(a, plugged)...), err
+}
+
+// pluggedIn is the network's part of the account; empty where there was nothing to plug in.
+func (r *record) pluggedIn() (a []program.Account, err error) {
+	data, err := os.ReadFile(r.place.Plugged())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a, json.Unmarshal(data, &a)
 }
 
 // AccountOf is what had been asked of the kernel before a start or exec failed, if it was to be explained.
-func AccountOf(err error) []program.Account { return monitor.AccountOf(err) }
+func AccountOf(err error) []program.Account {
+	var u *unplugged
+	if errors.As(err, &u) {
+		return u.account
+	}
+	return monitor.AccountOf(err)
+}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,12 @@ import (
 )
 
 const networkFailed = "failed to set up container networking"
+
+// What the account says of the phase, and of the change to the firewall.
+const (
+	plugWhy  = "the process waits at its gate; the host plugs its network namespace in"
+	fenceWhy = "who may send from which address, and which ports of the host lead to the container"
+)
 
 // plugging is the network's share of a start: addresses are claimed before the container's files are written, the networks made
 // ready and ports bound while its process comes up, and at the gate `created` the process's namespace is plugged in.
@@ -111,16 +118,21 @@ func (w *wiring) freeName(options map[string]string, n *networkRecord) string {
 
 // draft claims addresses and draws the endpoint.
 func (c *Containers) draft(r *record, n *networkRecord, s *dockernetwork.EndpointSettings) (endpoint, error) {
-	e := endpoint{
-		ID: store.NewID(), Network: n.ID, Name: n.Name, Driver: n.Driver, Internal: n.closed(), Direct: n.direct(), Priority: s.GwPriority,
-	}
 	addresses, err := c.addresses(r, n, s.IPAMConfig)
 	if err != nil {
-		return e, err
+		return endpoint{}, err
 	}
-	mac, err := hardware(s.MacAddress)
+	mac, err := hardware(s.MacAddress, addresses)
 	if err != nil {
-		return e, errors.Join(err, c.networks.release(n, r.ID, addresses...))
+		return endpoint{}, errors.Join(err, c.networks.release(n, r.ID, addresses...))
+	}
+	return r.endpointOn(n, store.NewID(), s, mac, addresses), nil
+}
+
+// endpointOn draws the container's place on the network; the interface's name inside and its routes are for the caller to settle.
+func (r *record) endpointOn(n *networkRecord, id string, s *dockernetwork.EndpointSettings, mac net.HardwareAddr, addresses []netip.Prefix) endpoint {
+	e := endpoint{
+		ID: id, Network: n.ID, Name: n.Name, Driver: n.Driver, Internal: n.closed(), Direct: n.direct(), Priority: s.GwPriority,
 	}
 	for _, a := range addresses {
 		if g := n.gateway(a.Addr()); g.IsValid() && g != a.Addr() {
@@ -137,17 +149,22 @@ func (c *Containers) draft(r *record, n *networkRecord, s *dockernetwork.Endpoin
 			e.Member.Addresses = append(e.Member.Addresses, a.Addr())
 		}
 	}
-	return e, nil
+	return e
 }
 
-func hardware(wanted string) (net.HardwareAddr, error) {
-	if wanted == "" {
+// hardware is the interface's MAC address: the one that was asked for, or one that belongs to the IP address, so that neighbours who
+// remember it are right.
+func hardware(wanted string, addresses []netip.Prefix) (net.HardwareAddr, error) {
+	switch {
+	case wanted != "":
+		return net.ParseMAC(wanted)
+	case len(addresses) == 0:
 		return network.HardwareAddress(), nil
 	}
-	return net.ParseMAC(wanted)
+	return network.HardwareAddressOf(addresses[0].Addr()), nil
 }
 
-// port draws the interface of a container on the network; its name inside and its routes are for the caller to settle.
+// port draws the interface of a container on the network.
 func (r *networkRecord) port(id string, mac net.HardwareAddr, addresses []netip.Prefix) network.Interface {
 	o := r.options()
 	i := network.Interface{
@@ -219,8 +236,17 @@ func (p *plugging) begin() error {
 	return nil
 }
 
+// raise makes the networks ready, and the bridge whose address host-gateway stands for.
 func (p *plugging) raise() error {
-	for _, n := range p.networks {
+	networks := slices.Clone(p.networks)
+	if p.r.asksForHost() {
+		bridge, err := p.c.networks.load(dockernetwork.NetworkBridge)
+		if err != nil {
+			return err
+		}
+		networks = append(networks, bridge)
+	}
+	for _, n := range networks {
 		if err := p.c.networks.raise(n, &p.ready); err != nil {
 			return err
 		}
@@ -299,17 +325,11 @@ func (p *plugging) save() error { return store.Write(p.r.place.Wiring(), p.w) }
 
 // fence puts members and ports into the firewall's table, which is made where it is missing.
 func (c *Containers) fence(w *wiring, l *program.Ledger) error {
-	var b firewall.Batch
-	for _, m := range w.members() {
-		b.AddMember(m)
-	}
-	for _, port := range w.ports() {
-		b.Publish(port)
-	}
+	b := w.batch()
 	if b.Empty() {
 		return nil
 	}
-	err := l.Carry(b.Request("", "who may send from which address, and which ports of the host lead to the container"))
+	err := l.Carry(b.Request("", fenceWhy))
 	if !errors.Is(err, firewall.ErrNoTable) {
 		return err
 	}
@@ -318,6 +338,18 @@ func (c *Containers) fence(w *wiring, l *program.Ledger) error {
 		return err
 	}
 	return l.Carry(firewall.Rebuild(all))
+}
+
+// batch is what the firewall's table gets for the wiring.
+func (w *wiring) batch() *firewall.Batch {
+	b := &firewall.Batch{}
+	for _, m := range w.members() {
+		b.AddMember(m)
+	}
+	for _, port := range w.ports() {
+		b.Publish(port)
+	}
+	return b
 }
 
 // announce lets the containers of a network find this one by its names.
@@ -344,9 +376,8 @@ func announcement(n *networkRecord, id string) string { return n.zone() + "/" + 
 
 // account is what was asked of the kernel so far.
 func (p *plugging) account() []program.Account {
-	const why = "the process waits at its gate; the host plugs its network namespace in"
-	a := p.ready.Account("network", why)
-	a.Host = append(a.Host, p.done.Account("network", why).Host...)
+	a := p.ready.Account("network", plugWhy)
+	a.Host = append(a.Host, p.done.Account("network", plugWhy).Host...)
 	return []program.Account{a}
 }
 

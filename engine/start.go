@@ -242,7 +242,10 @@ func (c *Containers) failed(r *record, before state, client *monitor.Client, p *
 	if s.Status == "" {
 		s.Status = monitor.Created
 	}
-	s.Pid, s.PidStart, s.Error, s.ExitCode = 0, 0, err.Error(), exitOf(err)
+	s.Pid, s.PidStart, s.Error = 0, 0, err.Error()
+	if exit := exitOf(err); exit != exitUnknown || s.ExitCode == 0 {
+		s.ExitCode = exit
+	}
 	if client != nil && r.tidies() {
 		client.Cleaned() // or the monitor does it once more: harmless
 	}
@@ -277,8 +280,11 @@ func exitOf(err error) int {
 	if errors.As(err, &e) && e.Exit != 0 {
 		return e.Exit
 	}
-	return 128
+	return exitUnknown
 }
+
+// exitUnknown is Docker's exit code of a start that failed for none of the reasons that have one.
+const exitUnknown = 128
 
 // glassrun finds the runtime: named by GLASSBOX_GLASSRUN, beside ourselves, or in PATH.
 func glassrun() (string, error) {

@@ -194,8 +194,6 @@ const runtimeName = "glassrun"
 // validateMachine refuses what belongs to other systems, other daemons, or later versions.
 func validateMachine(h *container.HostConfig) (warnings []string, err error) {
 	switch {
-	case len(h.Links) > 0:
-		return nil, later("--link")
 	case h.IOMaximumBandwidth != 0 || h.IOMaximumIOps != 0:
 		return nil, invalid("Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps")
 	case h.CPUPercent > 0 || h.CPUCount > 0:

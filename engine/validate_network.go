@@ -89,7 +89,7 @@ func validatePorts(o *Options) error {
 			return invalid("invalid port specification: %q", port.Port())
 		}
 		for _, b := range bindings {
-			if _, err := nat.NewPort(nat.SplitProtoPort(b.HostPort)); err != nil {
+			if _, _, err := nat.ParsePortRange(either(b.HostPort, "0")); err != nil {
 				return invalid("invalid port specification: %q", b.HostPort)
 			}
 			if b.HostIP != "" && net.ParseIP(b.HostIP) == nil {
