@@ -31,8 +31,13 @@ stage() { # stage NAME COMMAND...
 tests() { go test -json -count=1 "$@" 2>&1 | "$log/report" -skips "$log/skips" -failures "$log/failures"; }
 
 packages() {
-	test/packages.sh bubblewrap busybox-static ca-certificates containerd cpio debootstrap docker-registry e2fsprogs iproute2 iptables \
-		jq kmod nftables procps qemu-system-x86 runc skopeo strace tini tmux util-linux vagrant xz-utils
+	if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
+		# The server's package would make a cluster, which nobody needs here: pg_createcluster(1).
+		test/packages.sh postgresql-common && sed -i 's/^#create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+	fi
+	test/packages.sh bind9-dnsutils bubblewrap busybox-static ca-certificates containerd cpio curl debootstrap dnsmasq-base docker-registry \
+		e2fsprogs gcc iperf3 iproute2 iptables jq kmod musl-tools nftables nginx-light postgresql procps qemu-system-x86 redis-server \
+		redis-tools runc skopeo strace tcpdump tini tmux util-linux vagrant xz-utils
 	go mod download && go build -o "$log/report" ./test/report
 }
 
@@ -47,15 +52,18 @@ style() {
 }
 
 build() { CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ ./cmd/glassbox ./cmd/glassrun; }
-kernel() { tests -timeout 15m $(go list ./... | grep -v -e /test/docker -e /test/soak); }
+kernel() { tests -timeout 15m $(go list ./... | grep -v -e /test/docker -e /test/network -e /test/soak -e /test/volume); }
 races() {
 	if ! command -v gcc >/dev/null; then
 		echo "no C compiler, which the race detector needs" | tee -a "$log/skips"
 		return 0
 	fi
-	CGO_ENABLED=1 tests -race -short -timeout 10m ./linux ./store ./namespaces ./cgroups ./confine ./network ./image
+	CGO_ENABLED=1 tests -race -short -timeout 10m ./linux ./store ./namespaces ./cgroups ./confine ./network ./firewall ./volume ./attendant ./image
 }
-sideBySide() { test/tools/docker/build.sh test/.cache/docker && tests -timeout 15m ./test/docker; }
+docker() { test/tools/docker/build.sh test/.cache/docker; }
+# One after the other: both measure moments.
+components() { tests -p 1 -timeout 10m ./test/network ./test/volume; }
+sideBySide() { tests -timeout 15m ./test/docker; }
 
 usable_cgroup2() { # the controllers that tests need can be given away here
 	local have=" $(cat /sys/fs/cgroup/cgroup.controllers 2>/dev/null) "
@@ -67,6 +75,8 @@ stage "style: gofmt, go vet (amd64 and arm64)" style
 stage "build" build
 stage "golden, kernel and strace tests" kernel
 stage "race detector" races
+stage "Docker 28.5.2, built" docker
+stage "networks and volumes with real components" components
 if usable_cgroup2; then
 	summary+=("         --   virtual machine: not needed, this host has cgroup v2 with all controllers")
 else
