@@ -82,12 +82,17 @@ func (q *question) head(a []byte, n int) []byte {
 }
 
 // pointer answers with a name; nil when that name cannot be said in DNS.
-func (q *question) pointer(name string) []byte {
+func (q *question) pointer(name string, limit int) []byte {
 	data := encode(name)
 	if data == nil {
 		return nil
 	}
-	a := append(q.head(q.answer(success), len(data)), data...)
+	a := q.answer(success)
+	if len(a)+recordSize+len(data)+optSize > limit {
+		a[2] |= flagTruncated >> 8
+		return q.finish(a)
+	}
+	a = append(q.head(a, len(data)), data...)
 	a[7] = 1
 	return q.finish(a)
 }

@@ -42,11 +42,11 @@ func container(t testing.TB) *exec.Cmd {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { end1(c) })
+	t.Cleanup(func() { finish(c) })
 	return c
 }
 
-func end1(c *exec.Cmd) {
+func finish(c *exec.Cmd) {
 	c.Process.Kill()
 	c.Wait()
 }
@@ -95,7 +95,7 @@ func TestEndsWithTheContainer(t *testing.T) {
 	}
 	defer monitor.Release()
 	r.start()
-	end1(first)
+	finish(first)
 	time.Sleep(100 * time.Millisecond)
 	if !r.running() {
 		t.Fatal("it ended while the monitor lives")
@@ -114,7 +114,7 @@ func TestEndsWithTheContainer(t *testing.T) {
 	if !r.running() {
 		t.Fatal("it ended while the second process lives")
 	}
-	end1(second)
+	finish(second)
 	until(t, "its end", func() bool { return !r.running() })
 }
 
@@ -133,7 +133,7 @@ func pidfd(t *testing.T, pid int) string {
 func TestContainerIsGone(t *testing.T) {
 	r := newRoom(t)
 	c := container(t)
-	end1(c)
+	finish(c)
 	r.config.Pid = c.Process.Pid
 	err := Spawn("/proc/self/exe", r.dir, r.config, nil)
 	if err == nil || !strings.Contains(err.Error(), "opening the container's process") || r.running() {

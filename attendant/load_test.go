@@ -39,6 +39,7 @@ func (r *room) dial() *net.UDPConn {
 func (r *room) load(count, rate int, name string) (times []time.Duration) {
 	r.t.Helper()
 	c := r.dial()
+	widen(c)
 	asked := make([]time.Time, count)
 	began := time.Now().Add(10 * time.Millisecond)
 	for i := range asked {
@@ -173,5 +174,5 @@ func (r *room) solver() *resolver {
 		r.t.Fatal(err)
 	}
 	time.Sleep(2 * tick)
-	return newResolver(path, *r.config.Names, &tidier{})
+	return newResolver(path, *r.config.Names, &tidier{wake: func() {}})
 }

@@ -94,7 +94,7 @@ func (r *resolver) local(q *question, limit int) []byte {
 		r.turn++
 		return q.addresses(family(addresses, q.kind), r.turn, limit)
 	case typePTR:
-		return r.name(q)
+		return r.name(q, limit)
 	}
 	return nil
 }
@@ -133,14 +133,14 @@ func family(all []netip.Addr, kind uint16) (some []netip.Addr) {
 	return some
 }
 
-func (r *resolver) name(q *question) []byte {
+func (r *resolver) name(q *question, limit int) []byte {
 	address, ok := reverse(q.name)
 	if !ok {
 		return nil
 	}
 	for _, z := range r.zones {
 		if name, found := z.reverse[address]; found {
-			return q.pointer(name + "." + z.Network)
+			return q.pointer(name+"."+z.Network, limit)
 		}
 	}
 	return nil
