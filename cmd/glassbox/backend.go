@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"glassbox/engine"
+	"glassbox/firewall"
 	"glassbox/image"
 	"glassbox/program"
 	"glassbox/tiny"
@@ -42,6 +43,8 @@ type containers interface {
 	Top(id string, psArgs []string) (container.TopResponse, error)
 	Logs(ctx context.Context, id string, o engine.LogOptions, stdout, stderr io.Writer) error
 	Deaf(id string) ([]string, error)
+	Denied(id, text string) ([]engine.Denial, error)
+	Blocked(id string) ([]firewall.Blocker, error)
 	Prune(f filters.Args) (container.PruneReport, error)
 	Cleanup(id string) error
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 
 	"glassbox/engine"
@@ -116,6 +118,49 @@ var cards = []card{
 		check: "glassbox ps -a",
 	},
 	{
+		text: "network ", more: " not found",
+		check: "glassbox network ls",
+		fix:   "glassbox network create NAME",
+	},
+	{
+		text:  "has active endpoints",
+		why:   "a network goes when no running container is on it",
+		check: "glassbox ps -f network=NAME",
+		fix:   "glassbox network disconnect NAME CONTAINER, or stop the containers",
+	},
+	{
+		text:  "volume is in use",
+		why:   "a volume belongs to every container that names it, running or not",
+		check: "glassbox ps -a -f volume=NAME",
+		fix:   "glassbox rm CONTAINER first",
+	},
+	{
+		text:  "no such volume",
+		check: "glassbox volume ls",
+	},
+	{
+		text: "user specified IP address is supported only when connecting to networks with user configured subnets",
+		why:  "a subnet that was chosen for you may be another one when the network is made anew",
+		fix:  "glassbox network create --subnet 172.30.0.0/16 NAME",
+	},
+	{
+		text:  "bind source path does not exist",
+		why:   "--mount never makes what it is to show; -v makes a directory",
+		check: "ls -ld SOURCE",
+		fix:   "mkdir -p SOURCE",
+	},
+	{
+		text:  "Are you trying to mount a directory onto a file",
+		why:   "mount(2) puts a directory on a directory and a file on a file, nothing else",
+		check: "ls -ld SOURCE; a source that -v did not find was made, as a directory",
+	},
+	{
+		text:  "cannot assign requested address",
+		why:   "bind(2) takes only addresses that this host has",
+		check: "ip -br addr",
+		fix:   "publish without an address, or on one of these",
+	},
+	{
 		text:  "No such image",
 		check: "glassbox images",
 		fix:   "glassbox pull NAME",
@@ -134,6 +179,15 @@ func cardFor(f *failure) card {
 		}
 	}
 	return card{fix: f.fix}
+}
+
+// print leaves out what is not known.
+func (c card) print(w io.Writer) {
+	for _, l := range []struct{ label, text string }{{"why", c.why}, {"check", c.check}, {"fix", c.fix}} {
+		if l.text != "" {
+			fmt.Fprintf(w, "  %-6s %s\n", l.label+":", l.text)
+		}
+	}
 }
 
 func (c card) matches(f *failure) bool {

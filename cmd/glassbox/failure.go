@@ -201,11 +201,4 @@ func oneLine(text string) string {
 }
 
 // hint prints the lines below an error: the card that knows the cause, or at least the next command.
-func (s *session) hint(f *failure) {
-	c := cardFor(f)
-	for _, l := range []struct{ label, text string }{{"why", c.why}, {"check", c.check}, {"fix", c.fix}} {
-		if l.text != "" {
-			fmt.Fprintf(s.stderr, "  %-6s %s\n", l.label+":", l.text)
-		}
-	}
-}
+func (s *session) hint(f *failure) { cardFor(f).print(s.stderr) }

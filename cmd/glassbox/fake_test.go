@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"glassbox/engine"
+	"glassbox/firewall"
 	"glassbox/image"
 	"glassbox/program"
 
@@ -238,6 +239,23 @@ func (f *fake) Deaf(id string) ([]string, error) {
 		return []string{"port 80/tcp is published, but the process listens on 127.0.0.1:80 only"}, nil
 	}
 	return nil, nil
+}
+
+func (f *fake) Denied(id, text string) ([]engine.Denial, error) {
+	if f.request.Config == nil || !slices.Equal(f.request.Config.Cmd, []string{"exit", "13"}) {
+		return nil, nil
+	}
+	return []engine.Denial{{
+		Inside: "/s/file", Outside: "/srv/file", Verb: "write", Mode: "-rw-r--r--", Owner: engine.Identity{InsideName: "root", HostName: "root"},
+		Process: engine.Identity{Inside: 1000, Host: 1000, HostName: "ann"}, Groups: []uint32{10, 20}, Why: "the rule", Fix: "the cure",
+	}}, nil
+}
+
+func (f *fake) Blocked(id string) ([]firewall.Blocker, error) {
+	if id != webID {
+		return nil, nil
+	}
+	return []firewall.Blocker{{What: "the policy of chain FORWARD of table ip filter is drop", Who: "Docker", Fix: "iptables ..."}}, nil
 }
 
 // fakeNetworks are bridge, and net10 and net2 of the user's. Create prints what it was asked for to the file named by REQUEST.

@@ -95,7 +95,7 @@ func (c *call) runDetached(ctx context.Context, id string, f *runFlags) error {
 	if err := c.account(id, f); err != nil {
 		return err
 	}
-	if c.explains() && !f.remove {
+	if c.explains() {
 		c.noteEarlyEnd(id, began)
 	}
 	return nil
@@ -117,6 +117,7 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 		a.Close()
 		return err
 	}
+	c.noteBlocked(id)
 	code, err := c.follow(ctx, a, w)
 	if errors.Is(err, engine.ErrDetached) {
 		return nil
@@ -124,6 +125,7 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 	if err != nil {
 		return err
 	}
+	c.noteDenied(id, code)
 	if err := b.containers.Cleanup(id); err != nil && !isNotFound(err) {
 		return engineFailure(err)
 	}
@@ -161,23 +163,4 @@ func (c *call) account(id string, f *runFlags) error {
 		return engineFailure(err)
 	}
 	return c.writeAccount(c.stderr, a, f.format)
-}
-
-// noteEarlyEnd tells a person at the terminal what `run -d` hides: a container that was over at once.
-func (c *call) noteEarlyEnd(id string, began time.Time) {
-	b, err := c.backend()
-	if err != nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
-	defer cancel()
-	code, err := b.containers.Wait(ctx, id)
-	if err != nil {
-		return
-	}
-	n := earlyEnd{code: code, after: time.Since(began).Round(time.Millisecond)}
-	if i, err := b.containers.Inspect(id, false); err == nil {
-		n.program, n.stdin, n.name = i.Path, i.Config.OpenStdin, i.Name
-	}
-	n.print(c.stderr)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"glassbox/engine"
 )
@@ -40,7 +41,7 @@ func (c *call) startAll(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	var failed []string
+	var failed, started []string
 	for _, name := range names {
 		if err := b.containers.Start(ctx, name); err != nil {
 			c.report(engineFailure(err))
@@ -48,11 +49,34 @@ func (c *call) startAll(ctx context.Context, names []string) error {
 			continue
 		}
 		fmt.Fprintln(c.stdout, name)
+		started = append(started, name)
 	}
+	c.noteAll(ctx, started)
 	if len(failed) > 0 {
 		return plainFailure("Error: failed to start containers: %s", strings.Join(failed, ", "))
 	}
 	return nil
+}
+
+// noteAll gives containers that publish ports a moment to listen, and then tells what keeps others from reaching them.
+func (c *call) noteAll(ctx context.Context, names []string) {
+	if !c.explains() {
+		return
+	}
+	for _, name := range names {
+		c.noteBlocked(name)
+	}
+	names = c.publishing(names)
+	if len(names) == 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(patience):
+		for _, name := range names {
+			c.noteDeaf(name)
+		}
+	}
 }
 
 func (c *call) startAttached(ctx context.Context, name string, stdin bool, keys string) error {
@@ -83,6 +107,7 @@ func (c *call) startAttached(ctx context.Context, name string, stdin bool, keys 
 	if err != nil {
 		return engineFailure(err)
 	}
+	c.noteBlocked(i.ID)
 	code, err := c.follow(ctx, a, w)
 	switch {
 	case errors.Is(err, engine.ErrDetached):
@@ -90,6 +115,7 @@ func (c *call) startAttached(ctx context.Context, name string, stdin bool, keys 
 	case err != nil:
 		return err
 	}
+	c.noteDenied(i.ID, code)
 	if err := b.containers.Cleanup(i.ID); err != nil && !isNotFound(err) {
 		return engineFailure(err)
 	}
