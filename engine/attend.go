@@ -17,7 +17,7 @@ const resolverAddress = "127.0.0.11"
 
 // attend starts the process that answers names and holds the ports, where the container needs one.
 func (c *Containers) attend(r *record, w *wiring, ns *network.Namespace, sockets []*os.File, l *program.Ledger) error {
-	if len(w.Bound) == 0 && !w.Resolver {
+	if !w.attended() {
 		return nil
 	}
 	program, err := glassrun()

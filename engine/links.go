@@ -3,6 +3,8 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
+	"os"
 	"slices"
 	"strings"
 
@@ -64,8 +66,61 @@ func (c *Containers) linkedHosts(r *record, w *wiring, add func(address, names s
 			add(l.at.address(v6).Addr().String(), names)
 		}
 		w.Links = append(w.Links, l.environment(r.Name)...)
+		if err := l.note(r); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// note leaves word with the other container who is linked to it, until the machine is restarted.
+func (l linked) note(r *record) error {
+	dir := l.place.Linked()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(dir+"/"+r.ID, []byte(l.Alias), 0o600)
+}
+
+// tellLinked gives those who are linked to a container its address on the default bridge, which may be another one than before.
+func (c *Containers) tellLinked(r *record, w *wiring) error {
+	all, err := os.ReadDir(r.place.Linked())
+	i := slices.IndexFunc(w.Endpoints, func(e endpoint) bool { return e.Name == network.NetworkBridge })
+	if err != nil || i < 0 {
+		return gone(err)
+	}
+	for _, entry := range all {
+		alias, err := os.ReadFile(r.place.Linked() + "/" + entry.Name())
+		if err != nil {
+			return err
+		}
+		parent := c.root.Container(entry.Name())
+		if err := gone(readdress(parent.Hosts(), string(alias), &w.Endpoints[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readdress replaces the addresses of a link's lines, in place: the file is mounted in a container.
+func readdress(path, alias string, e *endpoint) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for line := range strings.Lines(string(data)) {
+		address, names, _ := strings.Cut(line, "\t")
+		was, err := netip.ParseAddr(address)
+		if now := e.address(was.Is6()).Addr(); err == nil && now.IsValid() && strings.HasPrefix(names, alias+" ") {
+			line = now.String() + "\t" + names
+		}
+		b.WriteString(line)
+	}
+	if b.String() == string(data) {
+		return nil
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
 // rememberLinks gives a running container's execs the variables that its start had.

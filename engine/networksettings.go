@@ -13,13 +13,15 @@ import (
 	"github.com/docker/go-connections/nat"
 )
 
-// wiringOf is the wiring of a container that runs; one that does not is unplugged, should that not have happened yet.
+// wiringOf is the wiring of a container that runs, with its attendant; one that does not run is unplugged, should that not have
+// happened yet.
 func (c *Containers) wiringOf(r *record, s state) (*wiring, error) {
 	w, err := wiringAt(r.place)
 	switch {
 	case w == nil:
 		return nil, err
 	case s.Running:
+		c.revive(r, w)
 		return w, nil
 	case !w.alive():
 		c.tidy(r.ID)

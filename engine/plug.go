@@ -304,6 +304,9 @@ func (p *plugging) connect() error {
 			return err
 		}
 	}
+	if err := p.c.tellLinked(p.r, p.w); err != nil {
+		return err
+	}
 	return p.r.remember(p.networks)
 }
 

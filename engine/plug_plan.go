@@ -73,7 +73,7 @@ func (p *plugging) foretell(requests []program.Request) ([]program.Account, erro
 	if b := p.w.batch(); !b.Empty() {
 		requests = append(requests, b.Request("", fenceWhy))
 	}
-	if len(p.w.Bound) > 0 || p.w.Resolver {
+	if p.w.attended() {
 		requests = append(requests, attending("", p.r, attendant.Config{}, nil))
 	}
 	return []program.Account{program.Intended("network", plugWhy, requests)}, nil

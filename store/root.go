@@ -4,8 +4,11 @@
 //	DATA/containers/<id>/   container.json state.json hostname hosts resolv.conf upper/ work/ <id>-json.log
 //	DATA/names/<name>       -> ../containers/<id>, the container that has claimed the name
 //	DATA/idranges/<block>   -> ../containers/<id>, the container that owns these 65536 host ids
+//	DATA/networks/<id>/     network.json addresses/<address> -> ../../../containers/<id>, the container that has claimed it
+//	DATA/networknames/<name> -> ../networks/<id>
 //	DATA/images DATA/layers the image store's
 //	RUN/containers/<id>/    the monitor's state directory, gone after a reboot
+//	RUN/networks/<id>/      raised endpoints/<id>.json, the containers on it as they find each other
 //
 // Nothing is ever fsynced. A rename is atomic for every process of this boot, which is all that commands running side by
 // side need; after a power failure no container runs any more, and a document that then turns out to be cut in half
@@ -75,6 +78,9 @@ func (p Place) Shm() string     { return p.Run + "/shm" }
 // Wiring is what the container has of networks while it runs, and Plugged the account of how it got that.
 func (p Place) Wiring() string  { return p.Run + "/network.json" }
 func (p Place) Plugged() string { return p.Run + "/network-account.json" }
+
+// Linked names the containers that are linked to this one.
+func (p Place) Linked() string { return p.Run + "/linked" }
 
 // Alive is locked by the monitor for as long as it lives.
 func (p Place) Alive() string { return p.Run + "/lock" }

@@ -1,0 +1,55 @@
+package engine
+
+import (
+	"context"
+
+	"glassbox/attendant"
+	"glassbox/network"
+	"glassbox/program"
+	"glassbox/store"
+)
+
+// attended: the container needs an attendant.
+func (w *wiring) attended() bool { return len(w.Bound) > 0 || w.Resolver }
+
+// revive starts another attendant for a running container whose own was killed, unless somebody is at work on the container: then it is
+// about to have another one, or none. Whoever looks at containers does it.
+func (c *Containers) revive(r *record, w *wiring) {
+	if !w.attended() {
+		return
+	}
+	if running, err := attendant.Running(r.place.Run); running || err != nil {
+		return
+	}
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	lock, err := store.Exclusive(now, r.place.Dir)
+	if err != nil {
+		return
+	}
+	defer lock.Release()
+	if err := c.attendOnceMore(r); err != nil {
+		c.warn("the process that answers names and holds the ports of container " + r.Name + " was killed, and cannot be replaced: " + err.Error())
+	}
+}
+
+func (c *Containers) attendOnceMore(r *record) error {
+	w, err := wiringAt(r.place)
+	if err != nil || w == nil || !w.alive() {
+		return err
+	}
+	if running, err := attendant.Running(r.place.Run); running || err != nil {
+		return err
+	}
+	p := &plugging{c: c, r: r, w: w}
+	defer p.settle()
+	if err := p.bindAgain(); err != nil {
+		return err
+	}
+	ns, err := network.Open(w.Pid)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	return c.attend(r, w, ns, p.sockets, new(program.Ledger))
+}
