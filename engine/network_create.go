@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -200,6 +201,9 @@ func (n *Networks) furnish(r *networkRecord) error {
 	for _, name := range opts.unknown {
 		n.warn(fmt.Sprintf("the network driver %s knows no option %s: it is shown, and has no effect", r.Driver, name))
 	}
+	for _, name := range slices.Sorted(maps.Keys(r.IPAM.Options)) {
+		n.warn(fmt.Sprintf("the IPAM driver %s knows no option %s: it is shown, and has no effect", r.IPAM.Driver, name))
+	}
 	if r.Driver == driverBridge {
 		return n.furnishBridge(r, opts)
 	}
@@ -229,9 +233,12 @@ func (n *Networks) furnishBridge(r *networkRecord, o networkOptions) error {
 	if o.mtu < 0 {
 		return invalid("invalid MTU number: %d", o.mtu)
 	}
-	for i := range r.Pools {
-		if err := r.Pools[i].checkIPv6(); err != nil {
+	for _, p := range r.Pools {
+		if err := p.checkIPv6(); err != nil {
 			return err
+		}
+		if r.Internal && !p.v6() && p.Gateway.IsValid() && p.route() != p.Gateway {
+			return invalid("no gateway can be set on an internal bridge network")
 		}
 	}
 	r.Bridge = either(o.bridge, "br-"+r.short())

@@ -194,6 +194,14 @@ func (o *networkOptions) layer3(driver string) bool {
 	return driver == driverIPvlan && (o.mode == "l3" || o.mode == "l3s")
 }
 
+// addressless: the bridge has no address of the family.
+func (o *networkOptions) addressless(v6 bool) bool {
+	if v6 {
+		return o.alone6
+	}
+	return o.bare || o.alone4
+}
+
 // gateless says for each family that a network with these options has no gateway.
 func (o *networkOptions) gateless(driver string, internal bool) (v4, v6 bool) {
 	if driver == driverBridge {

@@ -126,7 +126,7 @@ func (r *networkRecord) subnets() []netip.Prefix {
 
 // gateway is the router that an address of this network has; invalid when it has none.
 func (r *networkRecord) gateway(a netip.Addr) netip.Addr {
-	if r.closed() {
+	if r.closed() || r.direct() {
 		return netip.Addr{}
 	}
 	for _, p := range r.Pools {
@@ -173,7 +173,7 @@ func (r *networkRecord) bridge() network.Bridge {
 	o := r.options()
 	b := network.Bridge{Name: r.Bridge, MTU: o.mtu, From: "network " + r.Name}
 	for _, p := range r.Pools {
-		if p.Gateway.IsValid() && !(o.bare && !p.v6()) {
+		if p.Gateway.IsValid() && !o.addressless(p.v6()) {
 			b.Addresses = append(b.Addresses, netip.PrefixFrom(p.Gateway, p.Subnet.Bits()))
 		}
 	}

@@ -112,6 +112,7 @@ func TestNetworksThatAreRefused(t *testing.T) {
 		{"x", config(dockernetwork.IPAMConfig{Subnet: "10.30.0.0/24", AuxAddress: map[string]string{"a": "10.30.0.9", "b": "10.30.0.9"}}), "failed to allocate secondary ip address (b:10.30.0.9): Address already in use"},
 		{"x", o{EnableIPv6: &yes, IPAM: subnet("ff02::/64")}, "multicast subnet 'ff02::1/64' is not allowed"},
 		{"x", o{EnableIPv6: &yes, IPAM: subnet("fe80::/80")}, "'fe80::1/80' clashes with the Link-Local prefix 'fe80::/64'"},
+		{"x", o{Internal: true, IPAM: subnets(dockernetwork.IPAMConfig{Subnet: "10.30.0.0/24", AuxAddress: map[string]string{"DefaultGatewayIPv4": "10.30.0.9"}})}, "no gateway can be set on an internal bridge network"},
 		{"x", option(optMTU, "abc"), `failed to parse com.docker.network.driver.mtu value: abc (strconv.Atoi: parsing "abc": invalid syntax)`},
 		{"x", option(optMTU, "-1"), "invalid MTU number: -1"},
 		{"x", option(optICC, "perhaps"), `failed to parse com.docker.network.bridge.enable_icc value: perhaps (strconv.ParseBool: parsing "perhaps": invalid syntax)`},
@@ -282,6 +283,48 @@ func (n *Networks) running(t testing.TB) string {
 	}
 	t.Cleanup(func() { lock.Release() })
 	return id
+}
+
+func TestWaysOut(t *testing.T) {
+	n := paper(t)
+	ipam := subnets(dockernetwork.IPAMConfig{Subnet: "10.5.0.0/24", Gateway: "10.5.0.254", AuxAddress: map[string]string{"DefaultGatewayIPv4": "10.5.0.9"}})
+	for i, test := range []struct {
+		o       dockernetwork.CreateOptions
+		route   string
+		bridge  string
+		closed  bool
+		unaided bool // the subnet is somebody's choice, the gateway not
+	}{
+		{o: dockernetwork.CreateOptions{}, route: "10.5.0.9", bridge: "10.5.0.254/24"},
+		{o: option(optInhibit4, "true"), route: "10.5.0.9"},
+		{o: dockernetwork.CreateOptions{Internal: true}, bridge: "10.5.0.1/24", closed: true, unaided: true},
+		{o: dockernetwork.CreateOptions{Internal: true, Options: map[string]string{optGatewayMode4: "isolated"}}, closed: true, unaided: true},
+		{o: dockernetwork.CreateOptions{Driver: "macvlan", Options: map[string]string{"parent": ""}}, closed: true},
+		{o: dockernetwork.CreateOptions{Driver: "ipvlan", Options: map[string]string{"ipvlan_mode": "l3"}}, closed: true},
+	} {
+		if test.o.IPAM = ipam; test.unaided {
+			test.o.IPAM = subnet("10.5.0.0/24")
+		}
+		r, err := n.admitted(fmt.Sprint("net", i), test.o)
+		if err != nil {
+			t.Errorf("%+v: %v", test.o, err)
+			continue
+		}
+		route := ""
+		if g := r.gateway(netip.MustParseAddr("10.5.0.7")); g.IsValid() {
+			route = g.String()
+		}
+		if bridge := strings.Trim(fmt.Sprint(r.bridge().Addresses), "[]"); route != test.route || r.Bridge != "" && bridge != test.bridge {
+			t.Errorf("%+v: route %s, bridge %s, want %s, %s", test.o, route, bridge, test.route, test.bridge)
+		}
+		if r.closed() != test.closed || r.direct() {
+			t.Errorf("%+v: closed %v, direct %v", test.o, r.closed(), r.direct())
+		}
+	}
+	direct := &networkRecord{Driver: "ipvlan", Options: map[string]string{"parent": "eth0", "ipvlan_mode": "l3s"}, Pools: []addressPool{{Subnet: netip.MustParsePrefix("10.5.0.0/24"), Gateway: netip.MustParseAddr("10.5.0.1")}}}
+	if g := direct.gateway(netip.MustParseAddr("10.5.0.7")); !direct.direct() || direct.closed() || g.IsValid() {
+		t.Errorf("ipvlan in layer 3: %v, %v, gateway %s", direct.direct(), direct.closed(), g)
+	}
 }
 
 func TestAddressesOfTheDead(t *testing.T) {
