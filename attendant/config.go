@@ -41,7 +41,11 @@ type Names struct {
 	Servers  []string // asked for all other names: address, or address:port; from the host's network namespace
 	Internal bool     // no zone leads outside: nothing is forwarded
 	Ndots    bool     // the container's resolv.conf has ndots above 0: a name without a dot is not forwarded, as the search list follows
+	Links    []Link   `json:",omitempty"`
 }
+
+// Link is a name that this container alone has for another one (--link name:alias). Both are in lower case.
+type Link struct{ Network, Alias, Name string }
 
 // Zone is a network whose containers are found by name. Dir holds one Host document for each, <container id>.json, written by
 // renaming (store.Write).

@@ -18,6 +18,7 @@ type resolver struct {
 	servers  []netip.AddrPort
 	internal bool
 	ndots    bool
+	links    []Link
 	turn     int
 }
 
@@ -43,7 +44,7 @@ func (r *resolver) configure(n Names) {
 		}
 		r.zones = append(r.zones, d)
 	}
-	r.servers, r.internal, r.ndots = servers(n.Servers), n.Internal, n.Ndots
+	r.servers, r.internal, r.ndots, r.links = servers(n.Servers), n.Internal, n.Ndots, n.Links
 }
 
 // refresh brings everything to the state of this moment, so that whatever was changed before a question was asked is in its answer.
@@ -102,7 +103,7 @@ func (r *resolver) local(q *question, limit int) []byte {
 // find looks for a name in all zones, then, in turn, for what stands before each of its dots in the network whose name stands after it.
 func (r *resolver) find(name string) (addresses []netip.Addr, found bool) {
 	for _, z := range r.zones {
-		if addresses, found = z.names[name]; found {
+		if addresses, found = r.in(z, name); found {
 			return addresses, true
 		}
 	}
@@ -114,12 +115,24 @@ func (r *resolver) find(name string) (addresses []netip.Addr, found bool) {
 			if !strings.EqualFold(z.Network, name[i+1:]) {
 				continue
 			}
-			if addresses, found = z.names[name[:i]]; found {
+			if addresses, found = r.in(z, name[:i]); found {
 				return addresses, true
 			}
 		}
 	}
 	return nil, false
+}
+
+// in looks for a name in a zone. An alias of this container's own means what it stands for, also where somebody else is called so.
+func (r *resolver) in(z *directory, name string) (addresses []netip.Addr, found bool) {
+	for _, l := range r.links {
+		if l.Alias == name && l.Network == z.Network {
+			name = l.Name
+			break
+		}
+	}
+	addresses, found = z.names[name]
+	return addresses, found
 }
 
 // family leaves the addresses of the type that is asked for. A name that has none has the empty answer, and so has one that is asked

@@ -80,8 +80,22 @@ func (c *Containers) attendance(r *record, w *wiring) (attendant.Config, error) 
 			return config, err
 		}
 		config.Names.Zones = append(config.Names.Zones, attendant.Zone{Network: n.Name, Dir: n.zone()})
+		config.Names.Links = append(config.Names.Links, r.aliases(n)...)
 	}
 	return config, nil
+}
+
+// aliases are the links on a network of the user's: names that are looked up when somebody asks for them.
+func (r *record) aliases(n *networkRecord) []attendant.Link {
+	var all []attendant.Link
+	if e := r.networks()[n.Name]; e != nil {
+		for _, text := range e.Links {
+			if name, alias, err := parseLink(text); err == nil {
+				all = append(all, attendant.Link{Network: n.Name, Alias: strings.ToLower(alias), Name: strings.ToLower(name)})
+			}
+		}
+	}
+	return all
 }
 
 // upstream are the servers that are asked for names which no container has.
