@@ -97,52 +97,65 @@ func (s scene) play(t *testing.T, do func(program.Request) error) string {
 			t.Fatal(err)
 		}
 	}
-	return settled(func() string { return masked(state(t, c)) })
+	return settled(t, func() string { return masked(state(t, c)) })
 }
 
 // settled looks until the kernel has done what it leaves to its work queues, such as the routes of IPv6 addresses.
-func settled(look func() string) string {
+func settled(t *testing.T, look func() string) string {
+	t.Helper()
 	before := look()
-	for range 20 {
+	for range 10 {
 		time.Sleep(50 * time.Millisecond)
 		now := look()
 		if now == before {
-			break
+			return now
 		}
+		t.Logf("not settled yet: %s", diff.Diff("before", []byte(before), "now", []byte(now)))
 		before = now
 	}
 	return before
 }
 
-// settings prints those that we may set, of all interfaces.
-const settings = "grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf --include=route_localnet --include=log_martians --include=arp_notify" +
-	" --include=accept_ra --include=disable_ipv6 --include=ndisc_notify"
+// look prints the addresses, routes and settings of a place: of the settings those that we may set, of all interfaces.
+const look = `ip -d addr; ip route show table all; bridge -d link
+cd /proc/sys/net/ipv4/conf; grep . */route_localnet */log_martians */arp_notify
+cd ../../ipv6/conf; grep . */accept_ra */disable_ipv6 */ndisc_notify`
 
 func state(t *testing.T, c container) string {
 	t.Helper()
 	var all strings.Builder
-	for _, command := range []string{"ip -d addr", "ip route show table all", settings} {
-		all.WriteString("host: " + command + "\n" + run(t, command) + "container: " + command + "\n" + c.run(t, command))
+	for _, place := range [][]string{{"host", "sh", "-c", look}, {"container", "nsenter", "-t", c.pid, "-n", "sh", "-c", look}} {
+		out, err := exec.Command(place[1], place[2:]...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", place, err, out)
+		}
+		all.WriteString(place[0] + ":\n" + string(out))
 	}
-	all.WriteString(run(t, "bridge -d link"))
 	return all.String()
 }
 
-// masked leaves out what comes and goes by itself: link-local addresses and their routes, carriers, random hardware addresses, the
+// masks leave out what comes and goes by itself: link-local addresses and their routes, carriers, random hardware addresses, the
 // age of things. Hardware addresses that go with IP addresses begin with 02:42.
+var masks = []struct {
+	pattern *regexp.Regexp
+	to      string
+}{
+	{regexp.MustCompile(`(?m)^.*(fe80|ff00::).*\n(.*valid_lft.*\n)?`), ""},
+	{regexp.MustCompile(`linkdown|,?NO-CARRIER,?|,LOWER_UP|,M-DOWN`), ""},
+	{regexp.MustCompile(`state [A-Za-z]+`), "state S"},
+	{regexp.MustCompile(`[0-9a-f]{4}\.[0-9a-f:]+`), "ID"},
+	{regexp.MustCompile(`([a-z_]*timer|gc_interval|tcn|topology_change_detected) +[0-9.]+`), ""},
+	{regexp.MustCompile(` +`), " "},
+	{regexp.MustCompile(`(?m) $`), ""},
+}
+
+var hardware = regexp.MustCompile(`([0-9a-f]{2}:){5}[0-9a-f]{2}`)
+
 func masked(s string) string {
-	for _, m := range [][2]string{
-		{`(?m)^.*(fe80|ff00::).*\n(.*valid_lft.*\n)?`, ""},
-		{`linkdown|,?NO-CARRIER,?|,LOWER_UP|,M-DOWN`, ""},
-		{`state [A-Za-z]+`, "state S"},
-		{`[0-9a-f]{4}\.[0-9a-f:]+`, "ID"},
-		{`([a-z_]*timer|gc_interval|tcn|topology_change_detected) +[0-9.]+`, ""},
-		{` +`, " "},
-		{`(?m) $`, ""},
-	} {
-		s = regexp.MustCompile(m[0]).ReplaceAllString(s, m[1])
+	for _, m := range masks {
+		s = m.pattern.ReplaceAllString(s, m.to)
 	}
-	return regexp.MustCompile(`([0-9a-f]{2}:){5}[0-9a-f]{2}`).ReplaceAllStringFunc(s, func(mac string) string {
+	return hardware.ReplaceAllStringFunc(s, func(mac string) string {
 		if strings.HasPrefix(mac, "02:42:") {
 			return mac
 		}
