@@ -367,6 +367,29 @@ func TestAddressesFromARange(t *testing.T) {
 	}
 }
 
+func TestAddressesAtOnce(t *testing.T) {
+	n := paper(t)
+	r := n.keep(t, "lan", dockernetwork.CreateOptions{IPAM: subnet("10.5.0.0/16")})
+	const each, all = 25, 8 * 25
+	given := make(chan string, all)
+	for range all / each {
+		go func() {
+			for range each {
+				given <- n.given(t, r, n.running(t))
+			}
+		}()
+	}
+	seen := map[string]bool{}
+	for range all {
+		seen[<-given] = true
+	}
+	for i := 2; i < all+2; i++ {
+		if a := fmt.Sprintf("10.5.%d.%d/16", i/256, i%256); !seen[a] {
+			t.Errorf("nobody got %s", a)
+		}
+	}
+}
+
 // The two hundredth container claims its address about as fast as the second.
 func TestManyAddresses(t *testing.T) {
 	n := paper(t)
