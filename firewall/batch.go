@@ -146,6 +146,8 @@ func settle(changes []change, refusals map[int]unix.Errno) ([]change, error) {
 			return nil, ErrNoTable
 		case errno == unix.EEXIST && c.element.value != nil && !c.away:
 			next = append(next, change{away: true, element: c.element, anyway: true}, c)
+		case errno == unix.EEXIST && c.element.set.interval && !c.away: // the rest of a network that is gone
+			return nil, fmt.Errorf("%s: overlaps what is there: %w", c, ErrNoTable)
 		default:
 			return nil, fmt.Errorf("%s: %w", c, errno)
 		}

@@ -78,7 +78,7 @@ func equal(t *testing.T, got, want string) {
 	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
 	for i := range min(len(g), len(w)) {
 		if g[i] != w[i] {
-			t.Fatalf("line %d differs:\n%s\nbut nft makes of the text:\n%s", i+1, g[i], w[i])
+			t.Fatalf("line %d differs:\n%s\nand should be:\n%s", i+1, g[i], w[i])
 		}
 	}
 	t.Fatalf("%d lines instead of %d:\n%s", len(g), len(w), got)
@@ -126,6 +126,20 @@ func TestMissing(t *testing.T) {
 	s.do(t, Rebuild(Desired{}).Do)
 }
 
+// TestNamesWhatFailed: a message that the kernel refuses is told by what it was to make.
+func TestNamesWhatFailed(t *testing.T) {
+	s := newSpace(t)
+	clash := Desired{Networks: []Network{wide, {Bridge: "gb-two", Subnets: prefixes("172.30.4.0/24")}}}
+	if err := s.enter(Rebuild(clash).Do); err == nil || !strings.Contains(err.Error(), "elements of masquerade4") {
+		t.Errorf("overlapping subnets: %v", err)
+	}
+	s.do(t, Rebuild(Desired{Networks: clash.Networks[:1]}).Do)
+	err := s.enter(added(Desired{Networks: clash.Networks[1:]}).Request("", "").Do)
+	if !errors.Is(err, ErrNoTable) || !strings.Contains(err.Error(), "add element inet glassbox masquerade4 { 172.30.4.0/24 }: overlaps") {
+		t.Errorf("overlapping subnets: %v", err)
+	}
+}
+
 // TestPresent takes away each chain's rules and must be noticed.
 func TestPresent(t *testing.T) {
 	s := newSpace(t)
@@ -138,7 +152,8 @@ func TestPresent(t *testing.T) {
 		t.Error("present without a table")
 	}
 	for _, damage := range []string{"delete table inet glassbox", "delete table bridge glassbox", "flush chain inet glassbox ours",
-		"add rule inet glassbox forward accept", "flush chain bridge glassbox sender", "flush ruleset"} {
+		"add rule inet glassbox forward accept", "flush chain bridge glassbox sender",
+		"add chain inet glassbox forward { policy drop; }", "add table inet glassbox { flags dormant; }", "flush ruleset"} {
 		s.do(t, Rebuild(all).Do)
 		if !present() {
 			t.Fatal("missing after Rebuild")

@@ -3,7 +3,9 @@ package firewall
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
+	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -17,28 +19,61 @@ func Present() (bool, error) {
 		return false, err
 	}
 	defer w.Close()
-	uses, questions := expected()
+	var all []expectation
+	for _, t := range tables() {
+		all = append(all, t.expectations()...)
+	}
+	var questions []netlink.Message
+	for i, e := range all {
+		questions = append(questions, question(e.kind, i, e.data))
+	}
 	replies, err := w.ask(questions)
 	if err != nil {
 		return false, err
 	}
-	for i, r := range replies {
-		if r.Header.Type == netlink.Error || !bytes.Equal(attribute(r.Data[4:], unix.NFTA_CHAIN_USE), uses[i]) {
-			return false, nil
-		}
-	}
-	return true, nil
+	return !slices.ContainsFunc(replies, func(r reply) bool { return !all[r.Header.Sequence].met(r) }), nil
 }
 
-// expected are the questions, and the count that each shall be answered with.
-func expected() (uses [][]byte, questions []netlink.Message) {
-	for _, t := range tables() {
-		for _, c := range t.chains {
-			uses = append(uses, binary.BigEndian.AppendUint32(nil, uint32(len(c.rules))+t.leading(c.name)))
-			questions = append(questions, t.question(len(questions), c.name))
+// expectation is a question, and what attributes the answer must have.
+type expectation struct {
+	kind int
+	data []byte
+	want map[uint16]uint32
+}
+
+func (e expectation) met(r reply) bool {
+	if r.Header.Type == netlink.Error {
+		return false
+	}
+	for kind, n := range e.want {
+		if !bytes.Equal(attribute(r.Data[4:], kind), binary.BigEndian.AppendUint32(nil, n)) {
+			return false
 		}
 	}
-	return uses, questions
+	return true
+}
+
+func (t *table) expectations() []expectation {
+	all := []expectation{{unix.NFT_MSG_GETTABLE, t.called(unix.NFTA_TABLE_NAME), map[uint16]uint32{unix.NFTA_TABLE_FLAGS: 0}}} // not dormant
+	for _, c := range t.chains {
+		want := map[uint16]uint32{unix.NFTA_CHAIN_USE: uint32(len(c.rules)) + t.leading(c.name)}
+		if c.hook != nil {
+			want[unix.NFTA_CHAIN_POLICY] = uint32(nftables.ChainPolicyAccept)
+		}
+		all = append(all, expectation{unix.NFT_MSG_GETCHAIN, append(t.called(unix.NFTA_CHAIN_TABLE), text(unix.NFTA_CHAIN_NAME, c.name)...), want})
+	}
+	return all
+}
+
+// called begins a message about the table.
+func (t *table) called(kind uint16) []byte {
+	return append([]byte{byte(t.family), unix.NFNETLINK_V0, 0, 0}, text(kind, tableName)...)
+}
+
+// text is an attribute: names are far shorter than what one can hold.
+func text(kind uint16, value string) []byte {
+	b, _ := netlink.MarshalAttributes([]netlink.Attribute{{Type: kind, Data: []byte(value + "\x00")}})
+	return b
 }
 
 // leading counts the rules that go to a chain.
@@ -54,10 +89,4 @@ func (t *table) leading(chain string) uint32 {
 		}
 	}
 	return n
-}
-
-func (t *table) question(sequence int, chain string) netlink.Message {
-	attributes, _ := netlink.MarshalAttributes([]netlink.Attribute{ // no attribute here is too long
-		{Type: unix.NFTA_CHAIN_TABLE, Data: []byte(tableName + "\x00")}, {Type: unix.NFTA_CHAIN_NAME, Data: []byte(chain + "\x00")}})
-	return question(unix.NFT_MSG_GETCHAIN, sequence, append([]byte{byte(t.family), unix.NFNETLINK_V0, 0, 0}, attributes...))
 }

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -75,12 +76,29 @@ func replace(build func(*nftables.Conn) error) error {
 		}
 		for i, errno := range refusals {
 			if !passing(errno) {
-				return fmt.Errorf("making the nftables table %s, message %d: %w", tableName, i, errno)
+				return fmt.Errorf("making the nftables table %s: %s: %w", tableName, subject(messages[i+1]), errno)
 			}
 		}
 		time.Sleep(time.Duration(attempt) * time.Millisecond)
 	}
 	return fmt.Errorf("making the nftables table %s: others changed it %d times at the same time", tableName, patience)
+}
+
+// subject is what a message of a batch makes.
+func subject(m netlink.Message) string {
+	named := func(kind uint16) string { return string(bytes.TrimRight(attribute(m.Data[4:], kind), "\x00")) }
+	switch m.Header.Type &^ (unix.NFNL_SUBSYS_NFTABLES << 8) {
+	case unix.NFT_MSG_NEWCHAIN:
+		return "chain " + named(unix.NFTA_CHAIN_NAME)
+	case unix.NFT_MSG_NEWSET:
+		return "set " + named(unix.NFTA_SET_NAME)
+	case unix.NFT_MSG_NEWSETELEM:
+		return "elements of " + named(unix.NFTA_SET_ELEM_LIST_SET)
+	case unix.NFT_MSG_NEWRULE:
+		why, _ := userdata.GetString(attribute(m.Data[4:], unix.NFTA_RULE_USERDATA), userdata.TypeComment)
+		return fmt.Sprintf("rule %q of chain %s", why, named(unix.NFTA_RULE_CHAIN))
+	}
+	return "batch"
 }
 
 func writeTables(c *nftables.Conn, elements []element) error {
