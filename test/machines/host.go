@@ -63,9 +63,15 @@ func (h *Host) startDocker() {
 func (h *Host) clean() {
 	h.t.Helper()
 	h.Run("sh", "-c", "glassbox rm -f -v $(glassbox ps -aq); glassbox network prune -f")
-	if left := h.Remains(); left != "" {
-		h.t.Errorf("left behind on %s: %s", h.Name, left)
+	left := h.Remains()
+	for range 20 { // a process that has let go of all may take a moment to end
+		if left == "" {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+		left = h.Remains()
 	}
+	h.t.Errorf("left behind on %s: %s", h.Name, left)
 }
 
 // Remains is what no container and no network may leave: interfaces, elements of sets and maps, processes, files. The default bridge
@@ -77,7 +83,7 @@ func (h *Host) Remains() string {
 const remains = `
 ip -o link | grep -v -e ' lo:' -e ' eth[0-9]*@' -e ' glassbox0:'
 pgrep -a glassrun
-find /run/glassbox -type f 2>/dev/null | grep -v -e lock
+find /run/glassbox -type f 2>/dev/null | grep -v -e lock -e '/raised$'
 find $GLASSBOX_ROOT/networks/*/addresses -mindepth 1 2>/dev/null
 nft list table inet glassbox 2>/dev/null | grep -e veth -e ':.*tcp'`
 
@@ -89,6 +95,16 @@ func (h *Host) OK(script string) string {
 		h.t.Fatalf("%s $ %s\nexit %d\n%s%s", h.Name, script, r.Code, r.Stdout, r.Stderr)
 	}
 	return strings.TrimSpace(r.Stdout)
+}
+
+// OnTerminal runs a script on a terminal, where glassbox says more, and returns all that appears there. It must end with the code.
+func (h *Host) OnTerminal(code int, script string) string {
+	h.t.Helper()
+	r := h.Run("script", "-qec", script, "/dev/null") // script(1), of Debian's essential bsdutils
+	if r.Code != code {
+		h.t.Fatalf("%s $ %s\nexit %d, not %d\n%s%s", h.Name, script, r.Code, code, r.Stdout, r.Stderr)
+	}
+	return strings.ReplaceAll(r.Stdout, "\r\n", "\n")
 }
 
 // Is wants a script to print this.

@@ -65,7 +65,7 @@ func TestSpoofing(t *testing.T) {
 	s.OK("glassbox run -d --name victim --network shop kit nginx && glassbox run -d --name client --network shop kit sleep 1000")
 	s.OK("glassbox run -d --name thief --cap-add NET_ADMIN --cap-add NET_RAW --network shop kit sleep 1000")
 	s.Soon("glassbox exec client "+get+"http://victim/name", s.OK("glassbox inspect -f '{{.Config.Hostname}}' victim"))
-	s.OK("glassbox exec -d client tcpdump -Z root -n -l -i eth0 -w /tmp/seen udp port 7000 or arp or icmp6")
+	s.OK("glassbox exec -d client tcpdump -Z root -n -U -i eth0 -w /tmp/seen udp port 7000 or arp or icmp6")
 	s.Soon("glassbox exec client sh -c 'test -s /tmp/seen && echo yes'", "yes")
 	for _, address := range []string{"10.83.0.2/24", "10.83.0.1/24", "fd83::2/64"} {
 		s.OK("glassbox exec thief ip addr add " + address + " dev eth0 nodad")

@@ -9,7 +9,8 @@ import (
 
 // Redis is found by name, alias and short id on a user-defined network, and not on the default one.
 func TestRedisByName(t *testing.T) {
-	h := machines.WithGlassbox(t, "host")
+	h := newSite(t)
+	h.upstream()
 	h.OK("glassbox network create shop")
 	h.OK("glassbox run -d --name store --network shop --network-alias cache --network-alias Kept kit redis-server /etc/redis/redis.conf")
 	ask := "glassbox run --rm --network shop kit redis-cli -h "

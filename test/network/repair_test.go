@@ -21,7 +21,7 @@ func daemonless(t *testing.T) {
 // shop is a web server on a network of its own with a published port, and a client that knows it by name.
 func (s *site) shop() {
 	s.t.Helper()
-	s.OK("glassbox network create shop")
+	s.OK("glassbox network create --subnet 10.70.0.0/24 shop")
 	s.OK("glassbox run -d --name web --network shop -p 8080:80 kit nginx && glassbox run -d --name client --network shop kit sleep 1000")
 	s.open()
 }
@@ -39,7 +39,7 @@ func (s *site) open() {
 func (s *site) kill(word, container string) {
 	s.t.Helper()
 	id := s.OK("glassbox inspect -f '{{.Id}}' " + container)
-	s.OK("pids=$(pgrep -f 'glassrun.* " + word + " .*" + id + "'); kill -9 $pids; while kill -0 $pids; do sleep 0.01; done 2>/dev/null; true")
+	s.OK("pids=$(pgrep -f '[g]lassrun.* " + word + " .*" + id + "'); kill -9 $pids; while kill -0 $pids; do sleep 0.01; done 2>/dev/null; true")
 }
 
 // After kill -9 of anything the next command puts it right.
@@ -121,7 +121,7 @@ func TestAfterReboot(t *testing.T) {
 	daemonless(t)
 	s := newSite(t)
 	s.shop()
-	s.OK("glassbox create --name never --network shop --ip 172.18.0.77 kit nginx")
+	s.OK("glassbox create --name never --network shop --ip 10.70.0.77 kit nginx")
 	address := s.OK("glassbox inspect -f '{{.NetworkSettings.Networks.shop.IPAddress}}' client")
 	if err := s.Reboot(); err != nil {
 		t.Fatal(err)
@@ -154,7 +154,9 @@ func TestNothingIsLeft(t *testing.T) {
 	daemonless(t)
 	s := newSite(t)
 	s.OK("glassbox run --rm kit true") // the default bridge and the table may stay
-	before := s.OK("ip -o link; ip route; nft list ruleset; find /run/glassbox -type f; ls $GLASSBOX_ROOT/containers; sysctl -a 2>/dev/null | grep -e forwarding -e ip_forward | grep -v br-")
+	const all = `(ip -br link | awk '{print $1}'; ip route | sed 's/ linkdown//'; nft list ruleset; find /run/glassbox -type f; ls $GLASSBOX_ROOT/containers
+		sysctl -a 2>/dev/null | grep -e forwarding -e ip_forward)`
+	s.OK(all + " >before")
 	for range 3 {
 		s.shop()
 		s.OK("glassbox run --rm --network shop -p 8082:80 kit " + get + "http://web/health")
@@ -162,5 +164,5 @@ func TestNothingIsLeft(t *testing.T) {
 		s.Fails(125, "glassbox run --rm --network shop -p 8082:80 -p 8080:80 kit true", "8080")
 		s.OK("glassbox rm -f web client && glassbox network rm shop")
 	}
-	s.Is("ip -o link; ip route; nft list ruleset; find /run/glassbox -type f; ls $GLASSBOX_ROOT/containers; sysctl -a 2>/dev/null | grep -e forwarding -e ip_forward | grep -v br-", before)
+	s.Is(all+" | diff before - || true", "")
 }

@@ -109,7 +109,7 @@ func TestServingNamesItself(t *testing.T) {
 func TestHostsFile(t *testing.T) {
 	s := newSite(t)
 	s.OK("busybox httpd -p 80 && glassbox network create --subnet 10.86.0.0/24 shop")
-	s.OK("glassbox run --rm --network shop --add-host box:host-gateway kit curl -s http://box/")
+	s.OK("glassbox run --rm --network shop --add-host box:host-gateway kit curl -s -m 3 http://box/")
 	s.Is("glassbox run --rm --network shop --add-host box:203.0.113.5 --add-host six:2001:db8::5 kit getent hosts box six", "203.0.113.5     box\n2001:db8::5     six")
 	s.Is("glassbox run --rm --network shop --hostname me --domainname my.test kit hostname -f", "me.my.test")
 	s.Is("glassbox run --rm --network shop --ip 10.86.0.42 --hostname me kit getent hosts me", "10.86.0.42      me")
