@@ -54,7 +54,7 @@ func (i Interface) Plug(n *Namespace) []program.Request {
 	}
 	out = append(out, i.again(n)...)
 	if i.Kind != KindBridge {
-		patient(out)
+		patient(out[1:]) // not with the making: there EBUSY is a parent that is used otherwise
 	}
 	return out
 }

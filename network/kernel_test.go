@@ -271,6 +271,61 @@ func TestNeighboursLearnAnotherHardwareAddress(t *testing.T) {
 	}
 }
 
+// A cut interface is as good as gone, though its namespace lives on: who gets the address next is reached at once.
+func TestCut(t *testing.T) {
+	machine(t)
+	raise(t, bridge())
+	a, old, next := newContainer(t), newContainer(t), newContainer(t)
+	carry(t, member(1).Plug(a.Namespace), nil)
+	first := member(2)
+	first.Host = "vethold"
+	carry(t, first.Plug(old.Namespace), nil)
+	for range 2 {
+		if err := talk(a.Namespace, old.Namespace, "172.17.0.3"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	carry(t, first.Cut(), nil)
+	carry(t, member(2).Plug(next.Namespace), nil)
+	for _, address := range []string{"172.17.0.3", "fd00::3"} {
+		for _, from := range []*Namespace{a.Namespace, nil} {
+			if err := talk(from, next.Namespace, address); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	old.end(t)
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		r, err := Leftover("vethold")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r) == 0 {
+			break
+		}
+		if time.Since(began) > 10*time.Second {
+			t.Fatal("the kernel did not remove the cut interface with its namespace")
+		}
+	}
+	if done := carry(t, first.Cut(), nil).Account("", "").Host[0]; done.Failed || done.Result != "-1 ENODEV (No such device)" {
+		t.Errorf("cutting what is gone: %+v", done)
+	}
+}
+
+func TestLinkLocalAddresses(t *testing.T) {
+	machine(t)
+	raise(t, bridge())
+	a, b := newContainer(t), newContainer(t)
+	for address, c := range map[string]container{"169.254.7.1/16": a, "169.254.7.2/16": b} {
+		i := member(int(address[10] - '0'))
+		i.Addresses = append(i.Addresses, netip.MustParsePrefix(address))
+		carry(t, i.Plug(c.Namespace), nil)
+	}
+	if err := talk(a.Namespace, b.Namespace, "169.254.7.2"); err != nil {
+		t.Error(err)
+	}
+}
+
 // An error says what could not be done and why, and keeps the kernel's number.
 func TestRefusals(t *testing.T) {
 	machine(t)

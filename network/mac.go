@@ -18,7 +18,7 @@ func HardwareAddress() net.HardwareAddr {
 // HardwareAddressOf is the hardware address that goes with an IP address: always the same, so that whoever has it in a neighbour
 // cache reaches the next container that gets the IP address at once. For IPv4 it is what Docker's were before 28: 02:42 and the address.
 func HardwareAddressOf(a netip.Addr) net.HardwareAddr {
-	if a.Is4() {
+	if a = a.Unmap(); a.Is4() {
 		return append(net.HardwareAddr{0x02, 0x42}, a.AsSlice()...)
 	}
 	return derived(a.AsSlice())
