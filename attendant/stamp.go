@@ -22,12 +22,11 @@ const tick = 20 * time.Millisecond
 // look returns the zero stamp for what is not there. A stamp is settled when a later change cannot leave it the same; one that is not
 // must not be believed at the next look.
 func look(path string) (s stamp, settled bool) {
-	var now unix.Timespec
-	unix.ClockGettime(unix.CLOCK_REALTIME, &now)
+	now := time.Now()
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
 		return stamp{}, false
 	}
 	s = stamp{uint64(st.Dev), st.Ino, st.Size, st.Mtim, st.Ctim}
-	return s, time.Duration(now.Nano()-st.Ctim.Nano()) > tick
+	return s, now.Sub(time.Unix(st.Ctim.Unix())) > tick
 }
