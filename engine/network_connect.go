@@ -45,13 +45,14 @@ func (n *Networks) Connect(ref, container string, e *dockernetwork.EndpointSetti
 
 var (
 	errSharedNetwork = invalid("container sharing network namespace with another container or host cannot be connected to any other network")
+	errConfigOnly    = forbidden("cannot create endpoint on configuration-only network")
 	errNoneNetwork   = invalid("container cannot be connected to multiple networks with one of the networks in private (none) mode")
 )
 
 // joinable says whether a container may be on one more network, given those that it is on.
 func (n *Networks) joinable(r *record, to *networkRecord) error {
 	if to.ConfigOnly {
-		return forbidden("cannot create endpoint on configuration-only network")
+		return errConfigOnly
 	}
 	if to.Driver == driverHost && !r.HostConfig.NetworkMode.IsHost() {
 		return invalid("cannot connect container to host network - container must be created in host network mode")

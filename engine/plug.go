@@ -69,6 +69,9 @@ func (p *plugging) join(w wish) error {
 	if err != nil {
 		return err
 	}
+	if n.ConfigOnly {
+		return errConfigOnly
+	}
 	if n.Driver == driverHost {
 		return conflict("cannot connect container to host network - container must be created in host network mode")
 	}
