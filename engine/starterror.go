@@ -43,7 +43,7 @@ func runError(words, name string, env []string, f files, cause error) error {
 	default:
 		return cause // it did not come as far as the runtime
 	}
-	if failure.Errno == unix.ENOTDIR && strings.HasPrefix(failure.Step.From, "mounts[") {
+	if mismatched(failure) {
 		return &Error{Text: words + failure.Error() + ": unknown: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type", Cause: cause}
 	}
 	if failure.Step.Call != unix.SYS_EXECVE && failure.Step.Call != unix.SYS_EXECVEAT {
@@ -52,6 +52,12 @@ func runError(words, name string, env []string, f files, cause error) error {
 	e := execError(inPath(name, env, f), f, failure.Errno)
 	e.Text, e.Cause = words+e.Text+": unknown", cause
 	return e
+}
+
+// mismatched: a file was to be mounted on a directory, for which move_mount(2) has EINVAL, or a directory on a file.
+func mismatched(f *program.Failure) bool {
+	kind := f.Errno == unix.ENOTDIR || f.Errno == unix.EINVAL && f.Step.Call == unix.SYS_MOVE_MOUNT
+	return kind && strings.HasPrefix(f.Step.From, "mounts[")
 }
 
 // exitFor is what Docker's daemon reads off the text: 126 for EACCES, 127 for ENOENT and ENOTDIR.

@@ -599,9 +599,12 @@ func TestMountsOntoOddPlaces(t *testing.T) {
 	if out != "text\ntext\nfile\n" {
 		t.Errorf("%q %q", out, errs)
 	}
-	id := m.create(with("true", dir+":/etc/passwd"))
-	if err := m.Containers.Start(bg, id); err == nil || !strings.Contains(strings.ToLower(err.Error()), "not a directory") {
-		t.Errorf("a directory on a file: %v", err)
+	for _, bind := range []string{dir + ":/etc/passwd", dir + "/file:/etc"} {
+		id := m.create(with("true", bind))
+		var e *Error
+		if err := m.Containers.Start(bg, id); !errors.As(err, &e) || e.Exit != 0 || !strings.Contains(e.Text, "Are you trying to mount a directory onto a file (or vice-versa)?") {
+			t.Errorf("%s: %v", bind, err)
+		}
 	}
 }
 

@@ -40,12 +40,13 @@ const Console = 1000
 func (t *Tree) Compile(b *program.Builder) error {
 	b.From("")
 	b.Call(unix.SYS_UMASK, 0).Why("files made for the container get exactly the modes asked for")
-	b.From("linux.rootfsPropagation")
-	b.Call(unix.SYS_MOUNT, nil, "/", nil, unix.MS_REC|unix.MS_SLAVE, nil).Why("what is mounted from here on stays invisible to the host")
 	held, err := t.gather(b)
 	if err != nil {
 		return err
 	}
+	// after the taking: what is to be shared with the host must be taken while it is
+	b.From("linux.rootfsPropagation")
+	b.Call(unix.SYS_MOUNT, nil, "/", nil, unix.MS_REC|unix.MS_SLAVE, nil).Why("what is mounted from here on stays invisible to the host")
 	t.mountRoot(b)
 	for i := range t.Spec.Mounts {
 		if err := t.mount(b, i, held); err != nil {
