@@ -74,9 +74,9 @@ func TestStorm(t *testing.T) {
 		}
 	})
 	var want netip.Addr
-	for i := range 2000 {
+	for i := range 1000 {
 		switch {
-		case i%500 == 499: // the network is removed
+		case i%250 == 249: // the network is removed
 			if err := os.Rename(z.dir, fmt.Sprint(z.dir, i)); err != nil {
 				t.Fatal(err)
 			}
@@ -160,9 +160,7 @@ func TestTenThousandAtOnce(t *testing.T) {
 	r.zone("front").host("a", "web", "10.0.0.2")
 	r.start()
 	c := r.dial()
-	if err := c.SetReadBuffer(1 << 20); err != nil {
-		t.Fatal(err)
-	}
+	widen(c)
 	var answered sync.WaitGroup
 	count := 0
 	answered.Go(func() {
