@@ -8,39 +8,36 @@ import (
 )
 
 // question is a message that changes nothing.
-func question(kind, sequence int, data []byte) netlink.Message {
+func question(kind int, data []byte) netlink.Message {
 	return netlink.Message{Data: data, Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | kind),
-		Flags: netlink.Request, Sequence: uint32(sequence), Length: uint32(unix.SizeofNlMsghdr + len(data))}}
+		Flags: netlink.Request, Length: uint32(unix.SizeofNlMsghdr + len(data))}}
 }
 
-// reply is the kernel's answer to one question.
-type reply struct{ netlink.Message }
-
-// ask sends questions, numbered from 0, and returns the answers in their order. Only that something is not there is no error.
-func (w *wire) ask(questions []netlink.Message) ([]reply, error) {
+// ask sends questions and returns the answers in their order. Only that something is not there is no error.
+func (w *wire) ask(questions []netlink.Message) ([]answer, error) {
 	if err := w.send(questions); err != nil {
 		return nil, err
 	}
-	answers := make([]reply, len(questions))
+	all := make([]answer, len(questions))
 	for seen := 0; seen < len(questions); {
-		messages, err := w.receive()
+		answers, err := w.receive()
 		if err != nil {
 			return nil, err
 		}
-		for _, m := range messages {
-			if m.Header.Type == netlink.Error && errnoOf(m) != unix.ENOENT {
-				return nil, fmt.Errorf("asking nftables: %w", errnoOf(m))
+		for _, a := range answers {
+			if errno := a.errno(); errno != 0 && errno != unix.ENOENT {
+				return nil, fmt.Errorf("asking nftables: %w", errno)
 			}
-			if n := int(m.Header.Sequence); n < len(answers) {
-				answers[n] = reply{m}
+			if a.to < len(all) {
+				all[a.to] = a
 				seen++
 			}
 		}
 	}
-	return answers, nil
+	return all, nil
 }
 
-// attribute finds one, in attributes in one another along the path; nil when it is not there.
+// attribute finds one in b.
 func attribute(b []byte, path ...uint16) []byte {
 	d, err := netlink.NewAttributeDecoder(b)
 	if err != nil {

@@ -46,9 +46,13 @@ func (b *Batch) Empty() bool             { return len(b.changes) == 0 }
 // Withdraw takes away a port that is still published for this container: what is another's by now stays.
 func (b *Batch) Withdraw(p Port) { b.note(true, p.elements()) }
 
+// note leaves out what the batch does already: ports of one container may share an element, and what was deleted once is missing then.
 func (b *Batch) note(away bool, elements []element) {
 	for _, e := range elements {
-		b.changes = append(b.changes, change{away: away, element: e})
+		c := change{away: away, element: e}
+		if !slices.ContainsFunc(b.changes, func(d change) bool { return d.away == away && d.element.same(e) }) {
+			b.changes = append(b.changes, c)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package firewall
 import (
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // Network is what the table knows of a bridge.
@@ -51,7 +52,17 @@ func (d Desired) elements() []element {
 	for _, p := range d.Ports {
 		all = append(all, p.elements()...)
 	}
-	return all
+	type place struct {
+		set   *set
+		words string
+	}
+	seen := map[place]bool{}
+	return slices.DeleteFunc(all, func(e element) bool {
+		p := place{e.set, e.words()}
+		was := seen[p]
+		seen[p] = true
+		return was
+	})
 }
 
 func (n Network) elements() []element {

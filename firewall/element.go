@@ -63,6 +63,8 @@ func (e element) words() string {
 	return words
 }
 
+func (e element) same(f element) bool { return e.set == f.set && e.words() == f.words() }
+
 func phrase(data []datum) string {
 	var words []string
 	for _, d := range data {

@@ -14,11 +14,11 @@ type passer struct {
 	dnat    bool
 }
 
-// answer is whether a rule's conditions hold for a packet of which not everything is known.
-type answer int
+// certainty is whether a rule's conditions hold for a packet of which not everything is known.
+type certainty int
 
 const (
-	no answer = iota
+	no certainty = iota
 	perhaps
 	yes
 )
@@ -41,7 +41,7 @@ const (
 )
 
 // foreign is somebody else's rule: whether it matches, whether it names the bridge, and what it does.
-type foreign func(passer) (match answer, named bool, does deed)
+type foreign func(passer) (match certainty, named bool, does deed)
 
 // outcome is what becomes of a packet in a chain.
 type outcome struct {

@@ -184,7 +184,7 @@ func (e entry) flags() []byte { return e.bytes[e.x.flags:] }
 
 func (e entry) rule(heads map[int]string) foreign {
 	does := e.deed(heads)
-	return func(p passer) (answer, bool, deed) {
+	return func(p passer) (certainty, bool, deed) {
 		in, inNamed := e.link(p, p.in, 0)
 		out, outNamed := e.link(p, p.out, 1)
 		return min(in, out, e.rest()), inNamed || outNamed, does
@@ -192,7 +192,7 @@ func (e entry) rule(heads map[int]string) foreign {
 }
 
 // link compares an interface, under the mask that leaves out what a + stands for.
-func (e entry) link(p passer, link string, which int) (match answer, named bool) {
+func (e entry) link(p passer, link string, which int) (match certainty, named bool) {
 	b := e.bytes[e.x.interfaces:]
 	want, mask := b[16*which:16*which+16], b[32+16*which:32+16*which+16]
 	if !slices.ContainsFunc(mask, func(m byte) bool { return m != 0 }) {
@@ -212,7 +212,7 @@ func (e entry) link(p passer, link string, which int) (match answer, named bool)
 }
 
 // rest is what we cannot know: addresses, protocols, fragments, and what matches of their own look at.
-func (e entry) rest() answer {
+func (e entry) rest() certainty {
 	anything := func(b []byte) bool { return slices.ContainsFunc(b, func(c byte) bool { return c != 0 }) }
 	masks := e.bytes[e.x.addresses/2 : e.x.addresses]
 	if anything(masks) || anything(e.bytes[e.x.proto:e.x.proto+2]) || e.flags()[0]&1 != 0 && e.x.family == unix.NFPROTO_IPV4 {

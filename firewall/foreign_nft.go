@@ -67,7 +67,7 @@ func (f *foreignTable) rulesOf(chain string) []foreign {
 	}
 	var all []foreign
 	for _, r := range rules {
-		all = append(all, func(p passer) (answer, bool, deed) {
+		all = append(all, func(p passer) (certainty, bool, deed) {
 			j := judge{table: f, p: p, match: yes}
 			for _, e := range r.Exprs {
 				j.see(e)
@@ -96,7 +96,7 @@ type judge struct {
 	table *foreignTable
 	p     passer
 	words [20]quarter // the kernel's registers
-	match answer
+	match certainty
 	named bool
 	deed  deed
 }
@@ -148,7 +148,7 @@ func (j *judge) see(e expr.Any) {
 	}
 }
 
-func (j *judge) atMost(a answer) { j.match = min(j.match, a) }
+func (j *judge) atMost(a certainty) { j.match = min(j.match, a) }
 
 // place is the register's first quarter, whichever way it is numbered.
 func place(register uint32) int {

@@ -24,6 +24,7 @@ var (
 	several = []Port{
 		{"tcp", netip.MustParseAddrPort("0.0.0.0:8080"), netip.MustParseAddrPort("172.30.0.2:80"), "glassbox0"},
 		{"tcp", netip.MustParseAddrPort("[::]:8080"), netip.MustParseAddrPort("[fd30::2]:80"), "glassbox0"},
+		{"tcp", netip.MustParseAddrPort("10.9.0.1:8080"), netip.MustParseAddrPort("172.30.0.2:81"), "glassbox0"},
 		{"udp", netip.MustParseAddrPort("127.0.0.1:5353"), netip.MustParseAddrPort("172.30.0.2:53"), "glassbox0"},
 		{"sctp", netip.MustParseAddrPort("[fd09::1]:9"), netip.MustParseAddrPort("[fd30::2]:9"), "glassbox0"},
 		{"tcp", netip.MustParseAddrPort("[::1]:8081"), netip.MustParseAddrPort("[fd30::2]:80"), "glassbox0"},

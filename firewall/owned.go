@@ -13,12 +13,12 @@ import (
 // nothing else.
 func (w *wire) owned(changes []change) ([]change, []byte, error) {
 	var doubtful []int
-	questions := []netlink.Message{question(unix.NFT_MSG_GETGEN, 0, []byte{0, unix.NFNETLINK_V0, 0, 0})}
+	questions := []netlink.Message{question(unix.NFT_MSG_GETGEN, []byte{0, unix.NFNETLINK_V0, 0, 0})}
 	for i, c := range changes {
 		if !c.away || c.anyway || c.element.claim() == nil {
 			continue
 		}
-		q, err := c.element.claim().question(len(questions))
+		q, err := c.element.claim().question()
 		if err != nil {
 			return nil, nil, err
 		}
@@ -33,7 +33,7 @@ func (w *wire) owned(changes []change) ([]change, []byte, error) {
 	}
 	lost := map[int]bool{}
 	for n, i := range doubtful {
-		lost[i] = !bytes.Equal(answers[n+1].value(), packed(changes[i].element.claim().value))
+		lost[i] = !bytes.Equal(answers[n+1].attribute(valuePath...), packed(changes[i].element.claim().value))
 	}
 	var ours []change
 	for i, c := range changes {
@@ -41,8 +41,11 @@ func (w *wire) owned(changes []change) ([]change, []byte, error) {
 			ours = append(ours, c)
 		}
 	}
-	return ours, attribute(answers[0].Data[4:], unix.NFTA_GEN_ID), nil
+	return ours, answers[0].attribute(unix.NFTA_GEN_ID), nil
 }
+
+// valuePath is where a message about one element of a map has its value.
+var valuePath = []uint16{unix.NFTA_SET_ELEM_LIST_ELEMENTS, unix.NFTA_LIST_ELEM, unix.NFTA_SET_ELEM_DATA, unix.NFTA_DATA_VALUE}
 
 // claim is the element that tells whose this one is: that of a map which sends a port to a container.
 func (e element) claim() *element {
@@ -57,18 +60,10 @@ func (e element) claim() *element {
 }
 
 // question asks for one element: the message is the one that would delete it, but for its type.
-func (e element) question(sequence int) (netlink.Message, error) {
+func (e element) question() (netlink.Message, error) {
 	messages, err := messagesOf(func(c *nftables.Conn) error { return c.SetDeleteElements(e.set.nft(), e.nft()) })
 	if err != nil {
 		return netlink.Message{}, err
 	}
-	return question(unix.NFT_MSG_GETSETELEM, sequence, messages[1].Data), nil
-}
-
-// value is that of the element which the answer holds; nil when there is no such element.
-func (a reply) value() []byte {
-	if a.Header.Type == netlink.Error {
-		return nil
-	}
-	return attribute(a.Data[4:], unix.NFTA_SET_ELEM_LIST_ELEMENTS, unix.NFTA_LIST_ELEM, unix.NFTA_SET_ELEM_DATA, unix.NFTA_DATA_VALUE)
+	return question(unix.NFT_MSG_GETSETELEM, messages[1].Data), nil
 }

@@ -24,14 +24,14 @@ func Present() (bool, error) {
 		all = append(all, t.expectations()...)
 	}
 	var questions []netlink.Message
-	for i, e := range all {
-		questions = append(questions, question(e.kind, i, e.data))
+	for _, e := range all {
+		questions = append(questions, question(e.kind, e.data))
 	}
-	replies, err := w.ask(questions)
+	answers, err := w.ask(questions)
 	if err != nil {
 		return false, err
 	}
-	return !slices.ContainsFunc(replies, func(r reply) bool { return !all[r.Header.Sequence].met(r) }), nil
+	return !slices.ContainsFunc(answers, func(a answer) bool { return !all[a.to].met(a) }), nil
 }
 
 // expectation is a question, and what attributes the answer must have.
@@ -41,12 +41,9 @@ type expectation struct {
 	want map[uint16]uint32
 }
 
-func (e expectation) met(r reply) bool {
-	if r.Header.Type == netlink.Error {
-		return false
-	}
+func (e expectation) met(a answer) bool {
 	for kind, n := range e.want {
-		if !bytes.Equal(attribute(r.Data[4:], kind), binary.BigEndian.AppendUint32(nil, n)) {
+		if !bytes.Equal(a.attribute(kind), binary.BigEndian.AppendUint32(nil, n)) {
 			return false
 		}
 	}

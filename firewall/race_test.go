@@ -52,6 +52,17 @@ func TestLeftover(t *testing.T) {
 	if out := s.run(t, "nft list map inet glassbox everywhere4"); !strings.Contains(out, "tcp . 8080 : 172.30.0.10 . 80") {
 		t.Error(out)
 	}
+	var n Batch
+	n.AddNetwork(fixed)
+	s.do(t, n.Request("", "").Do)
+	moved := fixed
+	moved.Sources = addresses("10.9.0.78", "fd09::78")
+	var m Batch
+	m.AddNetwork(moved)
+	s.do(t, m.Request("", "").Do)
+	if out := s.run(t, "nft list map inet glassbox sources4"); !strings.Contains(out, "172.31.0.0/24 : 10.9.0.78") {
+		t.Error(out)
+	}
 }
 
 // TestAnothers: who takes back a port late does not take it from who has it now.

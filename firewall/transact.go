@@ -24,16 +24,15 @@ func (w *wire) transact(messages []netlink.Message, generation []byte) (map[int]
 		}
 	}
 	// The kernel answers errors in any case, and all when it is done: one acknowledgement, of the last message, tells the end.
-	final := len(messages) - 2
 	for i := range messages {
-		messages[i].Header.Sequence = uint32(i)
 		messages[i].Header.Flags &^= netlink.Acknowledge
 	}
+	final := len(messages) - 2
 	messages[final].Header.Flags |= netlink.Acknowledge
 	if err := w.send(messages); err != nil {
 		return nil, err
 	}
-	return w.refusals(uint32(final))
+	return w.refusals(final)
 }
 
 // extend adds an attribute to a message.
@@ -71,7 +70,10 @@ func messagesOf(build func(*nftables.Conn) error) ([]netlink.Message, error) {
 }
 
 // wire is a socket to the kernel's netfilter: netlink(7).
-type wire struct{ fd int }
+type wire struct {
+	fd   int
+	sent uint32 // how often; answers to what was sent before are late ones
+}
 
 func dial() (*wire, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
@@ -81,7 +83,7 @@ func dial() (*wire, error) {
 	// Errors need not carry the message that they are about; and should the kernel never answer, nobody waits for ever.
 	unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
 	unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10})
-	return &wire{fd}, nil
+	return &wire{fd: fd}, nil
 }
 
 // part gives the socket to keep, or closes it.
@@ -95,9 +97,12 @@ func (w *wire) part(keep func(*os.File)) {
 
 func (w *wire) Close() error { return unix.Close(w.fd) }
 
+// send numbers the messages from 0 and sends them as one datagram.
 func (w *wire) send(messages []netlink.Message) error {
+	w.sent++
 	var b []byte
-	for _, m := range messages {
+	for i, m := range messages {
+		m.Header.Sequence = w.sent<<16 | uint32(i)
 		one, err := m.MarshalBinary()
 		if err != nil {
 			return fmt.Errorf("writing a message for nftables: %w", err)
@@ -115,8 +120,15 @@ func (w *wire) send(messages []netlink.Message) error {
 	return nil
 }
 
-// receive is the next datagram's messages.
-func (w *wire) receive() ([]netlink.Message, error) {
+// answer is a message of the kernel's about the one with that number.
+type answer struct {
+	to   int
+	kind netlink.HeaderType
+	data []byte
+}
+
+// receive is the next datagram's answers to what was sent last.
+func (w *wire) receive() ([]answer, error) {
 	b := make([]byte, 32<<10)
 	for {
 		n, err := unix.Read(w.fd, b)
@@ -126,49 +138,56 @@ func (w *wire) receive() ([]netlink.Message, error) {
 		if err != nil {
 			return nil, fmt.Errorf("waiting for nftables' answer: %w", err)
 		}
-		return split(b[:n]), nil
+		return w.split(b[:n]), nil
 	}
 }
 
 // split takes a datagram apart; nlmsghdr is length, type, flags, sequence, port id.
-func split(b []byte) []netlink.Message {
-	var messages []netlink.Message
+func (w *wire) split(b []byte) []answer {
+	var all []answer
 	for len(b) >= unix.SizeofNlMsghdr {
 		n := int(binary.NativeEndian.Uint32(b))
 		if n < unix.SizeofNlMsghdr || n > len(b) {
 			break
 		}
-		messages = append(messages, netlink.Message{
-			Header: netlink.Header{Type: netlink.HeaderType(binary.NativeEndian.Uint16(b[4:])), Sequence: binary.NativeEndian.Uint32(b[8:])},
-			Data:   b[unix.SizeofNlMsghdr:n]})
+		if sequence := binary.NativeEndian.Uint32(b[8:]); sequence>>16 == w.sent&0xffff {
+			all = append(all, answer{int(sequence & 0xffff), netlink.HeaderType(binary.NativeEndian.Uint16(b[4:])), b[unix.SizeofNlMsghdr:n]})
+		}
 		b = b[min(len(b), (n+3)&^3):]
 	}
-	return messages
+	return all
 }
 
-// errnoOf is the error that a message of type NLMSG_ERROR carries; 0 is an acknowledgement.
-func errnoOf(m netlink.Message) unix.Errno {
-	return unix.Errno(-int32(binary.NativeEndian.Uint32(m.Data)))
+// errno is the error that the answer is; 0 with any other answer, and an acknowledgement.
+func (a answer) errno() unix.Errno {
+	if a.kind != netlink.Error || len(a.data) < 4 {
+		return 0
+	}
+	return unix.Errno(-int32(binary.NativeEndian.Uint32(a.data)))
 }
 
-// refusals reads answers until that to the final message, which comes last, or until one to the batch as a whole, after
-// which none comes.
-func (w *wire) refusals(final uint32) (map[int]unix.Errno, error) {
+// attribute finds one, in attributes in one another along the path; nil when it is not there.
+func (a answer) attribute(path ...uint16) []byte {
+	if a.kind == netlink.Error || len(a.data) < 4 {
+		return nil
+	}
+	return attribute(a.data[4:], path...) // behind nfgenmsg
+}
+
+// refusals reads answers until that to the final message, which comes last, or until one to the batch as a whole.
+func (w *wire) refusals(final int) (map[int]unix.Errno, error) {
 	refused := map[int]unix.Errno{}
 	for {
-		messages, err := w.receive()
+		answers, err := w.receive()
 		if err != nil {
 			return nil, err
 		}
-		for _, m := range messages {
-			if m.Header.Type != netlink.Error {
-				continue
-			}
-			place := int(m.Header.Sequence) - 1 // the batch's begin has 0
-			if errno := errnoOf(m); errno != 0 {
+		for _, a := range answers {
+			place := a.to - 1 // the batch's begin has 0
+			if errno := a.errno(); errno != 0 {
 				refused[place] = errno
 			}
-			if m.Header.Sequence == final || place == whole {
+			if a.to == final || place == whole {
 				return refused, nil
 			}
 		}
