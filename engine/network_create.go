@@ -198,6 +198,11 @@ func (n *Networks) furnish(r *networkRecord) error {
 	if err := n.allot(r); err != nil {
 		return err
 	}
+	for _, p := range r.Pools {
+		if p.Subnet.Bits() == 0 {
+			return p.empty()
+		}
+	}
 	for _, name := range opts.unknown {
 		n.warn(fmt.Sprintf("the network driver %s knows no option %s: it is shown, and has no effect", r.Driver, name))
 	}
@@ -260,6 +265,9 @@ func (p *addressPool) checkIPv6() error {
 	shown := p.Subnet
 	if p.Gateway.IsValid() {
 		shown = netip.PrefixFrom(p.Gateway, p.Subnet.Bits())
+	}
+	if shown.Addr().Is4In6() {
+		return invalid("'%s' is not a valid IPv6 subnet", shown)
 	}
 	if shown.Addr().IsMulticast() {
 		return invalid("multicast subnet '%s' is not allowed", shown)

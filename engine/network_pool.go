@@ -59,11 +59,19 @@ func (a *allotment) none() error {
 	case len(a.r.IPAM.Config) > 0:
 		return invalid("null ipam driver does not handle specific address pool requests")
 	case a.r.EnableIPv4:
-		return invalid("ipv4 pool is empty")
+		return (&addressPool{Subnet: netip.MustParsePrefix("0.0.0.0/0")}).empty()
 	case a.r.EnableIPv6:
-		return invalid("ipv6 pool is empty")
+		return (&addressPool{Subnet: netip.MustParsePrefix("::/0")}).empty()
 	}
 	return nil
+}
+
+// empty: Docker takes the subnet of all addresses for none.
+func (p *addressPool) empty() error {
+	if p.v6() {
+		return invalid("ipv6 pool is empty")
+	}
+	return invalid("ipv4 pool is empty")
 }
 
 func (a *allotment) asked(v6 bool) []dockernetwork.IPAMConfig {

@@ -111,6 +111,8 @@ func TestNetworksThatAreRefused(t *testing.T) {
 		{"x", config(dockernetwork.IPAMConfig{Subnet: "10.30.0.0/24", AuxAddress: map[string]string{"x": "10.30.0.1"}}), "failed to allocate secondary ip address (x:10.30.0.1): Address already in use"},
 		{"x", config(dockernetwork.IPAMConfig{Subnet: "10.30.0.0/24", AuxAddress: map[string]string{"a": "10.30.0.9", "b": "10.30.0.9"}}), "failed to allocate secondary ip address (b:10.30.0.9): Address already in use"},
 		{"x", o{EnableIPv6: &yes, IPAM: subnet("ff02::/64")}, "multicast subnet 'ff02::1/64' is not allowed"},
+		{"x", o{EnableIPv6: &yes, IPAM: subnet("::/0")}, "ipv6 pool is empty"},
+		{"x", o{EnableIPv6: &yes, IPAM: subnet("::ffff:10.9.0.0/112")}, "'::ffff:10.9.0.1/112' is not a valid IPv6 subnet"},
 		{"x", o{EnableIPv6: &yes, IPAM: subnet("fe80::/80")}, "'fe80::1/80' clashes with the Link-Local prefix 'fe80::/64'"},
 		{"x", o{Internal: true, IPAM: subnets(dockernetwork.IPAMConfig{Subnet: "10.30.0.0/24", AuxAddress: map[string]string{"DefaultGatewayIPv4": "10.30.0.9"}})}, "no gateway can be set on an internal bridge network"},
 		{"x", option(optMTU, "abc"), `failed to parse com.docker.network.driver.mtu value: abc (strconv.Atoi: parsing "abc": invalid syntax)`},
@@ -431,7 +433,23 @@ func TestRefs(t *testing.T) {
 			t.Errorf("load(%q): %v, %v", ref, got, err)
 		}
 	}
+	for _, tail := range []string{"1", "2"} {
+		twin := n.draft("twin" + tail)
+		twin.ID, twin.Driver = "abcd"+strings.Repeat(tail, 60), driverNull
+		twin.place = n.root.Network(twin.ID)
+		lock, err := twin.place.Make()
+		if err == nil {
+			err = errors.Join(twin.save(), lock.Release())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err := n.load("twin1"); err != nil || r.Name != "twin1" {
+		t.Errorf("a document whose name nobody claims: %v, %v", r, err)
+	}
 	for ref, want := range map[string]string{
+		"abcd": "network abcd is ambiguous (2 matches found based on ID prefix)",
 		"nope": "network nope not found", strings.Repeat("0", 64): "network " + strings.Repeat("0", 64) + " not found",
 		"": "invalid network name or ID: value is empty", "a/b": "network a/b not found",
 	} {
