@@ -427,20 +427,20 @@ func (n *Networks) sweep() error {
 			return err
 		}
 		if remains {
-			n.sweepLink("br-" + id[:12])
-			n.sweepLink("dm-" + id[:12])
-			n.sweepLink("di-" + id[:12])
+			n.sweepLinks(id)
 		}
 	}
 	return nil
 }
 
-func (n *Networks) sweepLink(name string) {
-	requests, err := network.Leftover(name)
-	if err == nil {
-		err = new(program.Ledger).Carry(requests...)
-	}
-	if err != nil {
-		n.warn(err.Error())
+func (n *Networks) sweepLinks(id string) {
+	for _, kind := range []string{"br-", "dm-", "di-"} {
+		requests, err := network.Leftover(kind + id[:12])
+		if err == nil {
+			err = new(program.Ledger).Carry(requests...)
+		}
+		if err != nil {
+			n.warn(err.Error())
+		}
 	}
 }

@@ -403,3 +403,23 @@ func TestDefaultNetworkMakesWay(t *testing.T) {
 		t.Errorf("a subnet that was asked for: %s", got)
 	}
 }
+
+func TestDamagedNetworkGoes(t *testing.T) {
+	h := newAlone(t)
+	r := h.create("lan", dockernetwork.CreateOptions{})
+	h.must(os.WriteFile(r.place.Document(), []byte(`{"ID":`), 0o600))
+	if err := h.Networks.Remove("lan"); err == nil {
+		t.Error("a network whose document is damaged was removed by its name")
+	}
+	if err := h.Networks.Remove(r.ID[:8]); !Is(err, NotFound) {
+		t.Errorf("by less than a short id: %v", err)
+	}
+	h.must(h.Networks.Remove(r.short()))
+	if got := h.links(); len(got) != 0 {
+		t.Errorf("left: %v", got)
+	}
+	if _, err := os.Stat(r.place.Dir); err == nil {
+		t.Error("its directory is left")
+	}
+	h.create("lan", dockernetwork.CreateOptions{})
+}

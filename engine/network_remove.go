@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"glassbox/store"
@@ -16,15 +17,16 @@ import (
 // Remove takes a network away that nobody is on. Stopped containers that ask for it do not keep it.
 func (n *Networks) Remove(ref string) error {
 	r, err := n.load(ref)
+	if Is(err, NotFound) {
+		return n.removeDamaged(ref, err)
+	}
 	if err != nil {
 		return err
 	}
 	if r.predefined() {
 		return forbidden("%s is a pre-defined network and cannot be removed", r.Name)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
-	defer cancel()
-	lock, err := store.Exclusive(ctx, r.place.Dir)
+	lock, err := n.alone(func(ctx context.Context) (*store.Lock, error) { return store.Exclusive(ctx, r.place.Dir) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return noNetwork(ref)
 	}
@@ -40,6 +42,26 @@ func (n *Networks) Remove(ref string) error {
 		return err
 	}
 	return n.remove(r)
+}
+
+// removeDamaged takes away what a network whose document was damaged has left, by its id.
+func (n *Networks) removeDamaged(ref string, missing error) error {
+	ids, err := n.root.NetworkIDs()
+	if err != nil {
+		return err
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return !strings.HasPrefix(id, ref) })
+	if len(ids) != 1 || len(ref) < 12 {
+		return missing
+	}
+	p := n.root.Network(ids[0])
+	lock, err := n.alone(func(ctx context.Context) (*store.Lock, error) { return store.Exclusive(ctx, p.Dir) })
+	if err != nil {
+		return missing
+	}
+	defer lock.Release()
+	n.sweepLinks(p.ID)
+	return p.Remove()
 }
 
 func (n *Networks) remove(r *networkRecord) error {
