@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 )
 
 // machine is an engine on directories of its own, with an image `bb` that holds busybox. Its containers are removed
@@ -29,6 +32,9 @@ type machine struct {
 var built = sync.OnceValues(func() (string, error) {
 	if os.Getenv("GLASSBOX_BIN") != "" {
 		return "", nil
+	}
+	if path := os.Getenv("GLASSBOX_TEST_GLASSRUN"); path != "" {
+		return path, nil
 	}
 	dir, err := os.MkdirTemp("", "glassrun")
 	if err != nil {
@@ -57,12 +63,45 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if err := ownNetwork(); err != nil {
+		os.Stderr.WriteString("a network namespace for the tests: " + err.Error() + "\n")
+		os.Exit(1)
+	}
 	code := m.Run()
 	if path, err := built(); err == nil && path != "" {
 		os.RemoveAll(filepath.Dir(path))
 	}
 	os.Exit(code)
 }
+
+// ownNetwork moves the test program into a network namespace of its own, with lo and a default route: containers change the network of the
+// machine that they run on. A namespace is a thread's, and execve(2) leaves but one thread.
+func ownNetwork() error {
+	const moved = "GLASSBOX_TEST_MOVED"
+	if os.Geteuid() != 0 || os.Getenv(moved) != "" {
+		return nil
+	}
+	if path, err := built(); err != nil || os.Setenv("GLASSBOX_TEST_GLASSRUN", path) != nil { // modules may have to be fetched
+		return err
+	}
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	if out, err := exec.Command("sh", "-c", outfit).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), moved+"=1"))
+}
+
+const outfit = `set -e
+ip link set lo up
+echo 0 >/proc/sys/net/ipv4/ip_forward
+ip link add up0 type veth peer name up1
+ip addr add 192.0.2.1/24 dev up0
+ip link set up0 up
+ip link set up1 up
+ip route add default via 192.0.2.254`
 
 func newMachine(t testing.TB) *machine {
 	t.Helper()
@@ -126,7 +165,7 @@ func (m *machine) importBusybox() {
 		add(tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o755}, nil)
 	}
 	add(tar.Header{Typeflag: tar.TypeReg, Name: "bin/busybox", Mode: 0o755}, program)
-	for _, name := range strings.Fields("sh ls cat sleep true false echo id hostname mount touch mkdir kill pwd env stat rm stty trap seq head ps date") {
+	for _, name := range strings.Fields("sh ls cat ip nc nslookup ping sleep true false echo id hostname mount touch mkdir kill pwd env stat rm stty trap seq head ps date") {
 		add(tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + name, Linkname: "busybox"}, nil)
 	}
 	add(tar.Header{Typeflag: tar.TypeReg, Name: "etc/passwd", Mode: 0o644}, []byte(passwd))
@@ -174,6 +213,9 @@ func (m *machine) run(o Options) (stdout, stderr string, code int) {
 	defer cancel()
 	if code, err = a.Run(ctx); err != nil {
 		m.t.Fatalf("run: %v\nstderr: %s", err, errs.String())
+	}
+	if err := m.Containers.Cleanup(id); err != nil && !Is(err, NotFound) {
+		m.t.Errorf("cleanup: %v", err)
 	}
 	return out.String(), errs.String(), code
 }

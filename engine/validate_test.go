@@ -85,7 +85,6 @@ func TestRefusals(t *testing.T) {
 		"invalid UTS mode: bogus":                                                       host(func(h *container.HostConfig) { h.UTSMode = "bogus" }),
 		"invalid cgroup namespace mode: bogus":                                          host(func(h *container.HostConfig) { h.CgroupnsMode = "bogus" }),
 		"Invalid value 2000, range for oom score adj is [-1000, 1000]":                  host(func(h *container.HostConfig) { h.OomScoreAdj = 2000 }),
-		"network nonet not found":                                                       host(func(h *container.HostConfig) { h.NetworkMode = "nonet" }),
 		"bad format for add-host: \"x\"":                                                host(func(h *container.HostConfig) { h.ExtraHosts = []string{"x"} }),
 		`invalid --security-opt 2: "bogus=x"`:                                           host(func(h *container.HostConfig) { h.SecurityOpt = []string{"bogus=x"} }),
 		`the seccomp profile "my.json" comes with a later version of glassbox`:          host(func(h *container.HostConfig) { h.SecurityOpt = []string{"seccomp=my.json"} }),
@@ -98,7 +97,9 @@ func TestRefusals(t *testing.T) {
 		"conflicting options: hostname and the UTS mode":                                {Config: &container.Config{Hostname: "h"}, HostConfig: &container.HostConfig{UTSMode: "host", NetworkMode: "none"}},
 		"invalid config for network bridge: invalid endpoint settings:\nnetwork-scoped alias is supported only for containers in user defined networks": {Config: &container.Config{}, HostConfig: &container.HostConfig{}, NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{"bridge": {Aliases: []string{"a"}}}}},
 	} {
-		_, err := (&Containers{root: store.Root{Data: t.TempDir()}}).validate(&o)
+		c := &Containers{root: store.Root{Data: t.TempDir()}}
+		c.networks = &Networks{root: c.root, containers: c}
+		_, err := c.validate(&o)
 		if err == nil || !strings.HasPrefix(err.Error(), want) || !Is(err, InvalidParameter) && !Is(err, NotFound) {
 			t.Errorf("want %q, got %v", want, err)
 		}
