@@ -42,7 +42,8 @@ func (b Bridge) Raise() ([]program.Request, error) {
 // make are the requests for a bridge that is not there.
 func (b Bridge) make() []program.Request {
 	d := device{name: b.Name, kind: "bridge", mac: b.mac()}
-	out := []program.Request{d.add(here, b.From, "make the network's bridge: a switch in the kernel, with an address that stays when its ports change", b.unused)}
+	why := "make the network's bridge: a switch in the kernel, with an address that stays when its ports change"
+	out := []program.Request{unlessThere(d.add(here, b.From, why, b.unused))}
 	if b.MTU > 0 { // not with the birth: only one that is set later does not follow the ports'
 		out = append(out, setMTU(here, b.Name, b.MTU, b.From))
 	}
@@ -98,9 +99,22 @@ func (b Bridge) add(has []netip.Prefix) []program.Request {
 				out = append(out, removeAddress(here, h, on, b.From, "the subnet is "+a.Masked().String()+", not "+h.Masked().String()))
 			}
 		}
-		out = append(out, addAddress(here, a, on, b.From, "the gateway of "+a.Masked().String()+", by which its containers reach the host and what is beyond"))
+		out = append(out, unlessThere(addAddress(here, a, on, b.From, "the gateway of "+a.Masked().String()+", by which its containers reach the host and what is beyond")))
 	}
 	return out
+}
+
+// unlessThere lets a request be content with what another start made in the same moment.
+func unlessThere(r program.Request) program.Request {
+	do := r.Do
+	r.Do = func() error {
+		err := do()
+		if errors.Is(err, unix.EEXIST) {
+			return program.Tolerated{Errno: unix.EEXIST}
+		}
+		return err
+	}
+	return r
 }
 
 // mac is derived, so that a bridge that was deleted and made again is known to its containers.

@@ -123,6 +123,21 @@ func TestRaiseRepairs(t *testing.T) {
 	}
 }
 
+// Two starts that find no bridge in the same moment both get it.
+func TestRaiseTwiceAtOnce(t *testing.T) {
+	machine(t)
+	first, err := bridge().Raise()
+	second, err2 := bridge().Raise()
+	carry(t, first, errors.Join(err, err2))
+	l := carry(t, second, nil)
+	if err := l.Back(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := bridge().Raise(); len(r) > 0 || err != nil {
+		t.Errorf("it lacks %v, %v", calls(r), err)
+	}
+}
+
 func TestBridgeThatIsNone(t *testing.T) {
 	machine(t)
 	run(t, "ip link add glassbox0 type veth peer name other")

@@ -24,7 +24,7 @@ func Parent(name string, internal bool) (requests []program.Request, made bool, 
 		}
 		why = "make the network's parent: what leaves by it carries the number of the virtual LAN (802.1Q)"
 	}
-	return []program.Request{d.add(here, "", why, dropped(here, name)), setUp(here, name, "", "its children carry packets while it is up")}, true, nil
+	return []program.Request{unlessThere(d.add(here, "", why, dropped(here, name))), setUp(here, name, "", "its children carry packets while it is up")}, true, nil
 }
 
 // vlan reads eth0.10; the messages are Docker's.
