@@ -336,14 +336,17 @@ func (c *Containers) fence(w *wiring, l *program.Ledger) error {
 		return nil
 	}
 	err := l.Carry(b.Request("", fenceWhy))
-	if !errors.Is(err, firewall.ErrNoTable) {
-		return err
+	if errors.Is(err, firewall.ErrNoTable) {
+		all, stale := c.networks.desired()
+		if stale != nil {
+			return stale
+		}
+		err = l.Carry(firewall.Rebuild(all))
 	}
-	all, err := c.networks.desired()
 	if err != nil {
 		return err
 	}
-	return l.Carry(firewall.Rebuild(all))
+	return l.Carry(firewall.Forget(w.ports())...)
 }
 
 // batch is what the firewall's table gets for the wiring.
