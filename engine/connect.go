@@ -210,7 +210,10 @@ func (ch *change) move() error {
 	if b.Empty() {
 		return nil
 	}
-	return ch.done.Carry(b.Request("", "the published ports lead to the container's address on another network now"))
+	if err := ch.done.Carry(b.Request("", "the published ports lead to the container's address on another network now")); err != nil {
+		return err
+	}
+	return ch.done.Carry(firewall.Forget(ch.w.ports())...)
 }
 
 // answer has the container's resolv.conf lead to its own resolver from now on.
