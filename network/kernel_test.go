@@ -2,6 +2,7 @@ package network
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -136,6 +137,51 @@ func TestRaiseTwiceAtOnce(t *testing.T) {
 	if r, err := bridge().Raise(); len(r) > 0 || err != nil {
 		t.Errorf("it lacks %v, %v", calls(r), err)
 	}
+}
+
+// While other containers come and go, listings are cut by the kernel (NLM_F_DUMP_INTR); nobody may notice.
+func TestListingsWhileThingsChange(t *testing.T) {
+	machine(t)
+	raise(t, bridge())
+	c := newContainer(t)
+	for k := range 40 {
+		i := member(k + 1)
+		i.Name, i.Gateways = fmt.Sprintf("eth%d", k), nil
+		carry(t, i.Plug(c.Namespace), nil)
+	}
+	p := here
+	s, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	p.speak = func(f func(*socket) error) error { return f(s) }
+	ended := make(chan error, 1)
+	go func() { ended <- crowd(p, 100) }()
+	for len(ended) == 0 {
+		if ports, err := bridge().Ports(); err != nil || len(ports) != 40 {
+			t.Fatalf("%d ports, %v", len(ports), err)
+		}
+		if _, err := Routed(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bridge().Raise(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// crowd makes interfaces that nobody needs.
+func crowd(p place, n int) error {
+	for k := range n {
+		if err := (device{name: fmt.Sprintf("crowd%d", k), kind: "bridge"}).add(p, "", "", nil).Do(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func TestBridgeThatIsNone(t *testing.T) {

@@ -3,6 +3,7 @@ package network
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -45,11 +46,17 @@ func (m *message) add(attribute int, data []byte) {
 	m.parts = append(m.parts, nl.NewRtAttr(attribute, data))
 }
 
-// ask sends a message and returns the answers.
-func (s *socket) ask(m message) ([][]byte, error) {
-	r := nl.NewNetlinkRequest(m.kind, m.flags)
-	r.Sockets, r.Data = s.share, m.parts
-	return r.Execute(unix.NETLINK_ROUTE, 0)
+// ask sends a message and returns the answers. A listing during which something changed is asked for again; on a host where things
+// change all the time, the last one has to do.
+func (s *socket) ask(m message) (answers [][]byte, err error) {
+	for range 10 {
+		r := nl.NewNetlinkRequest(m.kind, m.flags)
+		r.Sockets, r.Data = s.share, m.parts
+		if answers, err = r.Execute(unix.NETLINK_ROUTE, 0); !errors.Is(err, nl.ErrDumpInterrupted) {
+			return answers, err
+		}
+	}
+	return answers, nil
 }
 
 // change sends a message that changes something: the kernel answers with an error number only.
