@@ -89,6 +89,9 @@ func (c *Containers) prepare(ctx context.Context, o *Options) (*record, []string
 	if err := c.mapIDs(r, o); err != nil {
 		return nil, warnings, err
 	}
+	if err := c.pictured(r); err != nil {
+		return nil, warnings, err
+	}
 	return r, warnings, c.refuseLimits(r)
 }
 

@@ -169,7 +169,7 @@ func (c *Containers) user(img digest.Digest) (id string, running bool) {
 	}
 	for _, one := range ids {
 		r, err := c.read(one)
-		if err != nil || r.Image != img {
+		if err != nil || r.Image != img && !r.shows(string(img)) {
 			continue
 		}
 		id = r.ID

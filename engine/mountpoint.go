@@ -15,6 +15,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
+	"github.com/opencontainers/go-digest"
 )
 
 // mountPoint is Docker's container.MountPoint, and what the mount needs beyond what `inspect` shows.
@@ -34,6 +35,10 @@ type mountPoint struct {
 	Anonymous bool              // nobody named it: rm -v removes it
 	Inherited bool              // --volumes-from: it is not made
 	Mounted   bool              // it stands for something that is mounted while containers run
+
+	// Of images:
+	Image digest.Digest
+	Lower []string // unpacked layers, topmost first
 }
 
 var propagations = []mount.Propagation{"private", "rprivate", "slave", "rslave", "shared", "rshared"}
@@ -168,7 +173,7 @@ func (m *mountPoint) parse(spec mount.Mount) error {
 	case mount.TypeVolume:
 		return m.named(spec)
 	case mount.TypeImage:
-		return errors.New("image mounts come with a later version of glassbox")
+		return m.image(spec)
 	}
 	return errors.New("mount type unknown")
 }

@@ -127,6 +127,9 @@ func (d *drawing) userMount(m mountPoint) (specs.Mount, error) {
 	if m.Type == mount.TypeTmpfs {
 		return tmpfsMount(m.Destination, m.Data), nil
 	}
+	if m.Type == mount.TypeImage {
+		return m.imageMount()
+	}
 	if err := d.propagate(m); err != nil {
 		return specs.Mount{}, err
 	}

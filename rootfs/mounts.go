@@ -249,6 +249,10 @@ func (t *Tree) mount(b *program.Builder, i int, held mounts) error {
 	b.From("%s", step(i))
 	if tree, ok := held[step(i)]; ok {
 		source, _, isBind := t.bound(m)
+		if stacked(m) {
+			t.attach(b, m, tree, o, true)
+			return nil
+		}
 		if !isBind { // made early
 			t.directories(b, m.Destination)
 			place(b, tree, hold(b, m.Destination, unix.O_DIRECTORY, unix.RESOLVE_NO_SYMLINKS, "hold the mount point"), reason(m.Type, m.Destination))
@@ -332,6 +336,9 @@ func (t *Tree) attach(b *program.Builder, m specs.Mount, tree any, o options, di
 func (t *Tree) shown(m specs.Mount) string {
 	if m.Source == t.Cgroup {
 		return "the container's own cgroup, seen as the root of all"
+	}
+	if stacked(m) {
+		return "show them at " + m.Destination
 	}
 	return "show " + m.Source + " at " + m.Destination
 }

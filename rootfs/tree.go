@@ -47,6 +47,9 @@ func (t *Tree) Compile(b *program.Builder) error {
 	// after the taking: what is to be shared with the host must be taken while it is
 	b.From("linux.rootfsPropagation")
 	b.Call(unix.SYS_MOUNT, nil, "/", nil, unix.MS_REC|unix.MS_SLAVE, nil).Why("what is mounted from here on stays invisible to the host")
+	if err := t.stacks(b, held); err != nil {
+		return err
+	}
 	t.mountRoot(b)
 	for i := range t.Spec.Mounts {
 		if err := t.mount(b, i, held); err != nil {
