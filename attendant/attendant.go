@@ -131,7 +131,7 @@ func (a *attendant) serve() error {
 		}
 		a.loops = append(a.loops, l...)
 	}
-	a.tidier.wake = a.life.wake
+	a.tidier.renew = a.life.wake
 	for _, l := range a.loops {
 		l.start()
 	}

@@ -288,7 +288,7 @@ func newSessions(t *testing.T, to string) *sessions {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &sessions{port: Port{Proto: "udp", To: addrPort(to)}, conn: c, places: make(places, 8), tidier: &tidier{wake: func() {}}, quiet: 300 * time.Millisecond,
+	s := &sessions{port: Port{Proto: "udp", To: addrPort(to)}, conn: c, places: make(places, 8), tidier: &tidier{renew: func() {}}, quiet: 300 * time.Millisecond,
 		open: map[netip.AddrPort]*session{}}
 	l := &loop{deadline: c.SetReadDeadline, run: s.serve}
 	l.start()
@@ -331,7 +331,7 @@ func TestRenewed(t *testing.T) {
 	r.config.Ports = []Port{{"tcp", addrPort("127.0.0.1:0"), addrPort(echo(t, "127.0.0.1:0"))}, {"sctp", addrPort("127.0.0.1:0"), addrPort(freePort(t))}}
 	r.start()
 	pid, c := r.pid(), r.dial()
-	r.load(20_000, 50_000, "web")
+	r.load(r.server, 20_000, 50_000, "web")
 	program := vector(t, pid)
 	broken, b := query(1, "web", typeA), make([]byte, 512)
 	broken[5] = 2 // it has a wrong format, which is told, but is no work that would put the renewal off
