@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -12,21 +13,26 @@ import (
 	"glassbox/program"
 )
 
-// Forget returns the requests that make the kernel forget the UDP connections to these ports as they were published before, none
+// Forget returns the request that makes the kernel forget the UDP connections to these ports as they were published before, none
 // without a UDP port. Rules see but the first packet of a connection, and of UDP there is no end: a client that goes on sending from the same
 // port would go on reaching the address that the container had last time, or nobody.
 func Forget(ports []Port) []program.Request {
-	var all []program.Request
+	var udp []Port
+	call := ""
 	for _, p := range ports {
 		if p.Proto == "udp" && p.elements() != nil {
-			all = append(all, program.Request{
-				Call: p.forgotten(),
-				Why:  "a client that goes on sending is tracked as one connection, which leads to where the port was before",
-				Do:   p.forget,
-			})
+			udp = append(udp, p)
+			call += p.forgotten() + "\n"
 		}
 	}
-	return all
+	if len(udp) == 0 {
+		return nil
+	}
+	return []program.Request{{
+		Call: call,
+		Why:  "a client that goes on sending is tracked as one connection, which leads to where the port was before",
+		Do:   func() error { return forgetLed(udp) },
+	}}
 }
 
 // forgotten is what conntrack(8) would be typed.
@@ -59,26 +65,32 @@ const (
 	ctDestination = 3 // CTA_PROTO_DST_PORT
 )
 
-func (p Port) forget() error {
+func forgetLed(ports []Port) error {
 	w, err := dial()
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	tracked, err := w.connections(p.family())
-	if err != nil {
-		return err
-	}
 	local, err := net.InterfaceAddrs()
 	if err != nil {
 		return err
 	}
-	for _, a := range tracked {
-		if !p.led(a, local) {
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		mine := slices.DeleteFunc(slices.Clone(ports), func(p Port) bool { return p.family() != family })
+		if len(mine) == 0 {
 			continue
 		}
-		if err := w.end(p.family(), a); err != nil {
+		tracked, err := w.connections(family)
+		if err != nil {
 			return err
+		}
+		for _, a := range tracked {
+			if !slices.ContainsFunc(mine, func(p Port) bool { return p.led(a, local) }) {
+				continue
+			}
+			if err := w.end(family, a); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
