@@ -106,6 +106,7 @@ func (h *alone) must(err error) {
 }
 
 func TestNetworkComesAndGoes(t *testing.T) {
+	need.SecondKernel(t)
 	h := newAlone(t)
 	r := h.create("lan", dockernetwork.CreateOptions{IPAM: &dockernetwork.IPAM{Config: []dockernetwork.IPAMConfig{{Subnet: "10.9.0.0/24"}}}})
 	bridge := "br-" + r.ID[:12]
@@ -313,6 +314,7 @@ func TestNetworksAfterAReboot(t *testing.T) {
 }
 
 func TestDeletedByHand(t *testing.T) {
+	need.SecondKernel(t)
 	h := newAlone(t)
 	lan := h.create("lan", dockernetwork.CreateOptions{})
 	other := h.create("other", dockernetwork.CreateOptions{Internal: true})
