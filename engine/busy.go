@@ -110,7 +110,7 @@ func holder(proto string, at netip.AddrPort) *Hint {
 		Check: fmt.Sprintf("ss -%snp 'sport = :%d'", map[string]string{"tcp": "lt", "udp": "lu", "sctp": "lS"}[proto], at.Port()),
 		Fix:   "end that process, or publish at another port of the host",
 	}
-	for _, s := range socketsAt("/proc/net/", proto) {
+	for _, s := range socketsAt("/proc/thread-self/net/", proto) {
 		if s.local.Port() != at.Port() || !s.listens(proto) {
 			continue
 		}
@@ -133,7 +133,7 @@ type openSocket struct {
 // listens: TCP's state 0A is LISTEN; a UDP socket that is bound hears.
 func (s openSocket) listens(proto string) bool { return proto != "tcp" || s.state == "0A" }
 
-// socketsAt reads the sockets of both families from dir, which is /proc/net/ or /proc/PID/net/.
+// socketsAt reads the sockets of both families from dir, which is /proc/thread-self/net/ or /proc/PID/net/.
 func socketsAt(dir, proto string) []openSocket {
 	var all []openSocket
 	for _, file := range []string{proto, proto + "6"} {
@@ -177,7 +177,7 @@ func parseHexAddress(text string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(a, uint16(number)), true
 }
 
-// ownerOf finds a process that has the socket open.
+// ownerOf finds the process that has the socket open; of several, which have inherited it, the first.
 func ownerOf(inode string) (pid int, command string) {
 	want := "socket:[" + inode + "]"
 	all, err := filepath.Glob("/proc/[0-9]*/fd/*")
@@ -186,11 +186,15 @@ func ownerOf(inode string) (pid int, command string) {
 	}
 	for _, fd := range all {
 		if target, err := os.Readlink(fd); err == nil && target == want {
-			pid, _ = strconv.Atoi(strings.Split(fd, "/")[2])
-			return pid, commandName(pid)
+			if n, _ := strconv.Atoi(strings.Split(fd, "/")[2]); pid == 0 || n < pid {
+				pid = n
+			}
 		}
 	}
-	return 0, ""
+	if pid == 0 {
+		return 0, ""
+	}
+	return pid, commandName(pid)
 }
 
 // commandName is the command line of a process, or its name where it has none.

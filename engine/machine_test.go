@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -68,16 +69,27 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
-	if path, err := built(); err == nil && path != "" {
+	if path, err := built(); err == nil && path != "" && os.Getenv(moved) == mover() {
 		os.RemoveAll(filepath.Dir(path))
 	}
 	os.Exit(code)
 }
 
+// moved tells the test program that it is in its own network namespace already, and which process was the first there: those that
+// tests start with the same program come into it too.
+const moved = "GLASSBOX_TEST_MOVED"
+
+// mover is what moved says in the process that has built glassrun.
+func mover() string {
+	if os.Geteuid() != 0 {
+		return ""
+	}
+	return strconv.Itoa(os.Getpid())
+}
+
 // ownNetwork moves the test program into a network namespace of its own, with lo and a default route: containers change the network of the
 // machine that they run on. A namespace is a thread's, and execve(2) leaves but one thread.
 func ownNetwork() error {
-	const moved = "GLASSBOX_TEST_MOVED"
 	if os.Geteuid() != 0 || os.Getenv(moved) != "" {
 		return nil
 	}
@@ -91,7 +103,7 @@ func ownNetwork() error {
 	if out, err := exec.Command("sh", "-c", outfit).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	return unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), moved+"=1"))
+	return unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), moved+"="+strconv.Itoa(os.Getpid())))
 }
 
 const outfit = `set -e
