@@ -68,12 +68,11 @@ func (a *attendant) settleIn() (renewed bool, err error) {
 		return false, os.NewSyscallError("chdir", err)
 	}
 	unix.CloseOnExec(readyFD)
-	var st unix.Stat_t
-	err = unix.Fstat(readyFD, &st)
-	switch {
-	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO:
+	var given, lock unix.Stat_t
+	if err := unix.Fstat(readyFD, &given); err == nil && given.Mode&unix.S_IFMT == unix.S_IFIFO {
 		return false, nil
-	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG:
+	}
+	if unix.Stat(a.path(lockName), &lock) == nil && lock.Dev == given.Dev && lock.Ino == given.Ino {
 		return true, nil
 	}
 	return false, errors.New("descriptor 3 is not a pipe: an attendant is started by glassbox, not by hand")

@@ -20,7 +20,7 @@ const ready = "ready\n"
 // patience is how long an attendant may take to come up, or to end.
 const patience = 10 * time.Second
 
-func commandLine(dir string) []string { return []string{"glassrun", "attend", dir} }
+func commandLine(dir string) []string { return []string{"glassrun", "attend", filepath.Clean(dir)} }
 
 // Spawn starts the attendant of the container whose state directory is dir, from a sealed copy of glassrun, and returns when it
 // serves. It is given the listening sockets of c.Ports in their order and, with c.Names, the resolver's UDP and TCP sockets,

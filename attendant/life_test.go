@@ -210,3 +210,21 @@ func TestInherits(t *testing.T) {
 		t.Errorf("its session is %d (%v)", sid, err)
 	}
 }
+
+// Started by hand it says what it is for, whatever the shell has open.
+func TestByHand(t *testing.T) {
+	r := newRoom(t)
+	for _, redirection := range []string{"3>&-", "3<attendant.log", "3<."} {
+		c := exec.Command("/bin/sh", "-c", "exec "+glassrun(t)+" attend . "+redirection)
+		c.Dir = r.dir
+		write(t, filepath.Join(r.dir, logName), nil)
+		if out, err := c.CombinedOutput(); err == nil || !strings.Contains(string(out), "started by glassbox, not by hand") {
+			t.Errorf("%s: %v: %s", redirection, err, out)
+		}
+	}
+	for _, args := range [][]string{nil, {"a", "b"}, {"--help"}} {
+		if err := Run(args); err == nil || !strings.Contains(err.Error(), "one argument") {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}

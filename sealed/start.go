@@ -62,9 +62,9 @@ func reap(pid int) {
 	}
 }
 
-// CloseInherited closes what lies above the descriptor last: what the engine's caller left open, such as the pipe of a shell's $(...), must not stay open as long as the
-// container lives. Only descriptors without FD_CLOEXEC have come through an execve(2); the others are ours, or
-// the Go runtime's own.
+// CloseInherited closes what was inherited above the descriptor last: what the engine's caller left open, such as the pipe of a
+// shell's $(...), must not stay open as long as the container lives. Only descriptors without FD_CLOEXEC have come through an
+// execve(2); the others are ours, or the Go runtime's own.
 func CloseInherited(last int) error {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
