@@ -6,7 +6,14 @@ import (
 
 // Kit is an image's contents for tests of networks and volumes: nginx with a health page, redis, iperf3, and the tools that look at networks.
 func Kit() ([]world.File, error) {
-	files, err := Programs("nginx", "redis-server", "redis-cli", "iperf3", "curl", "dig", "getent", "tcpdump", "dnsmasq", "ip", "nft", "tar")
+	return kit("nginx", "redis-server", "redis-cli", "iperf3", "curl", "dig", "getent", "tcpdump", "dnsmasq", "ip", "nft", "tar")
+}
+
+// SmallKit has the few that no test of networks can do without.
+func SmallKit() ([]world.File, error) { return kit("nginx", "curl", "getent", "tcpdump", "ip") }
+
+func kit(programs ...string) ([]world.File, error) {
+	files, err := Programs(programs...)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"glassbox/test/need"
 	"glassbox/test/world"
 )
 
@@ -21,7 +22,15 @@ type Result struct {
 }
 
 // limit ends commands that hang.
-const limit = time.Minute
+var limit = Patient(time.Minute)
+
+// Patient is how long to wait for what takes so long here: in the VM's emulation everything takes longer.
+func Patient(d time.Duration) time.Duration {
+	if need.VM() {
+		return 10 * d
+	}
+	return d
+}
 
 // Command prepares a command of the machine; start it with Start.
 func (m *Machine) Command(ctx context.Context, name string, args ...string) *exec.Cmd {

@@ -127,7 +127,7 @@ func (h *Host) Fails(code int, script, say string) {
 func (h *Host) Soon(script, want string) {
 	h.t.Helper()
 	var r Result
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(Patient(10 * time.Second)); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if r = h.Run("sh", "-c", script); r.Code == 0 && strings.TrimSpace(r.Stdout) == want {
 			return
 		}

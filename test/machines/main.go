@@ -68,14 +68,8 @@ func (i Image) make() error {
 	if err != nil {
 		return err
 	}
-	layer, err := world.Layer(files)
-	if err != nil {
-		return err
-	}
-	packed, err := layer.Uncompressed()
-	if err != nil {
-		return err
-	}
+	packed, w := io.Pipe()
+	go func() { w.CloseWithError(world.Archive(w, files)) }()
 	i.Config.Env = append(i.Config.Env, "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
 	if RealDocker() {
 		return i.archive(packed)

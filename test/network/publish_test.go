@@ -1,13 +1,16 @@
 package network
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"glassbox/test/machines"
 )
 
-const get = "curl -sS -m 3 "
+// get fetches a page, or gives up after three seconds.
+var get = fmt.Sprintf("curl -sS -m %.0f ", machines.Patient(3*time.Second).Seconds())
 
 // A published port is reached from everywhere, and nginx sees who asks.
 func TestPublishedNginxIsReachedFromEverywhere(t *testing.T) {

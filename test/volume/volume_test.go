@@ -93,7 +93,7 @@ func TestBackupAndRestore(t *testing.T) {
 		"chmod 4711 a/one; mkfifo pipe; touch -d 2001-02-03 a/one; head -c 100000 /dev/urandom >noise'")
 	h.OK("glassbox run --rm --volumes-from dbstore -v $(pwd):/backup kit tar cf /backup/backup.tar /dbdata")
 	h.OK("glassbox run -d -v /dbdata --name dbstore2 kit sleep 1000")
-	h.OK("glassbox run --rm --volumes-from dbstore2 -v $(pwd):/backup:ro kit sh -c 'cd /dbdata && tar xf /backup/backup.tar --strip-components=1'")
+	h.OK("glassbox run --rm --volumes-from dbstore2 -v $(pwd):/backup:ro kit sh -c 'cd /dbdata && /usr/bin/tar xf /backup/backup.tar --strip-components=1'")
 	list := " sh -c 'cd /dbdata; find . ! -name . -exec stat -c \"%n %a %u:%g %h %F %Y %s\" {} + | grep -v directory | sort; stat -c \"%n %a %u:%g\" a a/b; sha1sum noise'"
 	h.Is("glassbox exec dbstore2"+list, h.OK("glassbox exec dbstore"+list))
 	h.Fails(1, "glassbox run --rm --volumes-from dbstore:ro kit touch /dbdata/new", "Read-only file system")

@@ -32,7 +32,15 @@ type File struct {
 // Layer makes a layer whose bytes depend on its files alone.
 func Layer(files []File) (v1.Layer, error) {
 	var b bytes.Buffer
-	w := tar.NewWriter(&b)
+	if err := Archive(&b, files); err != nil {
+		return nil, err
+	}
+	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+}
+
+// Archive writes files as a layer's tar, unpacked.
+func Archive(to io.Writer, files []File) error {
+	w := tar.NewWriter(to)
 	for _, f := range files {
 		h := &tar.Header{Name: f.Name, Mode: f.Mode, Size: int64(len(f.Body)), Typeflag: tar.TypeReg, ModTime: time.Unix(0, 0), Uid: f.Owner, Gid: f.Owner}
 		switch {
@@ -42,16 +50,13 @@ func Layer(files []File) (v1.Layer, error) {
 			h.Typeflag, h.Linkname = tar.TypeSymlink, f.Link
 		}
 		if err := w.WriteHeader(h); err != nil {
-			return nil, err
+			return err
 		}
 		if _, err := w.Write(f.Body); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+	return w.Close()
 }
 
 // Busybox is a small distribution: Debian's static busybox with its applets as links, passwd, group and a few odd files.
