@@ -268,21 +268,18 @@ func (j *judge) denied(p place, verb string) (Denial, bool) {
 	if err != nil || j.passes(d, verb) {
 		return d, false
 	}
-	bits, part := info.Mode().Perm()&7, "others"
+	bits, is, part := info.Mode().Perm()&7, "neither its owner nor in its group", "others"
 	switch {
 	case d.Owner.Inside == j.who.UID && d.Owner.Inside != unmapped:
-		bits, part = info.Mode().Perm()>>6&7, "its owner"
+		bits, is, part = info.Mode().Perm()>>6&7, "its owner", "its owner"
 	case d.Group.Inside == j.who.GID || slices.Contains(d.Groups, d.Group.Inside):
-		bits, part = info.Mode().Perm()>>3&7, "its group"
+		bits, is, part = info.Mode().Perm()>>3&7, "in its group", "its group"
 	}
 	if bits&permission[verb] != 0 {
 		return d, false
 	}
 	d.Verb = verb
-	d.Why = fmt.Sprintf("uid %d is to it one of %s, and %s lets those not %s", j.who.UID, part, d.Mode, verb)
-	if part != "others" {
-		d.Why = fmt.Sprintf("uid %d is %s, and %s lets that one not %s", j.who.UID, part, d.Mode, verb)
-	}
+	d.Why = fmt.Sprintf("uid %d is %s, and %s does not let %s %s", j.who.UID, is, d.Mode, part, verb)
 	d.Fix = j.fix(p, d, part)
 	return d, true
 }

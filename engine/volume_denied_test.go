@@ -114,7 +114,7 @@ func TestDeniedTable(t *testing.T) {
 	if d.Inside != "/m" || d.Mode != "drwx------" || d.Owner.InsideName != "root" || d.Owner.HostName != "root" || d.Process.InsideName != "bob" || d.ProcessGroup.Inside != 1000 || len(d.Groups) != 1 || d.Groups[0] != 10 {
 		t.Errorf("%+v", d)
 	}
-	if want := "uid 1000 is to it one of others, and drwx------ lets those not read"; d.Why != want {
+	if want := "uid 1000 is neither its owner nor in its group, and drwx------ does not let others read"; d.Why != want {
 		t.Errorf("%s\nwant %s", d.Why, want)
 	}
 }
