@@ -94,43 +94,52 @@ func getsockopt(fd, level, option int, b []byte) error {
 // behind an entry that carries their name.
 func (x xtables) parse(b []byte, hook, underflow uint32) (*gate, error) {
 	g := &gate{where: x.label, table: "filter", chain: "FORWARD", family: x.family, legacy: true}
-	rules := map[string][]foreign{}
-	heads := map[int]string{int(hook): g.chain}
-	var entries []entry
-	chain := ""
-	for at := 0; at+x.entry <= len(b); {
-		next := int(binary.NativeEndian.Uint16(b[at+x.target+2:]))
-		if next < x.entry || at+next > len(b) {
-			return nil, fmt.Errorf("entry at %d has %d bytes", at, next)
-		}
-		e := entry{x: x, bytes: b[at : at+next]}
-		switch {
-		case at == int(hook):
-			chain = g.chain
-		case e.head() != "":
-			chain = e.head()
-			heads[at+next] = chain
-			g.chains = append(g.chains, chain)
-		}
-		if e.chain = chain; at == int(underflow) {
-			g.drops, chain = e.deed(heads).kind == drops, ""
-		} else if chain != "" && e.head() == "" {
-			entries = append(entries, e)
-		}
-		at += next
+	entries, err := x.entries(b)
+	if err != nil {
+		return nil, err
 	}
-	for _, e := range entries { // now all heads are known
-		rules[e.chain] = append(rules[e.chain], e.rule(heads))
+	heads := map[int]string{int(hook): g.chain}
+	for _, e := range entries {
+		if e.head() != "" {
+			heads[e.at+len(e.bytes)] = e.head()
+			g.chains = append(g.chains, e.head())
+		}
+	}
+	rules := map[string][]foreign{}
+	chain := ""
+	for _, e := range entries {
+		if heads[e.at] != "" {
+			chain = heads[e.at]
+		}
+		switch {
+		case e.at == int(underflow):
+			g.drops, chain = e.deed(heads).kind == drops, ""
+		case chain != "" && e.head() == "":
+			rules[chain] = append(rules[chain], e.rule(heads))
+		}
 	}
 	g.rules = func(chain string) []foreign { return rules[chain] }
 	return g, nil
 }
 
+func (x xtables) entries(b []byte) ([]entry, error) {
+	var all []entry
+	for at := 0; at+x.entry <= len(b); {
+		next := int(binary.NativeEndian.Uint16(b[at+x.target+2:]))
+		if next < x.entry || at+next > len(b) {
+			return nil, fmt.Errorf("entry at %d has %d bytes", at, next)
+		}
+		all = append(all, entry{x, at, b[at : at+next]})
+		at += next
+	}
+	return all, nil
+}
+
 // entry is one rule of iptables-legacy.
 type entry struct {
 	x     xtables
+	at    int // its place in the table
 	bytes []byte
-	chain string
 }
 
 // aim is the target: size, name and revision in 32 bytes, then its own.
