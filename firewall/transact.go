@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -71,8 +72,9 @@ func messagesOf(build func(*nftables.Conn) error) ([]netlink.Message, error) {
 
 // wire is a socket to the kernel's netfilter: netlink(7).
 type wire struct {
-	fd   int
-	sent uint32 // how often; answers to what was sent before are late ones
+	fd     int
+	sent   uint32 // how often; answers to what was sent before are late ones
+	buffer []byte // of receive
 }
 
 func dial() (*wire, error) {
@@ -129,16 +131,18 @@ type answer struct {
 
 // receive is the next datagram's answers to what was sent last.
 func (w *wire) receive() ([]answer, error) {
-	b := make([]byte, 32<<10)
+	if w.buffer == nil {
+		w.buffer = make([]byte, 32<<10)
+	}
 	for {
-		n, err := unix.Read(w.fd, b)
+		n, err := unix.Read(w.fd, w.buffer)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("waiting for nftables' answer: %w", err)
 		}
-		return w.split(b[:n]), nil
+		return w.split(bytes.Clone(w.buffer[:n])), nil
 	}
 }
 
