@@ -195,9 +195,13 @@ func (s *session) reportOne(err error) int {
 	return f.code
 }
 
-// oneLine is the house rule: an error is one line, whatever it quotes.
+// oneLine is the house rule: an error is one line, whatever it quotes; a list's items follow its colon.
 func oneLine(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
+	for i, l := range lines {
+		lines[i] = strings.TrimPrefix(l, "* ")
+	}
+	return strings.ReplaceAll(strings.Join(lines, "; "), ":; ", ": ")
 }
 
 // hint prints the lines below an error: the card that knows the cause, or at least the next command.

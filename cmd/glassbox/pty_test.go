@@ -96,7 +96,7 @@ func TestHintsAreForTerminals(t *testing.T) {
 			"         -rw-r--r--        inside           host\n         process's user    1000 (no name)   1000 ann\n         process's group   0 (no name)      0 (no name)\n" +
 			"         file's owner      0 root           0 root\n         file's group      0 (no name)      0 (no name)\n         its other groups: 10 20\n  check: ls -ldn /srv/file\n  fix:   the cure\n"},
 		{[]string{"docker", "run", "alpine", "exit", "13"}, ""},
-		{[]string{"glassbox", "network", "inspect", "nosuch"}, "[]\nglassbox: network nosuch not found\n  check: glassbox network ls\n  fix:   glassbox network create NAME\n"},
+		{[]string{"glassbox", "network", "inspect", "nosuch"}, "[]\nglassbox: network nosuch not found\n  check: glassbox network ls\n"},
 		{[]string{"glassbox", "run", "-d", "alpine"}, newID + "\nglassbox: web exited (3) after "},
 	} {
 		p := startOnTerminal(t, c.args...)
