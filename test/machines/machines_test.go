@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"glassbox/test/need"
 	"glassbox/test/world"
 )
 
@@ -39,7 +38,6 @@ func output(t *testing.T, m *Machine, name string, args ...string) string {
 
 // Three machines in a row reach each other through the one in the middle, by both families.
 func TestRouterInBetween(t *testing.T) {
-	need.SecondKernel(t)
 	a, router, b := machine(t, "a"), machine(t, "router"), machine(t, "b")
 	for _, c := range [][2]Plug{
 		{{a, "eth0", []string{"192.0.2.2/24", "2001:db8:1::2/64"}}, {router, "left", []string{"192.0.2.1/24", "2001:db8:1::1/64"}}},

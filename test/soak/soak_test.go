@@ -39,6 +39,9 @@ func TestSoak(t *testing.T) {
 	if out, code := glassbox("run", "--rm", "tiny", "echo", "ready"); code != 0 || !strings.HasSuffix(out, "ready\n") {
 		t.Fatalf("run: exit %d: %s", code, out)
 	}
+	if err := errors.Join(want(0, "network", "create", "soak"), want(0, "run", "--rm", "--network", "soak", "-p", "7", "-v", "/v", "tiny", "true")); err != nil {
+		t.Fatal(err)
+	}
 	before := traces(t)
 	deadline := time.Now().Add(length)
 	var workers sync.WaitGroup
@@ -150,27 +153,87 @@ var disturbances = []struct {
 			return err
 		}
 		id, _ := glassbox("inspect", "-f", "{{.Id}}", name)
-		for _, dir := range monitors(strings.TrimSpace(id)) {
-			var pid int
-			if _, err := fmt.Sscanf(dir, "/proc/%d", &pid); err != nil {
-				return err
-			}
-			if p, err := os.FindProcess(pid); err == nil {
-				p.Kill()
-			}
+		return errors.Join(kill(monitors(strings.TrimSpace(id))), want(0, "exec", name, "true"), want(0, "rm", "-f", name))
+	}},
+	{"a network's life", func(name string) error {
+		return errors.Join(
+			want(0, "network", "create", "--ipv6", name),
+			want(0, "run", "-d", "--name", name, "--network", name, "--network-alias", "it", "tiny", "sleep", "1000"),
+			want(0, "network", "connect", "soak", name),
+			want(1, "network", "rm", name),
+			want(0, "run", "--rm", "--network", name, "tiny", "true"),
+			want(0, "network", "disconnect", "soak", name),
+			want(0, "stop", "-t", "0", name),
+			want(0, "start", name),
+			want(0, "rm", "-f", name),
+			want(0, "network", "rm", name))
+	}},
+	{"published ports", func(name string) error {
+		return errors.Join(
+			want(0, "run", "-d", "--name", name, "--network", "soak", "-p", "80", "-p", "53/udp", "tiny", "sleep", "1000"),
+			want(0, "port", name, "80"),
+			want(0, "kill", name),
+			want(0, "start", name),
+			want(0, "rm", "-f", name))
+	}},
+	{"a start that fails after the network was plugged in", func(name string) error {
+		return want(127, "run", "--rm", "--network", "soak", "-p", "80", "-v", name+":/v", "tiny", "nosuch")
+	}},
+	{"an attendant killed", func(name string) error {
+		if err := want(0, "run", "-d", "--name", name, "--network", "soak", "-p", "80", "tiny", "sleep", "1000"); err != nil {
+			return err
 		}
-		return errors.Join(want(0, "exec", name, "true"), want(0, "rm", "-f", name))
+		id, _ := glassbox("inspect", "-f", "{{.Id}}", name)
+		return errors.Join(kill(companions("attend", strings.TrimSpace(id))), want(0, "ps"), want(0, "rm", "-f", name))
+	}},
+	{"a command line killed while it plugs", func(name string) error {
+		c := exec.Command(world.Dir()+"/glassbox/glassbox", "run", "-d", "--name", name, "--network", "soak", "-p", "80", "-v", "/v", "tiny", "sleep", "0.2")
+		if err := c.Start(); err != nil {
+			return err
+		}
+		time.Sleep(rand.N(80 * time.Millisecond))
+		c.Process.Kill()
+		c.Wait()
+		_, _ = glassbox("rm", "-f", "-v", name)
+		return want(1, "inspect", name)
+	}},
+	{"a volume's life", func(name string) error {
+		return errors.Join(
+			want(0, "volume", "create", name),
+			want(0, "run", "-d", "--name", name, "-v", name+":/v", "-v", "/anonymous", "--tmpfs", "/t", "tiny", "sleep", "1000"),
+			want(0, "run", "--rm", "--volumes-from", name, "tiny", "sh", "-c", "echo here >/v/file"),
+			want(1, "volume", "rm", name),
+			want(0, "exec", name, "cat", "/v/file"),
+			want(0, "rm", "-f", "-v", name),
+			want(0, "run", "--rm", "-v", name+":/v", "tiny", "cat", "/v/file"),
+			want(0, "volume", "rm", name))
 	}},
 }
 
 // monitors are the /proc directories of the monitors of a container, or of all.
-func monitors(id string) []string {
+func monitors(id string) []string { return companions("monitor", id) }
+
+// companions are those of the processes of one kind, monitor or attend, that stay with a container, or with any.
+func companions(kind, id string) []string {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	return slices.DeleteFunc(dirs, func(dir string) bool {
 		line, _ := os.ReadFile(dir + "/cmdline")
 		args := bytes.Split(line, []byte{0})
-		return len(args) < 2 || string(args[1]) != "monitor" || !bytes.Contains(line, []byte(id))
+		return len(args) < 2 || string(args[1]) != kind || !bytes.Contains(line, []byte(id))
 	})
+}
+
+func kill(dirs []string) error {
+	for _, dir := range dirs {
+		var pid int
+		if _, err := fmt.Sscanf(dir, "/proc/%d", &pid); err != nil {
+			return err
+		}
+		if p, err := os.FindProcess(pid); err == nil {
+			p.Kill() //nolint:errcheck // it may have ended
+		}
+	}
+	return nil
 }
 
 func removeAll(t *testing.T) {
@@ -180,11 +243,21 @@ func removeAll(t *testing.T) {
 			t.Errorf("rm -f: exit %d: %s", code, out)
 		}
 	}
+	if out, code := glassbox("volume", "prune", "-a", "-f"); code != 0 {
+		t.Errorf("volume prune: exit %d: %s", code, out)
+	}
 }
 
-// traces is all that a container can leave: processes, mounts, cgroups, files of its own.
+// traces is all that a container can leave: processes, mounts, cgroups, interfaces, elements of sets and maps, files of its own.
 func traces(t *testing.T) []string {
-	found := monitors("")
+	found := append(monitors(""), companions("attend", "")...)
+	for _, command := range []string{"ip -br link | awk '{print $1}'", "nft list ruleset"} {
+		out, err := world.Output("sh", "-c", command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, strings.Split(out, "\n")...)
+	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		t.Fatal(err)
@@ -193,8 +266,16 @@ func traces(t *testing.T) []string {
 		_, mount, _ := strings.Cut(strings.TrimSpace(line), " / ")
 		found = append(found, mount)
 	}
-	for _, root := range []string{"/sys/fs/cgroup", "/run/glassbox", world.Dir() + "/root/containers"} {
+	roots := []string{"/sys/fs/cgroup", "/run/glassbox"}
+	for _, name := range []string{"containers", "names", "networks", "networknames", "volumes"} {
+		roots = append(roots, world.Dir()+"/root/"+name)
+	}
+	for _, root := range roots {
 		filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			// The claim of an address whose container is no more is taken over by the next one.
+			if _, gone := os.Stat(path); err == nil && gone != nil && d.Type() == os.ModeSymlink {
+				return nil
+			}
 			if err == nil && (d.IsDir() || root != "/sys/fs/cgroup") {
 				found = append(found, path)
 			}

@@ -14,13 +14,18 @@ import (
 	"glassbox/test/debian"
 	"glassbox/test/machines"
 	"glassbox/test/need"
+	"glassbox/test/world"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 func TestMain(m *testing.M) {
+	sh := ocispec.ImageConfig{Cmd: []string{"sh"}}
+	if need.VM() { // whose tests need no more
+		machines.Main(m, machines.Image{Name: "kit", Files: func() ([]world.File, error) { return debian.Programs() }, Config: sh})
+	}
 	machines.Main(m,
-		machines.Image{Name: "kit", Files: debian.Kit, Config: ocispec.ImageConfig{Cmd: []string{"sh"}}},
+		machines.Image{Name: "kit", Files: debian.Kit, Config: sh},
 		machines.Image{Name: "postgres", Files: debian.Postgres, Config: debian.PostgresConfig})
 }
 
