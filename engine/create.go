@@ -92,6 +92,9 @@ func (c *Containers) prepare(ctx context.Context, o *Options) (*record, []string
 	if err := c.pictured(r); err != nil {
 		return nil, warnings, err
 	}
+	if r.showsImages() {
+		warnings = append(warnings, "Image mount is an experimental feature")
+	}
 	return r, warnings, c.refuseLimits(r)
 }
 

@@ -49,6 +49,7 @@ func (c *Containers) sweepClaims() error {
 	return errors.Join(
 		c.root.Names().Sweep(func(name, owner string) bool { return c.lost(owner, name) }),
 		c.root.Ranges().Sweep(func(name, owner string) bool { return c.lostRange(owner, name) }),
+		c.sweepProjects(),
 	)
 }
 

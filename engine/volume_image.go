@@ -80,6 +80,16 @@ func (m *mountPoint) imageMount() (specs.Mount, error) {
 	return specs.Mount{Destination: m.Destination, Type: "overlay", Source: "overlay", Options: append(words, "lowerdir="+strings.Join(lower, ":"))}, nil
 }
 
+// showsImages: Docker warns of it.
+func (r *record) showsImages() bool {
+	for _, m := range r.Mounts {
+		if m.Type == mount.TypeImage && !m.Inherited {
+			return true
+		}
+	}
+	return false
+}
+
 // shows reports whether the image is among the container's mounts.
 func (r *record) shows(img string) bool {
 	for _, m := range r.Mounts {

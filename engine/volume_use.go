@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -174,6 +175,11 @@ func (f *filler) close() {
 
 // fill copies into one volume, if that is empty and the image has a directory there.
 func (f *filler) fill(m *mountPoint) error {
+	if !m.Mounted && m.Subpath == "" {
+		if empty, err := emptyAt(m.Source); err != nil || !empty {
+			return err // told before an overlay is mounted for nothing
+		}
+	}
 	from, err := f.source(m)
 	if from == nil || err != nil {
 		return err
@@ -291,9 +297,19 @@ func fillThere(to, from *os.File) error {
 	return err
 }
 
-func isEmpty(dir *os.File) (bool, error) {
-	names, err := os.ReadDir(fmt.Sprintf("/proc/self/fd/%d", dir.Fd()))
-	return len(names) == 0, err
+func isEmpty(dir *os.File) (bool, error) { return emptyAt(fmt.Sprintf("/proc/self/fd/%d", dir.Fd())) }
+
+func emptyAt(path string) (bool, error) {
+	dir, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	_, err = dir.Readdirnames(1)
+	if errors.Is(err, io.EOF) {
+		return true, nil
+	}
+	return false, err
 }
 
 // opened is the volume's directory, or what lies below it.
