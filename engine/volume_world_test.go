@@ -42,7 +42,7 @@ func describe(path string) (string, error) {
 	for _, name := range []string{"trusted.owner", "security.capability", "user.note"} {
 		value := make([]byte, 64)
 		n, err := unix.Lgetxattr(path, name, value)
-		if errors.Is(err, unix.ENODATA) {
+		if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) { // before Linux 6.6 a tmpfs has none of users'
 			continue
 		}
 		if err != nil {

@@ -6,8 +6,11 @@
 //	DATA/idranges/<block>   -> ../containers/<id>, the container that owns these 65536 host ids
 //	DATA/networks/<id>/     network.json addresses/<address> -> ../../../containers/<id>, the container that has claimed it
 //	DATA/networknames/<name> -> ../networks/<id>
+//	DATA/volumes/<name>/    volume.json _data/ users/<id> -> ../../../containers/<id>, a container that has it
+//	DATA/projects/<number>  -> ../containers/<id>, the container (or, as :<name>, the volume) whose quota has this project id
 //	DATA/images DATA/layers the image store's
 //	RUN/containers/<id>/    the monitor's state directory, gone after a reboot
+//	RUN/volumes/<name>/<id> a container for which the volume is mounted, if it stands for something mounted
 //	RUN/networks/<id>/      raised endpoints/<id>.json, the containers on it as they find each other
 //
 // Nothing is ever fsynced. A rename is atomic for every process of this boot, which is all that commands running side by
