@@ -14,19 +14,18 @@ import (
 	"syscall"
 	"time"
 
-	"glassbox/test/world"
+	"glassbox/test/machines"
 
 	"github.com/creack/pty"
 )
 
-// Side is one of the two: a host on which `docker` is the real one or a link to glassbox.
+// Side is one of the two: a machine on which `docker` is the real one or a link to glassbox.
 type Side struct {
-	Name string
-	Host *world.Host
+	*machines.Machine
 	Bin  string   // first in PATH
 	Work string   // the working directory, made anew for each session
-	Root string   // where it keeps its data
-	Env  []string // beside what both have
+	Data string   // where its engine keeps what it has
+	More []string // environment beside what both have
 }
 
 // Outcome is what one command did.
@@ -55,7 +54,7 @@ func (s *Side) Play(session *Session, known []string) ([]Outcome, error) {
 	if err := os.MkdirAll(s.Work, 0o755); err != nil {
 		return nil, err
 	}
-	mask := &Mask{known: known, root: s.Root}
+	mask := &Mask{known: known, root: s.Data}
 	var outcomes []Outcome
 	for _, step := range session.Steps {
 		start := time.Now()
@@ -73,12 +72,12 @@ docker network prune -f; docker volume prune -a -f`})
 }
 
 func (s *Side) command(ctx context.Context, text string) *exec.Cmd {
-	words := s.Host.Enter(s.Work, "sh", "-c", text)
-	c := exec.CommandContext(ctx, words[0], words[1:]...)
+	c := exec.CommandContext(ctx, "sh", "-c", text)
+	c.Dir = s.Work
 	c.Env = append([]string{
 		"PATH=" + s.Bin + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + filepath.Dir(s.Work), "LANG=C.UTF-8", "TERM=xterm",
 		"FROM_HOST=a value",
-	}, s.Env...)
+	}, s.More...)
 	c.WaitDelay = time.Second
 	return c
 }
@@ -88,7 +87,7 @@ func (s *Side) run(step Step) (Outcome, error) {
 	defer cancel()
 	c := s.command(ctx, step.Command)
 	if step.TTY {
-		return terminal(ctx, c, step.Keys)
+		return s.terminal(ctx, c, step.Keys)
 	}
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
@@ -102,7 +101,11 @@ func (s *Side) run(step Step) (Outcome, error) {
 	// A group of its own, so that a command that hangs can be ended with all that it started.
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	return outcome(ctx, c.Run(), stdout.String(), stderr.String())
+	err := s.Start(c)
+	if err == nil {
+		err = c.Wait()
+	}
+	return outcome(ctx, err, stdout.String(), stderr.String())
 }
 
 func outcome(ctx context.Context, err error, stdout, stderr string) (Outcome, error) {
@@ -122,9 +125,13 @@ func outcome(ctx context.Context, err error, stdout, stderr string) (Outcome, er
 }
 
 // terminal runs a command as the session leader of a new terminal and types.
-func terminal(ctx context.Context, c *exec.Cmd, keys []Key) (Outcome, error) {
+func (s *Side) terminal(ctx context.Context, c *exec.Cmd, keys []Key) (Outcome, error) {
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	master, err := pty.StartWithAttrs(c, &pty.Winsize{Rows: 24, Cols: 80}, c.SysProcAttr)
+	var master *os.File
+	err := s.Enter(func() (err error) {
+		master, err = pty.StartWithAttrs(c, &pty.Winsize{Rows: 24, Cols: 80}, c.SysProcAttr)
+		return err
+	})
 	if err != nil {
 		return Outcome{}, err
 	}

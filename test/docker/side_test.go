@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -9,9 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"glassbox/test/machines"
 	"glassbox/test/world"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -51,18 +54,20 @@ func sides(t *testing.T) (real, ours *Side, known []string) {
 	known = push(t, address)
 	dir := world.Dir()
 	if *only != "glassbox" {
-		real = side(t, "docker", dir+"/docker", map[string]string{"docker": absolute(t, cache+"/docker")})
-		docker, err := real.Host.StartDocker(absolute(t, cache))
+		real = side(t, "docker", map[string]string{"docker": absolute(t, cache+"/docker")})
+		docker, err := real.StartDocker(absolute(t, cache), "--userland-proxy-path", absolute(t, cache+"/docker-proxy"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(docker.Stop)
+		real.Data = docker.Data
 		prepare(t, real, address)
 	}
 	if *only != "docker" {
 		built := dir + "/glassbox/"
-		ours = side(t, "glassbox", dir+"/glassbox/root", map[string]string{"docker": built + "glassbox", "glassbox": built + "glassbox", "glassrun": built + "glassrun"})
-		ours.Env = []string{"GLASSBOX_ROOT=" + ours.Root, "GLASSBOX_RUN=/run/glassbox"}
+		ours = side(t, "glassbox", map[string]string{"docker": built + "glassbox", "glassbox": built + "glassbox", "glassrun": built + "glassrun"})
+		ours.Data = ours.Root()
+		ours.More = []string{"GLASSBOX_ROOT=" + ours.Data, "GLASSBOX_RUN=/run/glassbox"}
 		prepare(t, ours, address)
 	}
 	return real, ours, known
@@ -76,51 +81,68 @@ func absolute(t *testing.T, path string) string {
 	return path
 }
 
-// outside is what the machine beside each host serves: names, and who asks.
+// What the machine beside each host serves: names, and who asks.
 const (
 	hostAddress    = "192.0.2.10"
 	outsideAddress = "192.0.2.1"
-	resolvConf     = "nameserver 192.0.2.1\nsearch example.test\n"
+	hosts          = "127.0.0.1 localhost\n::1 localhost\n"
 	whoAsks        = "#!/bin/sh\necho; echo $REMOTE_ADDR\n"
 )
 
 // side is a host at 192.0.2.10 and 2001:db8::10 whose neighbour outside, 192.0.2.1, knows names below example.test and tells over
 // HTTP who asks it; `outside COMMAND` in a session runs there.
-func side(t *testing.T, name, root string, links map[string]string) *Side {
+func side(t *testing.T, name string, links map[string]string) *Side {
 	dir := world.Dir()
-	s := &Side{Name: name, Bin: dir + "/bin-" + name, Work: dir + "/home/work", Root: root}
-	var err error
-	if s.Host, err = world.NewHost(name); err != nil {
+	s := &Side{Bin: dir + "/bin-" + name, Work: dir + "/home/work"}
+	neighbour := machine(t, name+"-outside")
+	// The neighbour's processes are not to be seen from the host: its network is found by a file.
+	network := dir + "/" + neighbour.Name + ".net"
+	file(t, network, "")
+	if err := unix.Mount(fmt.Sprintf("/proc/%d/ns/net", neighbour.Pid()), network, "", unix.MS_BIND, ""); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Host.Close)
-	neighbour, err := world.NewHost(name + "-outside")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(neighbour.Close)
-	err = world.Cable(s.Host, neighbour, []string{hostAddress + "/24", "2001:db8::10/64"}, []string{outsideAddress + "/24", "2001:db8::1/64"})
-	if err == nil {
-		err = s.Host.Replace("/etc/resolv.conf", resolvConf)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	serve(t, neighbour, dir+"/"+name+"-www")
-	enter := strings.Join(neighbour.Enter("/"), " ")
-	file(t, s.Bin+"/outside", "#!/bin/sh\nexec "+enter+" \"$@\"\n")
+	file(t, s.Bin+"/outside", "#!/bin/sh\nexec nsenter --net="+network+" -- \"$@\"\n")
 	for link, target := range links {
 		if err := os.Symlink(target, s.Bin+"/"+link); err != nil {
 			t.Fatal(err)
 		}
 	}
-	registry, _, err := s.Host.StartRegistry()
+	s.Machine = machine(t, name)
+	file(t, s.Dir+"/hosts", hosts)
+	if err := errors.Join(
+		s.Nameservers("nameserver "+outsideAddress, "search example.test"),
+		machines.Cable(
+			machines.Plug{Machine: s.Machine, Interface: "eth0", Addresses: []string{hostAddress + "/24", "2001:db8::10/64"}},
+			machines.Plug{Machine: neighbour, Interface: "eth0", Addresses: []string{outsideAddress + "/24", "2001:db8::1/64"}}),
+		s.Route("default", outsideAddress),
+		s.Route("default", "2001:db8::1"),
+	); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, neighbour, dir+"/"+name+"-www")
+	daemon(t, s.Machine, func() error {
+		_, err := s.Output("/bin/busybox", "wget", "-qO-", "http://127.0.0.1:5000/v2/")
+		return err
+	}, "docker-registry", "serve", world.RegistryConfig())
+	os.MkdirAll(s.Work, 0o755)
+	return s
+}
+
+func machine(t *testing.T, name string) *machines.Machine {
+	m, err := machines.New(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(registry.Stop)
-	os.MkdirAll(s.Work, 0o755)
-	return s
+	t.Cleanup(m.Halt)
+	return m
+}
+
+func daemon(t *testing.T, m *machines.Machine, ready func() error, name string, args ...string) {
+	p, err := m.Daemon(ready, name, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
 }
 
 func file(t *testing.T, path, text string) {
@@ -133,26 +155,18 @@ func file(t *testing.T, path, text string) {
 }
 
 // serve runs the neighbour's servers.
-func serve(t *testing.T, neighbour *world.Host, dir string) {
+func serve(t *testing.T, neighbour *machines.Machine, dir string) {
 	file(t, dir+"/cgi-bin/who", whoAsks)
-	asked := "http://" + outsideAddress + "/cgi-bin/who"
-	web, err := neighbour.Start(func() error {
-		_, err := neighbour.Output("/bin/busybox", "wget", "-qO-", asked)
+	daemon(t, neighbour, func() error {
+		_, err := neighbour.Output("/bin/busybox", "wget", "-qO-", "http://"+outsideAddress+"/cgi-bin/who")
 		return err
 	}, "/bin/busybox", "httpd", "-f", "-p", "80", "-h", dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(web.Stop)
-	names, err := neighbour.Start(func() error {
+	daemon(t, neighbour, func() error {
 		_, err := neighbour.Output("/bin/busybox", "nslookup", "outside.example.test", outsideAddress)
 		return err
 	}, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
-		"--bind-interfaces", "--listen-address="+outsideAddress, "--local=/#/", "--address=/outside.example.test/"+outsideAddress, "--address=/outside.example.test/2001:db8::1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(names.Stop)
+		"--bind-interfaces", "--listen-address="+outsideAddress, "--local=/#/", "--address=/outside.example.test/"+outsideAddress,
+		"--address=/outside.example.test/2001:db8::1")
 }
 
 // prepare pulls what the sessions use by short names.

@@ -11,6 +11,7 @@ import (
 // Docker is a real one on a machine: what tests and benchmarks hold glassbox against.
 type Docker struct {
 	CLI                string
+	Data               string // --data-root
 	containerd, daemon *world.Process
 }
 
@@ -26,7 +27,7 @@ func (m *Machine) StartDocker(bin string, flags ...string) (*Docker, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Docker{CLI: bin + "/docker"}
+	d := &Docker{CLI: bin + "/docker", Data: data + "/data"}
 	d.containerd, err = m.Daemon(func() error {
 		_, err := m.Output("test", "-S", "/run/containerd/containerd.sock")
 		return err
@@ -37,7 +38,7 @@ func (m *Machine) StartDocker(bin string, flags ...string) (*Docker, error) {
 	d.daemon, err = m.Daemon(func() error {
 		_, err := m.Output(d.CLI, "version")
 		return err
-	}, bin+"/dockerd", append([]string{"--containerd", "/run/containerd/containerd.sock", "--data-root", data + "/data",
+	}, bin+"/dockerd", append([]string{"--containerd", "/run/containerd/containerd.sock", "--data-root", d.Data,
 		"--config-file", daemon, "--storage-driver", "overlay2", "--init-path", "/usr/bin/tini-static"}, flags...)...)
 	if err != nil {
 		d.containerd.Stop()

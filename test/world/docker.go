@@ -16,10 +16,7 @@ type Docker struct {
 
 // StartDocker runs it on its default socket (the world's /run is its own) with its data in the world's directory, and otherwise as
 // Docker comes, userland proxy included. bin holds docker, dockerd and docker-proxy.
-func StartDocker(bin string) (*Docker, error) { return (*Host)(nil).StartDocker(bin) }
-
-// StartDocker does so on the host.
-func (h *Host) StartDocker(bin string) (*Docker, error) {
+func StartDocker(bin string) (*Docker, error) {
 	for _, need := range []string{bin + "/docker", bin + "/dockerd", bin + "/docker-proxy", "containerd", "runc", "iptables", "/usr/bin/tini-static"} {
 		if _, err := exec.LookPath(need); err != nil {
 			return nil, fmt.Errorf("%w (make test installs it)", err)
@@ -37,8 +34,8 @@ address = "/run/containerd/containerd.sock"
 	if err != nil {
 		return nil, err
 	}
-	d.containerd, err = h.Start(func() error {
-		_, err := h.Output("test", "-S", "/run/containerd/containerd.sock")
+	d.containerd, err = Start(func() error {
+		_, err := Output("test", "-S", "/run/containerd/containerd.sock")
 		return err
 	}, "containerd", "--config", config)
 	if err != nil {
@@ -48,8 +45,8 @@ address = "/run/containerd/containerd.sock"
 	if err := os.WriteFile(Dir()+"/daemon.json", []byte("{}"), 0o644); err != nil {
 		return nil, err
 	}
-	d.daemon, err = h.Start(func() error {
-		_, err := h.Output(d.CLI, "version")
+	d.daemon, err = Start(func() error {
+		_, err := Output(d.CLI, "version")
 		return err
 	}, bin+"/dockerd", "--containerd", "/run/containerd/containerd.sock", "--data-root", Dir()+"/docker",
 		"--config-file", Dir()+"/daemon.json", "--storage-driver", "overlay2", "--userland-proxy-path", bin+"/docker-proxy", "--init-path", "/usr/bin/tini-static")

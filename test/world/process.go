@@ -21,11 +21,7 @@ type Process struct {
 
 // Start runs a daemon in a session of its own and returns when ready says so, within a minute.
 func Start(ready func() error, name string, args ...string) (*Process, error) {
-	return (*Host)(nil).Start(ready, name, args...)
-}
-
-func start(name string, ready func() error, words []string) (*Process, error) {
-	return Launch(name, exec.Command(words[0], words[1:]...), (*exec.Cmd).Start, ready)
+	return Launch(filepath.Base(name), exec.Command(name, args...), (*exec.Cmd).Start, ready)
 }
 
 // Launch runs a prepared command as a daemon; start starts it, perhaps elsewhere. Its log has this name.

@@ -7,12 +7,9 @@ import (
 )
 
 // StartRegistry runs Debian's docker-registry on loopback and returns its address.
-func StartRegistry() (*Process, string, error) { return (*Host)(nil).StartRegistry() }
-
-// StartRegistry does so on the host's loopback, with the same images.
-func (h *Host) StartRegistry() (*Process, string, error) {
+func StartRegistry() (*Process, string, error) {
 	const address = "127.0.0.1:5000"
-	config := filepath.Join(Dir(), "registry.yml")
+	config := RegistryConfig()
 	err := os.WriteFile(config, fmt.Appendf(nil, `version: 0.1
 log: {level: error}
 storage:
@@ -22,9 +19,12 @@ http: {addr: %s}
 	if err != nil {
 		return nil, "", err
 	}
-	p, err := h.Start(func() error {
-		_, err := h.Output("/bin/busybox", "wget", "-q", "-O", "-", "http://"+address+"/v2/")
+	p, err := Start(func() error {
+		_, err := Output("/bin/busybox", "wget", "-q", "-O", "-", "http://"+address+"/v2/")
 		return err
 	}, "docker-registry", "serve", config)
 	return p, address, err
 }
+
+// RegistryConfig is the file from which another registry serves the same images.
+func RegistryConfig() string { return filepath.Join(Dir(), "registry.yml") }

@@ -40,8 +40,6 @@ func Run(before func(dir string) error, inside func() int) int {
 		status, err = outside(before)
 	case "init":
 		status, err = initial()
-	case "host":
-		status, err = holdHost()
 	default:
 		if err = furnish(); err == nil {
 			return inside()
@@ -182,16 +180,6 @@ func removeGroup(group string) {
 // furnish gives the new namespaces what a machine has: /proc, /sys and /sys/fs/cgroup that show them, an empty /run, lo up.
 func furnish() error {
 	os.Setenv(phaseVar, "furnished")
-	if err := furnishMounts(); err != nil {
-		return err
-	}
-	if err := leaveRootGroup(); err != nil {
-		return err
-	}
-	return loopbackUp()
-}
-
-func furnishMounts() error {
 	type mount struct {
 		source, target, kind string
 		flags                uintptr
@@ -220,7 +208,10 @@ func furnishMounts() error {
 			return fmt.Errorf("mounting %s on %s: %w", m.kind, m.target, err)
 		}
 	}
-	return nil
+	if err := leaveRootGroup(); err != nil {
+		return err
+	}
+	return loopbackUp()
 }
 
 // leaveRootGroup moves this process to a leaf: a group with processes cannot give controllers to its children (cgroups(7),
