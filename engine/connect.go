@@ -130,7 +130,7 @@ func (ch *change) undo() error {
 	errs := []error{ch.done.Back()}
 	if len(ch.networks) > 0 {
 		last := len(ch.w.Endpoints) - 1
-		errs = append(errs, ch.c.detach(ch.networks[0], ch.r.ID, &ch.w.Endpoints[last]))
+		errs = append(errs, ch.c.detach(ch.networks[0], ch.r.ID, &ch.w.Endpoints[last], nil))
 		ch.w.Endpoints = ch.w.Endpoints[:last]
 		errs = append(errs, ch.follow())
 	}
@@ -161,7 +161,7 @@ func (c *Containers) unplugLive(r *record, n *networkRecord) error {
 	if err := ch.done.Carry(e.Interface.Unplug(ch.ns)...); err != nil {
 		return err
 	}
-	return errors.Join(c.detach(n, r.ID, &e), ch.reroute())
+	return errors.Join(c.detach(n, r.ID, &e, nil), ch.reroute())
 }
 
 // follow has default routes, ports and names follow the networks that the container is on now.

@@ -57,8 +57,12 @@ func (m *machine) network(name string, o network.CreateOptions) {
 // clean looks for what must not be left when no container runs.
 func (m *machine) clean() {
 	m.t.Helper()
-	if out := m.sh("ip -o link"); strings.Contains(out, ": veth") {
-		m.t.Errorf("interfaces are left:\n%s", out)
+	for end := time.Now().Add(5 * time.Second); strings.Contains(m.sh("ip -o link"), ": veth"); time.Sleep(5 * time.Millisecond) {
+		// The monitor of a container in the foreground deletes them, and nobody waits for it.
+		if time.Now().After(end) {
+			m.t.Errorf("interfaces are left:\n%s", m.sh("ip -o link"))
+			break
+		}
 	}
 	for line := range strings.Lines(m.sh("nft list table bridge glassbox 2>&1; nft list table inet glassbox 2>&1; true")) {
 		if strings.Contains(line, "\"veth") || strings.Contains(line, "tcp . ") || strings.Contains(line, " . tcp") {

@@ -132,11 +132,14 @@ func (c *Containers) Cleanup(id string) error {
 	defer lock.Release()
 	client := c.release(r.ID)
 	s, err := c.state(r)
-	var rest parting
-	if err == nil && !s.Running {
-		err = errors.Join(c.unplugKeeping(r.place, rest.keeper(client)), c.unmountVolumes(r))
+	var rest *monitor.Rest
+	if client != nil {
+		rest = &monitor.Rest{}
+		defer func() { closeAll(rest.Files) }()
 	}
-	defer rest.close()
+	if err == nil && !s.Running {
+		err = errors.Join(c.unplugLeaving(r.place, rest), c.unmountVolumes(r))
+	}
 	gone := err == nil && !s.Running && r.HostConfig.AutoRemove
 	switch {
 	case gone && client == nil:
@@ -149,9 +152,9 @@ func (c *Containers) Cleanup(id string) error {
 	}
 	lock.Release() // the monitor takes it to sweep up
 	if err == nil && gone {
-		err = client.Sweep(rest...)
+		err = client.Sweep(*rest)
 	} else if err == nil {
-		err = client.Cleaned(rest...)
+		err = client.Cleaned(*rest)
 	}
 	if errors.Is(err, monitor.ErrDead) {
 		err = nil // what it leaves are remains, which the next command deletes

@@ -230,7 +230,7 @@ func (c *Containers) failed(r *record, before state, client *monitor.Client, p *
 	if r.HostConfig.AutoRemove {
 		err2 := c.erase(r, true)
 		if client != nil && err2 == nil {
-			client.Cleaned() // or the monitor does it once more: harmless
+			client.Cleaned(monitor.Rest{}) // or the monitor does it once more: harmless
 		}
 		return errors.Join(err, err2, closeClient(client))
 	}
@@ -247,7 +247,7 @@ func (c *Containers) failed(r *record, before state, client *monitor.Client, p *
 		s.ExitCode = exit
 	}
 	if client != nil && r.tidies() {
-		client.Cleaned() // or the monitor does it once more: harmless
+		client.Cleaned(monitor.Rest{}) // or the monitor does it once more: harmless
 	}
 	err = errors.Join(err, closeClient(client), r.quiet())
 	return errors.Join(err, store.Write(r.place.State(), s))

@@ -258,7 +258,7 @@ func (c *Containers) keep(r *record) (done func() error, err error) {
 		return nil, err
 	}
 	return func() error {
-		err := client.Cleaned()
+		err := client.Cleaned(monitor.Rest{})
 		if errors.Is(err, monitor.ErrDead) {
 			err = nil
 		}

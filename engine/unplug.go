@@ -16,10 +16,10 @@ import (
 
 // unplug takes a container that does not run off its networks: its names first, then its ports, so that both are free when the
 // rest is done. What is gone already is not missed. The caller holds the container's lock.
-func (c *Containers) unplug(p store.Place) error { return c.unplugKeeping(p, nil) }
+func (c *Containers) unplug(p store.Place) error { return c.unplugLeaving(p, nil) }
 
-// unplugKeeping is unplug for a caller in a hurry: keep is as firewall.Batch.Keep.
-func (c *Containers) unplugKeeping(p store.Place, keep func(*os.File)) error {
+// unplugLeaving is unplug for a caller in a hurry: what the kernel takes its time over is noted in rest.
+func (c *Containers) unplugLeaving(p store.Place, rest *monitor.Rest) error {
 	w, err := wiringAt(p)
 	if w == nil {
 		return err
@@ -39,28 +39,15 @@ func (c *Containers) unplugKeeping(p store.Place, keep func(*os.File)) error {
 	for _, n := range networks {
 		errs = append(errs, silence(n, p.ID))
 	}
-	errs = append(errs, attendant.Stop(p.Run), c.unfence(w, keep))
+	errs = append(errs, attendant.Stop(p.Run), c.unfence(w, rest))
 	for i := range w.Endpoints {
-		errs = append(errs, c.detach(networks[i], p.ID, &w.Endpoints[i]))
+		errs = append(errs, c.detach(networks[i], p.ID, &w.Endpoints[i], rest))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	return gone(os.Remove(p.Wiring()))
 }
-
-// parting are files that somebody else closes.
-type parting []*os.File
-
-// keeper collects files for a monitor that waits for us anyway; without one they are not kept.
-func (p *parting) keeper(client *monitor.Client) func(*os.File) {
-	if client == nil {
-		return nil
-	}
-	return func(f *os.File) { *p = append(*p, f) }
-}
-
-func (p parting) close() { closeAll(p) }
 
 // silence takes the container's names off the network.
 func silence(n *networkRecord, id string) error {
@@ -79,8 +66,11 @@ func gone(err error) error {
 }
 
 // unfence takes members and ports out of the firewall's table. Where that is missing, so are they.
-func (c *Containers) unfence(w *wiring, keep func(*os.File)) error {
-	b := firewall.Batch{Keep: keep}
+func (c *Containers) unfence(w *wiring, rest *monitor.Rest) error {
+	var b firewall.Batch
+	if rest != nil {
+		b.Keep = func(socket *os.File) { rest.Files = append(rest.Files, socket) }
+	}
 	for _, port := range w.ports() {
 		b.Withdraw(port)
 	}
@@ -99,9 +89,13 @@ func (c *Containers) unfence(w *wiring, keep func(*os.File)) error {
 
 // detach removes the host's end of an interface and gives its addresses back. The kernel would remove it with the namespace, but late
 // under load, and not at all while something else holds that.
-func (c *Containers) detach(n *networkRecord, id string, e *endpoint) error {
+func (c *Containers) detach(n *networkRecord, id string, e *endpoint, rest *monitor.Rest) error {
 	var errs []error
-	if e.Interface.Kind == network.KindBridge {
+	switch {
+	case e.Interface.Kind != network.KindBridge:
+	case rest != nil:
+		rest.Links = append(rest.Links, e.Interface.Host)
+	default:
 		requests, err := network.Leftover(e.Interface.Host)
 		if err != nil {
 			return err

@@ -117,25 +117,35 @@ func (c *Client) TakeCleanup() error {
 	return err
 }
 
-// Cleaned says that the promise is kept. The monitor has the files until it ends: closing them may take its time.
-func (c *Client) Cleaned(files ...*os.File) error { return c.leave("cleaned", files) }
+// Rest is what a client leaves to the monitor of its cleanup, because it takes time and nobody has to wait for it.
+type Rest struct {
+	Files []*os.File // to be closed
+	Links []string   // interfaces to be deleted
+}
+
+// Cleaned says that the promise is kept but for the rest.
+func (c *Client) Cleaned(r Rest) error { return c.leave("cleaned", r) }
 
 // Sweep says that the promise is kept but for the deletion of the directories, which takes longer than all the rest and for which nobody
-// has to wait. A monitor that dies over it leaves remains, as a killed command does; the next command deletes them. The files are as with
-// Cleaned.
-func (c *Client) Sweep(files ...*os.File) error { return c.leave("sweep", files) }
+// has to wait. A monitor that dies over it leaves remains, as a killed command does; the next command deletes them.
+func (c *Client) Sweep(r Rest) error { return c.leave("sweep", r) }
 
-func (c *Client) leave(do string, files []*os.File) error {
+func (c *Client) leave(do string, rest Rest) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(files) == 0 {
-		_, err := c.conn.call(request{Do: do})
+	r := request{Do: do, Links: rest.Links}
+	if len(rest.Files) == 0 {
+		_, err := c.conn.call(r)
 		return err
 	}
-	if err := c.conn.hand([]byte(`{"Do":"`+do+`"}`+"\n"), files); err != nil {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	if err := c.conn.hand(append(line, '\n'), rest.Files); err != nil {
 		return unheard(err)
 	}
-	_, err := c.conn.hear()
+	_, err = c.conn.hear()
 	return err
 }
 

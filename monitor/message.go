@@ -27,7 +27,7 @@ import (
 //	  |  <------- {} or {"Error":{"Text":...}}   |  execve has happened, or not
 //	  |  {"Do":"wait"} ---------------------->   |
 //	  |  <--------------------- {"Exit":0}       |  when it has ended and its output is drained
-//	  |  {"Do":"cleaned"} ------------------->   |  nothing is left to do (files may come with this, to be closed at the end)
+//	  |  {"Do":"cleaned"} ------------------->   |  nothing is left to do, but to close files that came along and to delete Links
 //	  |  or {"Do":"sweep"} ------------------>   |  the container is no more: only its directories are left to delete
 //
 // After "attach", and after "exec" without Detach, both directions become frames, as in Docker's stdcopy: eight bytes of
@@ -50,6 +50,7 @@ type request struct {
 	Size   *Size       `json:",omitempty"`
 	Attach *AttachSpec `json:",omitempty"`
 	Run    *ExecSpec   `json:",omitempty"`
+	Links  []string    `json:",omitempty"` // of cleaned and sweep: interfaces to delete
 }
 
 // encode writes the short replies by hand: the first use of encoding/json with this type takes longer than a system call or two

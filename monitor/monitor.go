@@ -43,8 +43,9 @@ type monitor struct {
 	started bool
 	over    bool
 	done    bool
-	cleaned bool // the cleanup command is started, or a client has cleaned up
-	sweeps  bool // a client has cleaned up but for the directories, which are ours to delete
+	cleaned bool     // the cleanup command is started, or a client has cleaned up
+	sweeps  bool     // a client has cleaned up but for the directories, which are ours to delete
+	links   []string // and interfaces
 
 	listener  *listener
 	children  *children
@@ -114,6 +115,9 @@ func continued(fd, dir string, s starter) error {
 // stay is the monitor's life; after it, it sweeps up if somebody asked.
 func (m *monitor) stay() error {
 	err := m.loop()
+	for _, name := range m.links {
+		err = errors.Join(err, deleteLink(name))
+	}
 	if !m.sweeps {
 		return err
 	}

@@ -167,7 +167,7 @@ func TestCleanup(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.wait()
-		if err := c.Cleaned(); err != nil {
+		if err := c.Cleaned(Rest{}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -189,7 +189,7 @@ func TestCleanup(t *testing.T) {
 		if err := os.MkdirAll(data+"/upper/deep/er", 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Sweep(); err != nil {
+		if err := c.Sweep(Rest{}); err != nil {
 			t.Fatal(err)
 		}
 		until(t, "nothing left", func() bool {

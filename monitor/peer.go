@@ -201,10 +201,10 @@ func (p *peer) serve(r request) {
 		p.cleans = true
 		p.reply(reply{})
 	case "cleaned":
-		p.m.cleaned = true
+		p.m.cleaned, p.m.links = true, r.Links
 		p.reply(reply{})
 	case "sweep":
-		p.m.cleaned, p.m.sweeps = true, true
+		p.m.cleaned, p.m.sweeps, p.m.links = true, true, r.Links
 		p.reply(reply{})
 	default:
 		p.refuse(fmt.Errorf("unknown request %q", r.Do))

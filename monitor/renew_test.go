@@ -73,7 +73,7 @@ func TestRenewal(t *testing.T) {
 	if _, err := os.Stat(b.dir + "/mark"); err == nil {
 		t.Error("the client's promise was forgotten")
 	}
-	if err := c.Cleaned(); err != nil {
+	if err := c.Cleaned(Rest{}); err != nil {
 		t.Error(err)
 	}
 }
