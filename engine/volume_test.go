@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -595,8 +596,16 @@ func TestMountsOntoOddPlaces(t *testing.T) {
 	if err := os.WriteFile(dir+"/file", []byte("text\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	socket, err := net.Listen("unix", dir+"/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	if out, errs, _ := m.run(with("stat -c %F /run/docker.sock", dir+"/s:/run/docker.sock")); out != "socket\n" {
+		t.Errorf("%q %q", out, errs)
+	}
 	out, errs, _ := m.run(with("cat /etc/motd /new/place/file; ls /up", dir+"/file:/etc/motd", dir+"/file:/new/place/file", dir+"/../"+filepath.Base(dir)+":/a/../up"))
-	if out != "text\ntext\nfile\n" {
+	if out != "text\ntext\nfile\ns\n" {
 		t.Errorf("%q %q", out, errs)
 	}
 	for _, bind := range []string{dir + ":/etc/passwd", dir + "/file:/etc"} {
