@@ -39,7 +39,7 @@ func (c *Containers) List(all bool, limit int, size bool, f filters.Args) ([]con
 	if err := sieve.neighbours(c); err != nil {
 		return nil, err
 	}
-	names := imageNames{store: c.images, ids: map[string]string{}}
+	names, links := imageNames{store: c.images, ids: map[string]string{}}, linkNames(containers)
 	out := []container.Summary{}
 	for _, l := range containers {
 		if limit > 0 && len(out) == limit {
@@ -50,6 +50,7 @@ func (c *Containers) List(all bool, limit int, size bool, f filters.Args) ([]con
 		}
 		if sieve.passes(l) {
 			s := l.summary(names)
+			s.Names = slices.Sorted(slices.Values(append(s.Names, links[l.ID]...)))
 			if size {
 				if s.SizeRw, s.SizeRootFs, err = c.sizes(l.record); err != nil {
 					return nil, err
@@ -59,6 +60,17 @@ func (c *Containers) List(all bool, limit int, size bool, f filters.Args) ([]con
 		}
 	}
 	return out, nil
+}
+
+// linkNames are the names that containers have in others' links: /parent/alias.
+func linkNames(all []listed) map[string][]string {
+	names := map[string][]string{}
+	for _, parent := range all {
+		for _, l := range parent.Links {
+			names[l.ID] = append(names[l.ID], "/"+parent.Name+"/"+l.Alias)
+		}
+	}
+	return names
 }
 
 // everything reads all containers, several at a time, newest first. What cannot be read is warned of and left out.

@@ -156,7 +156,9 @@ func (c *call) named(kinds offer) (names []string) {
 		list, _ := b.containers.List(true, -1, false, filters.NewArgs())
 		for _, s := range list {
 			for _, n := range s.Names {
-				names = append(names, strings.TrimPrefix(n, "/"))
+				if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") { // else a link of another container's
+					names = append(names, n)
+				}
 			}
 		}
 	}
