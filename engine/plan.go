@@ -39,7 +39,11 @@ func (c *Containers) Plan(ctx context.Context, o Options) ([]program.Account, er
 		return nil, limitRefused(err)
 	}
 	intended, err := c.intended(r)
-	return withPhase(compiled.Explain(), intended), err
+	if err != nil {
+		return nil, err
+	}
+	mounted, err := c.wouldMount(r)
+	return append(mounted, withPhase(compiled.Explain(), intended)...), err
 }
 
 // withPhase puts the network's phase where it happens: the process waits at its gate, and the start comes next.

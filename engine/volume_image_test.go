@@ -71,8 +71,15 @@ func TestMountedVolumesAreExplained(t *testing.T) {
 	if _, err := m.Volumes.Create(volumeOf("mem", "type=tmpfs", "device=tmpfs", "o=size=1m")); err != nil {
 		t.Fatal(err)
 	}
-	o := with("true", "mem:/v")
+	o := with("true", "mem:/v", "new:/w")
 	o.Explain = true
+	planned, err := m.Containers.Plan(bg, o)
+	if err != nil || len(planned) < 2 || !planned[0].Plan || planned[0].Phase != "volumes" || len(planned[0].Host) != 1 {
+		t.Errorf("planned: %+v, %v", planned, err)
+	}
+	if got := m.volumes(); got != "mem" {
+		t.Errorf("a plan made volumes: %s", got)
+	}
 	id := m.detached(o)
 	told, err := m.Containers.Account(id)
 	if err != nil || len(told) < 2 || told[0].Phase != "volumes" || len(told[0].Host) != 1 {

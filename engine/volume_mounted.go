@@ -20,7 +20,7 @@ import (
 // mountVolumes mounts what the container's volumes stand for, those that --opt type=... made so. Whatever fails or ends later calls
 // unmountVolumes.
 func (c *Containers) mountVolumes(r *record) error {
-	account := program.Account{Phase: "volumes", Why: "What volumes stand for is mounted on the host, once for all containers that use them."}
+	account := program.Account{Phase: "volumes", Why: whyMounted}
 	for _, m := range r.Mounts {
 		if !m.Mounted {
 			continue
@@ -39,6 +39,40 @@ func (c *Containers) mountVolumes(r *record) error {
 		return nil
 	}
 	return r.keepMounting(account)
+}
+
+const whyMounted = "What volumes stand for is mounted on the host, once for all containers that use them."
+
+// wouldMount is what mountVolumes would ask of the kernel, for a plan.
+func (c *Containers) wouldMount(r *record) ([]program.Account, error) {
+	var requests []program.Request
+	for _, m := range r.Mounts {
+		if m.Type != mount.TypeVolume {
+			continue
+		}
+		known, err := c.volumes.load(m.Name)
+		if Is(err, NotFound) {
+			known, err = c.volumes.draft(m.volume())
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !known.options().Mounts() {
+			continue
+		}
+		if mounted, err := vol.Mounted(m.Source); err == nil && mounted {
+			continue // for another container
+		}
+		more, err := known.options().Mount(m.Source, "volume "+m.Name, net.ResolveIPAddr)
+		if err != nil {
+			return nil, notMounted(known, err)
+		}
+		requests = append(requests, more...)
+	}
+	if len(requests) == 0 {
+		return nil, nil
+	}
+	return []program.Account{program.Intended("volumes", whyMounted, requests)}, nil
 }
 
 // keepMounting keeps what the kernel was asked before the monitor was.
