@@ -167,9 +167,6 @@ func (l listed) ports() []container.Port {
 
 // shownLinks are the links as `inspect` shows them: /name:/parent/alias.
 func (r *record) shownLinks() []string {
-	if len(r.Links) == 0 {
-		return r.HostConfig.Links
-	}
 	var all []string
 	for _, l := range r.Links {
 		all = append(all, "/"+l.Name+":/"+strings.TrimPrefix(r.Name, "/")+"/"+l.Alias)

@@ -18,6 +18,7 @@ import (
 	"glassbox/attendant"
 	"glassbox/monitor"
 	"glassbox/store"
+	"glassbox/test/need"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
@@ -109,6 +110,7 @@ func (m *machine) wantLines(out string, want ...string) {
 }
 
 func TestDefaultBridge(t *testing.T) {
+	need.SecondKernel(t)
 	m := newNetworks(t)
 	m.detached(called(plugged("bridge", "exec sleep 1000"), "first"))
 	gateway := m.inspect("first").NetworkSettings.Gateway
@@ -185,6 +187,7 @@ func TestRefusedAddresses(t *testing.T) {
 }
 
 func TestNamesOnNetworks(t *testing.T) {
+	need.SecondKernel(t)
 	m := newNetworks(t)
 	m.network("lan", network.CreateOptions{})
 	m.network("other", network.CreateOptions{})
@@ -238,6 +241,7 @@ func (m *machine) hears(address string) string {
 }
 
 func TestPublished(t *testing.T) {
+	need.SecondKernel(t)
 	m := newNetworks(t)
 	m.detached(called(plugged("bridge", greet, "8080:80", "127.0.0.1:8081:80", "[::1]:8082:80"), "web"))
 	for _, address := range []string{"127.0.0.1:8080", "192.0.2.1:8080", "[::1]:8080", "127.0.0.1:8081", "[::1]:8082"} {
@@ -296,6 +300,7 @@ func TestPortRanges(t *testing.T) {
 }
 
 func TestConnect(t *testing.T) {
+	need.SecondKernel(t)
 	m := newNetworks(t)
 	m.network("inner", network.CreateOptions{Internal: true})
 	m.network("lan", network.CreateOptions{IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: "10.8.0.0/24"}}}})
@@ -469,6 +474,7 @@ func TestEndsByItself(t *testing.T) {
 }
 
 func TestNetworkOfUserNamespace(t *testing.T) {
+	need.SecondKernel(t)
 	m := newNetworks(t)
 	m.network("lan", network.CreateOptions{})
 	m.detached(called(plugged("lan", "exec sleep 1000"), "db"))

@@ -32,12 +32,17 @@ func (c *Containers) remove(ctx context.Context, id string, force, volumes bool)
 	if err != nil {
 		return err
 	}
+	relief := &relief{}
 	if s.Running {
+		if force {
+			relief = c.relieve(r)
+			defer relief.close()
+		}
 		if err := c.endForRemoval(ctx, id, r, s, force); err != nil {
 			return err
 		}
 	}
-	return c.erase(r, volumes)
+	return errors.Join(c.erase(r, volumes), relief.leave(relief.rest()))
 }
 
 func (c *Containers) endForRemoval(ctx context.Context, id string, r *record, s state, force bool) error {

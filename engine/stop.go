@@ -55,6 +55,8 @@ func (c *Containers) stop(ctx context.Context, r *record, o StopOptions) error {
 			o.Warn(m)
 		}
 	}
+	relief := c.relieve(r)
+	defer relief.close()
 	if err := c.signal(r, s, sig); err != nil {
 		return err
 	}
@@ -66,12 +68,12 @@ func (c *Containers) stop(ctx context.Context, r *record, o StopOptions) error {
 	}
 	_, err = c.await(grace, r)
 	if err == nil {
-		return c.ended(ctx, r)
+		return c.ended(ctx, r, relief)
 	}
 	if ctx.Err() != nil || seconds < 0 {
 		return err
 	}
-	return c.killed(ctx, r, s)
+	return c.killed(ctx, r, s, relief)
 }
 
 // farewell is the signal and the grace period.
@@ -148,11 +150,11 @@ func (c *Containers) kill(ctx context.Context, r *record, s state) error {
 }
 
 // killed is kill, and what is due after a container's end.
-func (c *Containers) killed(ctx context.Context, r *record, s state) error {
+func (c *Containers) killed(ctx context.Context, r *record, s state, relief *relief) error {
 	if err := c.kill(ctx, r, s); err != nil {
 		return err
 	}
-	return c.ended(ctx, r)
+	return c.ended(ctx, r, relief)
 }
 
 // groupOf is the group that was made for the container.
@@ -290,7 +292,9 @@ func (c *Containers) killWith(id, signal string) error {
 	case !s.Running:
 		return notRunning(r.ID)
 	case sig == sigkill:
-		return c.killed(context.Background(), r, s)
+		relief := c.relieve(r)
+		defer relief.close()
+		return c.killed(context.Background(), r, s, relief)
 	}
 	return c.signal(r, s, sig)
 }

@@ -129,8 +129,63 @@ func (c *Containers) tidy(id string) {
 	}
 }
 
+// relief is a connection to a monitor whose cleanup is ours.
+type relief struct{ client *monitor.Client }
+
+// relieve takes the cleanup over from the monitor of a container that is about to be ended, so that it need not start a command for what is
+// done here anyway. Where that command does more, it is left to it. Should we be killed, the monitor has it run after all.
+func (c *Containers) relieve(r *record) *relief {
+	if r.HostConfig.AutoRemove || r.mountsVolumes() || !r.plugs() {
+		return &relief{}
+	}
+	client, err := dial(r)
+	if err != nil {
+		return &relief{}
+	}
+	if err := client.TakeCleanup(); err != nil {
+		client.Close()
+		return &relief{}
+	}
+	return &relief{client}
+}
+
+func (r *relief) close() {
+	if r.client != nil {
+		r.client.Close()
+	}
+}
+
+// rest is what can be left to the monitor; nil where there is none.
+func (r *relief) rest() *monitor.Rest {
+	if r.client == nil {
+		return nil
+	}
+	return &monitor.Rest{}
+}
+
+// leave tells the monitor that all but the rest is done.
+func (r *relief) leave(rest *monitor.Rest) error {
+	if r.client == nil {
+		return nil
+	}
+	defer closeAll(rest.Files)
+	if err := r.client.Cleaned(*rest); !errors.Is(err, monitor.ErrDead) {
+		return err
+	}
+	for _, name := range rest.Links {
+		requests, err := network.Leftover(name)
+		if err != nil {
+			return err
+		}
+		if err := new(program.Ledger).Carry(requests...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ended unplugs a container that was just seen to end. Whoever else is at it is waited for.
-func (c *Containers) ended(ctx context.Context, r *record) error {
+func (c *Containers) ended(ctx context.Context, r *record, relief *relief) error {
 	if _, err := os.Lstat(r.place.Wiring()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -147,5 +202,6 @@ func (c *Containers) ended(ctx context.Context, r *record) error {
 	if w, err := wiringAt(r.place); w == nil || w.alive() { // started again
 		return err
 	}
-	return c.unplug(r.place)
+	rest := relief.rest()
+	return errors.Join(c.unplugLeaving(r.place, rest), relief.leave(rest))
 }
