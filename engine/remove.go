@@ -42,7 +42,8 @@ func (c *Containers) remove(ctx context.Context, id string, force, volumes bool)
 			return err
 		}
 	}
-	return errors.Join(c.erase(r, volumes), relief.leave(relief.rest()))
+	rest := relief.rest()
+	return errors.Join(c.unplugLeaving(r.place, rest), c.erase(r, volumes), relief.leave(rest))
 }
 
 func (c *Containers) endForRemoval(ctx context.Context, id string, r *record, s state, force bool) error {
