@@ -176,8 +176,10 @@ func (r *networkRecord) port(id string, mac net.HardwareAddr, addresses []netip.
 	switch r.Driver {
 	case driverBridge:
 		i.Host = "veth" + id[:7]
+	case driverMacvlan:
+		i.Host = "mac" + id[:7]
 	case driverIPvlan:
-		i.MAC = nil // all share the parent's
+		i.Host, i.MAC = "ipv"+id[:7], nil // all share the parent's address
 	}
 	return i
 }

@@ -30,7 +30,7 @@ func plans() map[string][]program.Request {
 	dotted.Name, dotted.Sysctls = "lan.7", map[string]string{"net.ipv4.conf.lan.7.tag": "a b"}
 	asked := member(3)
 	asked.MAC = []byte{2, 0, 0, 0, 0, 7}
-	lan := Interface{Kind: KindMacvlan, Master: "eth0.10", Name: "eth0", MAC: HardwareAddressOf(netip.MustParseAddr("192.168.7.2")),
+	lan := Interface{Kind: KindMacvlan, Master: "eth0.10", Host: "mac1a2b3c4", Name: "eth0", MAC: HardwareAddressOf(netip.MustParseAddr("192.168.7.2")),
 		Addresses: prefixes("192.168.7.2/24", "fd07::2/64"), Gateways: addresses("192.168.7.1"), From: "network lan"}
 	vepa := Interface{Kind: KindMacvlan, Master: "eth0", Mode: "vepa", Name: "eth1", Addresses: prefixes("10.0.0.2/24")}
 	l2 := Interface{Kind: KindIPvlan, Master: "eth0", Name: "eth0", MAC: lan.MAC, Addresses: prefixes("192.168.8.2/24"), Gateways: addresses("192.168.8.1"), MTU: 9000}

@@ -27,7 +27,7 @@ type Interface struct {
 	Master    string           // the bridge, or the parent interface of the host
 	Mode      string           // macvlan: bridge (default) vepa passthru private; ipvlan: l2 (default) l3 l3s
 	Flag      string           // ipvlan: bridge (default) private vepa
-	Host      string           // name of the host's end of a veth pair
+	Host      string           // name of the host's end of a veth pair; of another kind, the name under which it is born
 	Name      string           // inside: eth0
 	MAC       net.HardwareAddr // nil: the kernel's choice
 	Addresses []netip.Prefix

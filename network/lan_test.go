@@ -45,7 +45,7 @@ func lan(t *testing.T) (other container) {
 // child is the interface of the LAN's container number n.
 func child(kind string, n byte) Interface {
 	four := netip.AddrFrom4([4]byte{192, 168, 7, n})
-	return Interface{Kind: kind, Master: "lan0", Name: "eth0", MAC: HardwareAddressOf(four), From: "network lan",
+	return Interface{Kind: kind, Master: "lan0", Host: "born", Name: "eth0", MAC: HardwareAddressOf(four), From: "network lan",
 		Addresses: []netip.Prefix{netip.PrefixFrom(four, 24), netip.PrefixFrom(netip.MustParseAddr("fd07::").Next().Next().Next(), 64)},
 		Gateways:  addresses("192.168.7.1", "fd07::1")}
 }

@@ -95,6 +95,23 @@ func setUp(p place, name, from, why string) program.Request {
 	}}
 }
 
+// rename gives an interface that is down another name; undo removes it.
+func rename(p place, name, to, from, why string) program.Request {
+	return program.Request{Call: p.typed + "ip link set " + name + " name " + to, From: from, Why: why, Undo: dropped(p, to), Do: func() error {
+		return p.speak(func(s *socket) error {
+			l, err := s.link(name)
+			if err != nil {
+				return err
+			}
+			h := nl.NewIfInfomsg(unix.AF_UNSPEC)
+			h.Index = int32(l.index)
+			m := message{kind: unix.RTM_NEWLINK, parts: []nl.NetlinkRequestData{h}}
+			m.add(unix.IFLA_IFNAME, nl.ZeroTerminated(to))
+			return refused("renaming "+name+" to "+to, s.change(m))
+		})
+	}}
+}
+
 // raised is the message that brings an interface up.
 func raised(name string) message { return flagged(name, unix.IFF_UP) }
 

@@ -15,9 +15,11 @@ var (
 	ipvlanFlags  = map[string]uint16{"bridge": 0, "private": 1, "vepa": 2}
 )
 
-// child is the request for an interface of the container that sits on one of the host's.
+// child are the requests for an interface of the container that sits on one of the host's. It is born under a name that nobody else has:
+// kernels before 6.14 make it beside its parent and move it, and the parent may well be another eth0.
 func (i Interface) child(n *Namespace) []program.Request {
-	d := device{name: i.Name, kind: i.Kind, mac: i.MAC, mtu: i.MTU, parent: i.Master, netns: n, moved: true}
+	birth := or(i.Host, i.Name)
+	d := device{name: birth, kind: i.Kind, mac: i.MAC, mtu: i.MTU, parent: i.Master, netns: n, moved: true}
 	why := "make an interface of the container on top of " + i.Master + ", with a hardware address of its own"
 	if i.Kind == KindMacvlan {
 		i.macvlan(&d)
@@ -25,7 +27,11 @@ func (i Interface) child(n *Namespace) []program.Request {
 		i.ipvlan(&d)
 		why = "make an interface of the container on top of " + i.Master + ", whose hardware address it shares"
 	}
-	return []program.Request{d.add(n.host(), i.From, why, dropped(n.inside(), i.Name))}
+	out := []program.Request{d.add(n.host(), i.From, why, dropped(n.inside(), birth))}
+	if birth != i.Name {
+		out = append(out, rename(n.inside(), birth, i.Name, i.From, "its name in the container"))
+	}
+	return out
 }
 
 func (i Interface) macvlan(d *device) {
