@@ -36,7 +36,7 @@ packages() {
 		test/packages.sh postgresql-common && sed -i 's/^#create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
 	fi
 	test/packages.sh bind9-dnsutils bubblewrap busybox-static ca-certificates containerd cpio curl debootstrap dnsmasq-base docker-registry \
-		e2fsprogs gcc iperf3 iproute2 iptables jq kmod musl-tools nftables nginx-light postgresql procps qemu-system-x86 redis-server \
+		e2fsprogs gcc iproute2 iptables jq kmod musl-tools nftables nginx-light postgresql procps qemu-system-x86 redis-server \
 		redis-tools runc skopeo strace tcpdump tini tmux util-linux vagrant xz-utils
 	go mod download && go build -o "$log/report" ./test/report
 }

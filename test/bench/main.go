@@ -20,13 +20,15 @@ var (
 	bin    = flag.String("bin", "", "the `directory` of glassbox and glassrun")
 	write  = flag.String("write", "", "put the table into this `file`, between its benchmark marks")
 	only   = flag.String("only", "", "measure one `part`: run, runtime, ps, memory, pull or net")
+	serve  = flag.Bool("serve", false, "on a host or in a container: count what sendStreams sends")
+	send   = flag.String("send", "", "on a host or in a container: send to this `address` and write the bits per second")
 	ask    = flag.String("ask", "", "inside a container: ask the resolver for this `name`")
 )
 
 func main() {
 	flag.Parse()
-	if *ask != "" {
-		if err := askMany(*ask, os.Stdout); err != nil {
+	if done, err := part(); done {
+		if err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}
@@ -38,6 +40,19 @@ func main() {
 		}
 	}
 	os.Exit(world.Run(func(string) error { return nil }, inside))
+}
+
+// part plays a part in somebody else's measurement.
+func part() (done bool, err error) {
+	switch {
+	case *serve:
+		return true, serveStreams()
+	case *send != "":
+		return true, sendStreams(*send, os.Stdout)
+	case *ask != "":
+		return true, askMany(*ask, os.Stdout)
+	}
+	return false, nil
 }
 
 func inside() int {

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,17 +87,17 @@ func (h *host) each(commands ...[]string) error {
 	return nil
 }
 
-// flow is a TCP stream from a client to a server, by iperf3(1), again and again.
+// flow is what arrives at a server from a client (stream.go), again and again.
 type flow struct {
 	name   string
 	client func(args ...string) (string, error)
-	target []string
+	target string
 	rates  []float64 // bits a second
 }
 
 // flows measures them in turn, so that a noisy machine is noisy for all.
 func flows(all ...*flow) error {
-	for round := range 6 {
+	for round := range 8 {
 		for i := range all {
 			f := all[(round+i)%len(all)]
 			rate, err := f.once()
@@ -112,22 +112,11 @@ func flows(all ...*flow) error {
 	return nil
 }
 
-func (f *flow) once() (float64, error) {
-	var err error
-	for range 20 { // the server of a container that has just started may not listen yet, or be busy with its last client
+func (f *flow) once() (rate float64, err error) {
+	for range 20 { // a server that has just been started may not listen yet
 		var out string
-		out, err = f.client(append([]string{"iperf3", "-J", "-t", "1", "-c"}, f.target...)...)
-		var result struct {
-			End struct {
-				Received struct {
-					Rate float64 `json:"bits_per_second"`
-				} `json:"sum_received"`
-			}
-		}
-		if e := json.Unmarshal([]byte(out), &result); err == nil && e == nil && result.End.Received.Rate > 0 {
-			return result.End.Received.Rate, nil
-		} else if err == nil {
-			err = fmt.Errorf("iperf3 said %q: %w", out, errors.Join(e))
+		if out, err = f.client("-send", f.target); err == nil {
+			return strconv.ParseFloat(strings.TrimSpace(out), 64)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -148,8 +137,17 @@ func (t *table) faster(what string, ours, theirs *flow, limit float64, goal stri
 	t.add(what+" / "+theirs.name, ours.String(), theirs.String(), fmt.Sprintf("%.2f", ratio), goal, ratio >= limit)
 }
 
+// from runs this program on a machine.
 func from(m *machines.Machine) func(args ...string) (string, error) {
-	return func(args ...string) (string, error) { return m.Output(args[0], args[1:]...) }
+	return func(args ...string) (string, error) { return m.Output(self(), args...) }
+}
+
+func self() string {
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return path
 }
 
 // published: what a published port moves, from the machine beside the host, and from the host's own 127.0.0.1, which Docker serves by
@@ -157,12 +155,12 @@ func from(m *machines.Machine) func(args ...string) (string, error) {
 func (r *rig) published(t *table, ours, dockers *host) error {
 	var across, local []*flow
 	for _, h := range []*host{ours, dockers} {
-		if err := h.each([]string{"run", "-d", "--name", "serves", "-p", "5201:5201", r.kit(), "iperf3", "-s"}); err != nil {
+		if err := h.each([]string{"run", "-d", "--name", "serves", "-p", streamPort + ":" + streamPort, r.kit(), "/opt/bench", "-serve"}); err != nil {
 			return err
 		}
 		defer h.each([]string{"rm", "-f", "serves"})
-		across = append(across, &flow{name: h.name + "'s", client: from(h.beside), target: []string{hostAddress}})
-		local = append(local, &flow{name: h.name + "'s userland proxy", client: from(h.Machine), target: []string{"127.0.0.1"}})
+		across = append(across, &flow{name: h.name + "'s", client: from(h.beside), target: hostAddress})
+		local = append(local, &flow{name: h.name + "'s userland proxy", client: from(h.Machine), target: "127.0.0.1"})
 	}
 	if err := flows(across[0], across[1], local[0], local[1]); err != nil {
 		return err
@@ -176,20 +174,20 @@ func (r *rig) published(t *table, ours, dockers *host) error {
 func (r *rig) betweenContainers(t *table, ours, dockers *host) error {
 	var all []*flow
 	for _, h := range []*host{ours, dockers} {
-		if err := h.each([]string{"network", "create", "pair"}, []string{"run", "-d", "--name", "serves", "--network", "pair", r.kit(), "iperf3", "-s"},
+		if err := h.each([]string{"network", "create", "pair"}, []string{"run", "-d", "--name", "serves", "--network", "pair", r.kit(), "/opt/bench", "-serve"},
 			[]string{"run", "-d", "--name", "asks", "--network", "pair", r.kit(), "sleep", "1000"}); err != nil {
 			return err
 		}
 		defer h.each([]string{"rm", "-f", "serves", "asks"}, []string{"network", "rm", "pair"})
-		client := func(args ...string) (string, error) { return h.run(append([]string{"exec", "asks"}, args...)...) }
-		all = append(all, &flow{name: h.name + "'s", client: client, target: []string{"serves"}})
+		client := func(args ...string) (string, error) { return h.run(append([]string{"exec", "asks", "/opt/bench"}, args...)...) }
+		all = append(all, &flow{name: h.name + "'s", client: client, target: "serves"})
 	}
-	server, err := ours.beside.Daemon(func() error { return nil }, "iperf3", "-s", "-p", "5300")
+	server, err := ours.beside.Daemon(func() error { return nil }, self(), "-serve")
 	if err != nil {
 		return err
 	}
 	defer server.Stop()
-	veth := &flow{name: "a plain veth pair", client: from(ours.Machine), target: []string{besideAddress, "-p", "5300"}}
+	veth := &flow{name: "a plain veth pair", client: from(ours.Machine), target: besideAddress}
 	if err := flows(all[0], all[1], veth); err != nil {
 		return err
 	}
@@ -226,41 +224,32 @@ func (r *rig) names(t *table, ours, dockers *host) error {
 	return nil
 }
 
-// crowd: the time until a container runs on a network that has many already.
+// crowd: the time until a container runs on a network that has many already, and on one with a single neighbour. Both networks are on
+// one host and take turns, so that they differ in nothing else.
 func (r *rig) crowd(t *table, ours *host) error {
 	const many = 200
-	if err := ours.each([]string{"network", "create", "crowd"}); err != nil {
-		return err
-	}
-	for _, network := range []string{"bridge", "crowd"} {
-		times, names, err := r.fill(ours, network, many)
-		if err == nil {
-			_, err = ours.run(append([]string{"rm", "-f"}, names...)...)
-		}
-		if err != nil {
+	var all []string
+	var both []*runner
+	for network, neighbours := range map[string]int{"crowd": many - 1, "pair": 1} {
+		if err := ours.each([]string{"network", "create", network}); err != nil {
 			return err
 		}
-		first, last := median(times[1:12]), median(times[many-11:])
-		ratio := float64(last) / float64(first)
-		t.add("`run -d` of the "+strconv.Itoa(many)+"th container on "+strings.Replace(network, "crowd", "a user-defined network", 1)+" / the 2nd's",
-			milliseconds(last), milliseconds(first), fmt.Sprintf("%.2f", ratio), "≤ 1.3", ratio <= 1.3)
-	}
-	return ours.each([]string{"network", "rm", "crowd"})
-}
-
-func (r *rig) fill(h *host, network string, many int) (times []time.Duration, names []string, err error) {
-	for i := range many {
-		name := fmt.Sprintf("%s%d", network, i)
-		start := time.Now()
-		if _, err := h.run("run", "-d", "--name", name, "--network", network, r.kit(), "sleep", "1000"); err != nil {
-			return nil, nil, err
+		for i := range neighbours {
+			name := fmt.Sprintf("%s%d", network, i)
+			if err := ours.each([]string{"run", "-d", "--name", name, "--network", network, r.kit(), "sleep", "1000"}); err != nil {
+				return err
+			}
+			all = append(all, name)
 		}
-		times, names = append(times, time.Since(start)), append(names, name)
+		c := ours.runner(network, "run", "-d", "--name", "last", "--network", network, r.kit(), "sleep", "1000")
+		c.after = func(int) error { return ours.each([]string{"rm", "-f", "last"}) }
+		both = append(both, c)
 	}
-	return times, names, nil
-}
-
-func median(times []time.Duration) time.Duration {
-	s := slices.Sorted(slices.Values(times))
-	return s[len(s)/2]
+	slices.SortFunc(both, func(a, b *runner) int { return strings.Compare(a.name, b.name) })
+	if err := race(both, *rounds); err != nil {
+		return err
+	}
+	ratio := float64(both[0].median()) / float64(both[1].median())
+	t.add("`run -d` of a network's 200th container / its 2nd", spread(both[0]), spread(both[1]), fmt.Sprintf("%.2f", ratio), "≤ 1.3", ratio <= 1.3)
+	return ours.each(append([]string{"rm", "-f"}, all...), []string{"network", "rm", "crowd", "pair"})
 }

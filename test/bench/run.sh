@@ -7,7 +7,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 . test/go.sh
 test/packages.sh bubblewrap busybox-static containerd crun curl bind9-dnsutils dnsmasq-base docker-registry gcc \
-	iperf3 iproute2 iptables libc6-dev netavark nftables nginx-light podman redis-server redis-tools runc tcpdump tini
+	iproute2 iptables libc6-dev netavark nftables nginx-light podman redis-server redis-tools runc tcpdump tini
 test/tools/docker/build.sh test/.cache/docker
 mkdir -p test/.cache/bench
 gcc -O2 -Wall -static -o test/.cache/bench/floor test/bench/floor/floor.c

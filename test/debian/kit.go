@@ -4,9 +4,9 @@ import (
 	"glassbox/test/world"
 )
 
-// Kit is an image's contents for tests of networks and volumes: nginx with a health page, redis, iperf3, and the tools that look at networks.
+// Kit is an image's contents for tests of networks and volumes: nginx with a health page, redis, and the tools that look at networks.
 func Kit() ([]world.File, error) {
-	return kit("nginx", "redis-server", "redis-cli", "iperf3", "curl", "dig", "getent", "tcpdump", "dnsmasq", "ip", "nft", "tar")
+	return kit("nginx", "redis-server", "redis-cli", "curl", "dig", "getent", "tcpdump", "dnsmasq", "ip", "nft", "tar")
 }
 
 // SmallKit has the few that no test of networks can do without.

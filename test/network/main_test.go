@@ -1,4 +1,4 @@
-// Package network holds glassbox's networks against real components: nginx, redis, dnsmasq, iperf3, tcpdump, on machines made of network
+// Package network holds glassbox's networks against real components: nginx, redis, dnsmasq, tcpdump, on machines made of network
 // namespaces (test/machines) with images collected from this Debian (test/debian). The same tests can be asked of real Docker:
 //
 //	go test ./test/network -engine docker
