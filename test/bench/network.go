@@ -179,7 +179,9 @@ func (r *rig) betweenContainers(t *table, ours, dockers *host) error {
 			return err
 		}
 		defer h.each([]string{"rm", "-f", "serves", "asks"}, []string{"network", "rm", "pair"})
-		client := func(args ...string) (string, error) { return h.run(append([]string{"exec", "asks", "/opt/bench"}, args...)...) }
+		client := func(args ...string) (string, error) {
+			return h.run(append([]string{"exec", "asks", "/opt/bench"}, args...)...)
+		}
 		all = append(all, &flow{name: h.name + "'s", client: client, target: "serves"})
 	}
 	server, err := ours.beside.Daemon(func() error { return nil }, self(), "-serve")
