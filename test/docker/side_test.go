@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"glassbox/test/machines"
 	"glassbox/test/world"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"golang.org/x/sys/unix"
 )
 
@@ -248,6 +250,9 @@ func web(t *testing.T) v1.Image {
 			ExposedPorts: map[string]struct{}{"80/tcp": {}},
 		})
 	}
+	if err == nil {
+		image, err = mutate.CreatedAt(image, v1.Time{Time: time.Date(2025, 12, 2, 0, 0, 0, 0, time.UTC)})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,6 +273,9 @@ func store(t *testing.T) v1.Image {
 		image, err = world.Configure(image, v1.Config{
 			Cmd: []string{"sh"}, Env: []string{"PATH=/bin"}, Volumes: map[string]struct{}{"/data": {}, "/empty": {}},
 		})
+	}
+	if err == nil {
+		image, err = mutate.CreatedAt(image, v1.Time{Time: time.Date(2025, 12, 1, 0, 0, 0, 0, time.UTC)})
 	}
 	if err != nil {
 		t.Fatal(err)
