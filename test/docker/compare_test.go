@@ -87,6 +87,7 @@ func TestMask(t *testing.T) {
 		"\x1b[6nprompt":                           "prompt",
 		"Exited (137) Less than a second ago":     "Exited (137) <duration> ago",
 		"172.17.0.2 02:42:ac:11:00:02 fe80::42:2": "172.17.0.2 <mac 1> <link-local>",
+		"Bind for :::8080 failed":                 "Bind for 0.0.0.0:8080 failed",
 		"0.0.0.0:32768->80/tcp, [::]:32768 :8080": "0.0.0.0:<port 1>->80/tcp, [::]:<port 1> :8080",
 	} {
 		if got := m.Apply(have); got != want {

@@ -23,7 +23,8 @@ var (
 	moment      = regexp.MustCompile(`\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| ?[+-]\d\d:?\d\d(?: UTC)?)`)
 	duration    = regexp.MustCompile(`Less than a second|About (?:a minute|an hour)|\b\d+ (?:second|minute|hour)s?\b`)
 	mac         = regexp.MustCompile(`\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b`)
-	linkLocal   = regexp.MustCompile(`\bfe80::[0-9a-f:]+`) // made from the hardware address
+	linkLocal   = regexp.MustCompile(`\bfe80::[0-9a-f:]+`)           // made from the hardware address
+	allBusy     = regexp.MustCompile(`Bind for (?::::|0\.0\.0\.0:)`) // Docker names either of the two that are busy
 	roundTrip   = regexp.MustCompile(`\btime=\d+\.\d+ ms`)
 	randomPort  = regexp.MustCompile(`(:|"HostPort": ?")(3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[45]\d{4}|60\d{3})\b`)
 	escape      = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
@@ -43,6 +44,7 @@ func (m *Mask) Apply(text string) string {
 	text = progress.ReplaceAllString(text, "")                           // shown when they last long enough to be seen
 	text = hexadecimal.ReplaceAllStringFunc(text, m.id)
 	text = moment.ReplaceAllString(text, "<time>")
+	text = allBusy.ReplaceAllString(text, "Bind for 0.0.0.0:")
 	text = linkLocal.ReplaceAllString(text, "<link-local>")
 	text = roundTrip.ReplaceAllString(text, "time=<duration>")
 	text = mac.ReplaceAllStringFunc(text, func(s string) string { return numbered(&m.macs, "mac", s) })
