@@ -216,7 +216,7 @@ func (c *Containers) addresses(r *record, n *networkRecord, ipam *dockernetwork.
 	}
 	want4, _ := netip.ParseAddr(ipam.IPv4Address)
 	want6, _ := netip.ParseAddr(ipam.IPv6Address)
-	given, err := c.networks.reserve(n, r.ID, want4, want6)
+	given, err := c.networks.reserve(r.spoken(n), r.ID, want4, want6)
 	return append(given, local...), err
 }
 
@@ -226,6 +226,16 @@ func (p *plugging) wiring() *wiring {
 		return nil
 	}
 	return p.w
+}
+
+// spoken is the network as far as the container speaks its protocols.
+func (r *record) spoken(n *networkRecord) *networkRecord {
+	if !n.EnableIPv6 || r.speaksIPv6() {
+		return n
+	}
+	without := *n
+	without.EnableIPv6 = false
+	return &without
 }
 
 // begin binds the ports and has the networks made ready, while the container's process comes up.

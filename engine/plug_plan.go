@@ -45,7 +45,7 @@ func (c *Containers) intended(r *record) ([]program.Account, error) {
 
 // imagine adds an endpoint with the addresses that a start would get now.
 func (p *plugging) imagine(n *networkRecord, w wish) error {
-	addresses, err := p.c.networks.next(n, w.IPAMConfig)
+	addresses, err := p.c.networks.next(p.r.spoken(n), w.IPAMConfig)
 	if err != nil {
 		return err
 	}
