@@ -60,7 +60,7 @@ func TestAfterKills(t *testing.T) {
 	s.kill("monitor", "web")
 	s.kill("attend", "web")
 	s.OK("kill -9 " + pid)
-	s.Is("glassbox ps -a --format '{{.Names}} {{.State}}' | sort", "client running\nweb exited")
+	s.Soon("glassbox ps -a --format '{{.Names}} {{.State}}' | sort", "client running\nweb exited")
 	s.Fails(7, get+"http://127.0.0.1:8080/", "")
 	s.Fails(2, "glassbox exec client getent hosts web", "")
 	s.OK("glassbox run -d --name heir --network shop --ip " + address + " -p 8080:80 kit nginx")
