@@ -193,6 +193,7 @@ func (ch *change) reroute() error {
 
 // move publishes the ports at the addresses of other networks than before.
 func (ch *change) move() error {
+	ch.publishers = [2]string{"on the move"}
 	if err := attendant.Stop(ch.r.place.Run); err != nil {
 		return err
 	}
@@ -203,6 +204,14 @@ func (ch *change) move() error {
 	if err := ch.bind(); err != nil {
 		return err
 	}
+	if err := ch.publish(); err != nil {
+		return err
+	}
+	ch.publishers = ch.w.publishers()
+	return nil
+}
+
+func (ch *change) publish() error {
 	var b firewall.Batch
 	for _, port := range ch.w.ports() {
 		b.Publish(port)

@@ -318,6 +318,16 @@ func TestConnect(t *testing.T) {
 	if out := inside("ip route"); strings.Contains(out, "default") || len(m.inspect("box").NetworkSettings.Ports) != 0 {
 		t.Errorf("on an internal network alone: %s", out)
 	}
+	l, err := net.Listen("tcp", "0.0.0.0:8080")
+	m.ok(err)
+	if err := m.Networks.Connect("lan", "box", nil); err == nil || !strings.HasSuffix(err.Error(), ": address already in use") {
+		t.Errorf("while somebody else has the port: %v", err)
+	}
+	m.ok(l.Close())
+	m.wantLines(inside("ip -o link | grep -c eth; nslookup box.inner 127.0.0.11"), "1\n", "box.inner")
+	if got := m.inspect("box").NetworkSettings.Networks; len(got) != 1 {
+		t.Errorf("after a connection that failed: %v", got)
+	}
 	m.ok(m.Networks.Connect("lan", "box", nil))
 	m.wantLines(inside("ip route; cat /etc/hosts; nslookup box.lan 127.0.0.11"), "default via 10.8.0.1 dev eth1", "10.8.0.2\tbox", "10.8.0.2")
 	if b := m.inspect("box").NetworkSettings.Ports["80/tcp"]; len(b) != 2 {
