@@ -92,7 +92,7 @@ func TestKilledWhileStarting(t *testing.T) {
 	s.OK("glassbox rm -f web && glassbox network rm shop")
 }
 
-// What an administrator deletes by hand, the next command makes again.
+// What an administrator deletes by hand, the next start on the network makes again, for those who run there already, too.
 func TestDeletedByHand(t *testing.T) {
 	daemonless(t)
 	s := newSite(t)
@@ -106,7 +106,7 @@ func TestDeletedByHand(t *testing.T) {
 		{"everything", "nft flush ruleset; for link in $(ip -o link show type bridge | awk '{print $2}' | tr -d :); do ip link del $link; done"},
 	} {
 		s.OK(c.script)
-		s.OK("glassbox ps")
+		s.OK("glassbox run --rm --network shop kit true && glassbox run --rm kit true")
 		s.open()
 		if r := s.Run("sh", "-c", get+"http://127.0.0.1:8081/health"); r.Stdout != "healthy\n" {
 			t.Errorf("after %s was deleted: %s", c.what, r.Stderr)
