@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"glassbox/store"
 
@@ -18,6 +19,8 @@ type Networks struct {
 
 	// Warn is told what a user should know but no error is; may be nil.
 	Warn func(message string)
+
+	mended sync.Map // ids of networks that this command has looked at
 }
 
 func (n *Networks) warn(message string) {

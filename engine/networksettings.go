@@ -22,6 +22,7 @@ func (c *Containers) wiringOf(r *record, s state) (*wiring, error) {
 		return nil, err
 	case s.Running:
 		c.revive(r, w)
+		c.networks.mend(w)
 		return w, nil
 	case !w.alive():
 		c.tidy(r.ID)

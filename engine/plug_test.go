@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -426,6 +427,25 @@ func TestAttendantKilled(t *testing.T) {
 	}
 	if out, _, code := m.run(plugged("lan", "nslookup web 127.0.0.11")); code != 0 {
 		t.Errorf("%s", out)
+	}
+}
+
+func TestDeletedByHandIsMended(t *testing.T) {
+	m := newNetworks(t)
+	m.detached(called(plugged("bridge", greet, "8080:80"), "web"))
+	for _, harm := range []string{"ip link del glassbox0", "nft delete table inet glassbox; nft delete table bridge glassbox"} {
+		m.sh(harm)
+		var told []string
+		m.Networks.Warn, m.Networks.mended = func(message string) { told = append(told, message) }, sync.Map{}
+		if _, err := m.Containers.List(false, 0, false, filters.NewArgs()); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.hears("127.0.0.1:8080"); got != "hello\n" {
+			t.Errorf("after %q: %q", harm, got)
+		}
+		if len(told) != 1 || !strings.Contains(told[0], "glassbox") {
+			t.Errorf("told after %q: %q", harm, told)
+		}
 	}
 }
 
