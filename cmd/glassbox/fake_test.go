@@ -162,6 +162,8 @@ func (p *fakeProcess) Run(ctx context.Context) (int, error) {
 		if _, err := io.ReadFull(p.s.In, make([]byte, 4)); err != nil {
 			return 0, err
 		}
+	case "shy":
+		time.Sleep(3 * patience)
 	case "forever":
 		fmt.Fprintln(p.s.Out, "reading")
 		<-ctx.Done()
@@ -235,7 +237,8 @@ func (f *fake) Prune(filters.Args) (container.PruneReport, error) {
 func (f *fake) Cleanup(id string) error { return known(id) }
 
 func (f *fake) Deaf(id string) ([]string, error) {
-	if id == webID {
+	shy := f.request.Config != nil && slices.Equal(f.request.Config.Cmd, []string{"shy"})
+	if id == webID || shy {
 		return []string{"port 80/tcp is published, but the process listens on 127.0.0.1:80 only"}, nil
 	}
 	return nil, nil

@@ -91,6 +91,8 @@ func TestHintsAreForTerminals(t *testing.T) {
 		{[]string{"docker", "stop", "nope"}, "Error response from daemon: No such container: nope\n"},
 		{[]string{"docker", "stop", "-h"}, "Flag shorthand -h has been deprecated, use --help\n"},
 		{[]string{"glassbox", "port", "web"}, "glassbox: port 80/tcp is published, but the process listens on 127.0.0.1:80 only\n"},
+		{[]string{"glassbox", "run", "alpine", "shy"}, "glassbox: port 80/tcp is published, but the process listens on 127.0.0.1:80 only\n"},
+		{[]string{"docker", "run", "alpine", "shy"}, ""},
 		{[]string{"glassbox", "start", webID}, webID + "\nglassbox: packets between the container's network and others do not pass: the policy of chain FORWARD of table ip filter is drop\n  why:   that is Docker's; every base chain that hooks into forwarding must let a packet pass, and glassbox changes no rule but its own\n  check: nft list ruleset; iptables-legacy -S FORWARD\n  fix:   iptables ...\n"},
 		{[]string{"glassbox", "run", "alpine", "exit", "13"}, "glassbox: the process may not write /s/file, which is /srv/file on this host\n  why:   the rule\n" +
 			"         -rw-r--r--        inside           host\n         process's user    1000 (no name)   1000 ann\n         process's group   0 (no name)      0 (no name)\n" +

@@ -118,6 +118,9 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 		return err
 	}
 	c.noteBlocked(id)
+	if !w.tty { // in raw mode lines would go astray
+		defer time.AfterFunc(patience, func() { c.noteDeaf(id) }).Stop()
+	}
 	code, err := c.follow(ctx, a, w)
 	if errors.Is(err, engine.ErrDetached) {
 		return nil
