@@ -22,6 +22,7 @@ var (
 	only   = flag.String("only", "", "measure one `part`: run, runtime, ps, memory, pull or net")
 	serve  = flag.Bool("serve", false, "on a host or in a container: count what sendStreams sends")
 	send   = flag.String("send", "", "on a host or in a container: send to this `address` and write the bits per second")
+	knocks = flag.String("knock", "", "on a host or in a container: connect to this `address` and write the answers per second")
 	ask    = flag.String("ask", "", "inside a container: ask the resolver for this `name`")
 )
 
@@ -49,6 +50,8 @@ func part() (done bool, err error) {
 		return true, serveStreams()
 	case *send != "":
 		return true, sendStreams(*send, os.Stdout)
+	case *knocks != "":
+		return true, knockMany(*knocks, os.Stdout)
 	case *ask != "":
 		return true, askMany(*ask, os.Stdout)
 	}

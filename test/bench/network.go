@@ -90,9 +90,10 @@ func (h *host) each(commands ...[]string) error {
 // flow is what arrives at a server from a client (stream.go), again and again.
 type flow struct {
 	name   string
+	flag   string // of this program: -send, or -knock for connections
 	client func(args ...string) (string, error)
 	target string
-	rates  []float64 // bits a second
+	rates  []float64 // bits, or connections, a second
 }
 
 // flows measures them in turn, so that a noisy machine is noisy for all.
@@ -115,7 +116,7 @@ func flows(all ...*flow) error {
 func (f *flow) once() (rate float64, err error) {
 	for range 20 { // a server that has just been started may not listen yet
 		var out string
-		if out, err = f.client("-send", f.target); err == nil {
+		if out, err = f.client(f.flag, f.target); err == nil {
 			return strconv.ParseFloat(strings.TrimSpace(out), 64)
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -129,6 +130,9 @@ func (f *flow) median() float64 {
 }
 
 func (f *flow) String() string {
+	if f.flag == "-knock" {
+		return fmt.Sprintf("%.0f /s (%.0f)", f.median(), slices.Max(f.rates))
+	}
 	return fmt.Sprintf("%.1f Gbit/s (%.1f)", f.median()/1e9, slices.Max(f.rates)/1e9)
 }
 
@@ -153,20 +157,22 @@ func self() string {
 // published: what a published port moves, from the machine beside the host, and from the host's own 127.0.0.1, which Docker serves by
 // its userland proxy.
 func (r *rig) published(t *table, ours, dockers *host) error {
-	var across, local []*flow
+	var across, local, knocks []*flow
 	for _, h := range []*host{ours, dockers} {
 		if err := h.each([]string{"run", "-d", "--name", "serves", "-p", streamPort + ":" + streamPort, r.kit(), "/opt/bench", "-serve"}); err != nil {
 			return err
 		}
 		defer h.each([]string{"rm", "-f", "serves"})
-		across = append(across, &flow{name: h.name + "'s", client: from(h.beside), target: hostAddress})
-		local = append(local, &flow{name: h.name + "'s userland proxy", client: from(h.Machine), target: "127.0.0.1"})
+		across = append(across, &flow{name: h.name + "'s", flag: "-send", client: from(h.beside), target: hostAddress})
+		local = append(local, &flow{name: h.name + "'s userland proxy", flag: "-send", client: from(h.Machine), target: "127.0.0.1"})
+		knocks = append(knocks, &flow{name: h.name + "'s userland proxy", flag: "-knock", client: from(h.Machine), target: "127.0.0.1"})
 	}
-	if err := flows(across[0], across[1], local[0], local[1]); err != nil {
+	if err := flows(across[0], across[1], local[0], local[1], knocks[0], knocks[1]); err != nil {
 		return err
 	}
 	t.faster("published port, from another machine", across[0], across[1], 0.95, "≥ 1, within 5 % noise")
 	t.faster("published port, from 127.0.0.1", local[0], local[1], 2, "≥ 2")
+	t.faster("the same, connections", knocks[0], knocks[1], 2, "≥ 2")
 	return nil
 }
 
@@ -182,14 +188,14 @@ func (r *rig) betweenContainers(t *table, ours, dockers *host) error {
 		client := func(args ...string) (string, error) {
 			return h.run(append([]string{"exec", "asks", "/opt/bench"}, args...)...)
 		}
-		all = append(all, &flow{name: h.name + "'s", client: client, target: "serves"})
+		all = append(all, &flow{name: h.name + "'s", flag: "-send", client: client, target: "serves"})
 	}
 	server, err := ours.beside.Daemon(func() error { return nil }, self(), "-serve")
 	if err != nil {
 		return err
 	}
 	defer server.Stop()
-	veth := &flow{name: "a plain veth pair", client: from(ours.Machine), target: besideAddress}
+	veth := &flow{name: "a plain veth pair", flag: "-send", client: from(ours.Machine), target: besideAddress}
 	if err := flows(all[0], all[1], veth); err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ func serveStreams() error {
 	if err != nil {
 		return err
 	}
+	unread := make([]byte, streamFile) // one for all: nothing is ever written there
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -36,7 +37,7 @@ func serveStreams() error {
 		}
 		go func() {
 			defer c.Close()
-			n, err := discard(c.(*net.TCPConn))
+			n, err := discard(c.(*net.TCPConn), unread)
 			if err == nil {
 				binary.Write(c, binary.BigEndian, n) //nolint:errcheck // the client will miss it
 			}
@@ -45,12 +46,11 @@ func serveStreams() error {
 }
 
 // discard reads to the end; tcp(7): with MSG_TRUNC the bytes are not copied.
-func discard(c *net.TCPConn) (n int64, err error) {
+func discard(c *net.TCPConn, b []byte) (n int64, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return 0, err
 	}
-	b := make([]byte, streamFile)
 	for err == nil {
 		var got int
 		var failed error
@@ -123,4 +123,38 @@ func sendOne(address string, file *os.File, total *atomic.Int64) error {
 	}
 	total.Add(arrived)
 	return err
+}
+
+// knockMany connects again and again, each time for one short answer, and writes how many times in a second it had one.
+func knockMany(address string, w io.Writer) error {
+	var total atomic.Int64
+	var all sync.WaitGroup
+	failed := make([]error, 2*runtime.NumCPU())
+	start := time.Now()
+	for i := range failed {
+		all.Go(func() {
+			for time.Since(start) < streamTime && failed[i] == nil {
+				failed[i] = knock(address)
+				total.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%.0f\n", float64(total.Load())/time.Since(start).Seconds())
+	return err
+}
+
+func knock(address string) error {
+	c, err := net.Dial("tcp", net.JoinHostPort(address, streamPort))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var arrived int64
+	tcp := c.(*net.TCPConn)
+	// Reset at the end: a port that waits a minute (TIME_WAIT) would be missed soon.
+	return errors.Join(tcp.SetLinger(0), tcp.CloseWrite(), c.SetReadDeadline(time.Now().Add(10*time.Second)), binary.Read(c, binary.BigEndian, &arrived))
 }

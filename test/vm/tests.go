@@ -20,7 +20,7 @@ import (
 // runTests builds the packages' tests here, and runs those in the machine that say they need it: in one boot, and those that
 // need systemd in a second one.
 func runTests(args []string) (int, error) {
-	m := machine{CPUs: 2, Memory: 3072, Timeout: 9 * time.Minute}
+	m := machine{CPUs: 2, Memory: 3072, Timeout: 12 * time.Minute}
 	set := flag.NewFlagSet("vm test", flag.ContinueOnError)
 	machineFlags(set, &m)
 	set.BoolVar(&m.Plan.Verbose, "v", false, "show all output")
