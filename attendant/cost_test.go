@@ -87,7 +87,7 @@ func TestCost(t *testing.T) {
 	for range 10 {
 		sockets := append(r.ports(), r.resolver("127.0.0.11:0")...)
 		began := time.Now()
-		if err := Spawn(r.exe, r.dir, r.config, sockets); err != nil {
+		if err := come(Spawn(r.exe, r.dir, r.config, sockets)); err != nil {
 			t.Fatal(err)
 		}
 		best = min(best, time.Since(began))

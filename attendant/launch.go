@@ -22,58 +22,73 @@ const patience = 10 * time.Second
 
 func commandLine(dir string) []string { return []string{"glassrun", "attend", filepath.Clean(dir)} }
 
-// Spawn starts the attendant of the container whose state directory is dir, from a sealed copy of glassrun, and returns when it
-// serves. It is given the listening sockets of c.Ports in their order and, with c.Names, the resolver's UDP and TCP sockets,
-// which the caller made inside the container's network namespace.
-func Spawn(glassrun, dir string, c Config, given []*os.File) error {
+// Starting is an attendant that comes up. Its sockets exist already: who connects or asks meanwhile is served when it has.
+type Starting struct {
+	dir, id string
+	word    *os.File // the pipe in which it says its first word
+}
+
+// Spawn starts the attendant of the container whose state directory is dir, from a sealed copy of glassrun. Ready must be called on
+// the result. The attendant is given the listening sockets of c.Ports in their order and, with c.Names, the resolver's UDP and TCP
+// sockets, which the caller made inside the container's network namespace; the caller may close them when Spawn has returned.
+func Spawn(glassrun, dir string, c Config, given []*os.File) (*Starting, error) {
 	if want := sockets(c); len(given) != want {
-		return fmt.Errorf("the attendant of %s needs %d sockets and was given %d", c.ID, want, len(given))
+		return nil, fmt.Errorf("the attendant of %s needs %d sockets and was given %d", c.ID, want, len(given))
 	}
 	if err := store.Write(filepath.Join(dir, configName), c); err != nil {
-		return err
+		return nil, err
 	}
 	word, err := launch(glassrun, dir, c.Pid, given)
 	if err != nil {
-		return fmt.Errorf("starting the attendant of %s: %w", c.ID, err)
+		return nil, fmt.Errorf("starting the attendant of %s: %w", c.ID, err)
 	}
-	if word == ready {
-		return nil
-	}
-	if word == "" {
-		word = "it ended before it was ready; see " + filepath.Join(dir, logName)
-	}
-	return fmt.Errorf("starting the attendant of %s: %s", c.ID, word)
+	return &Starting{dir, c.ID, word}, nil
 }
 
-// launch returns the attendant's first word.
-func launch(glassrun, dir string, pid int, sockets []*os.File) (string, error) {
+// Ready returns when the attendant serves, or with the reason why it does not.
+func (s *Starting) Ready() error {
+	defer s.word.Close()
+	word, err := firstWord(s.word, s.dir)
+	if err == nil && word == ready {
+		return nil
+	}
+	if err == nil && word == "" {
+		err = errors.New("it ended before it was ready; see " + filepath.Join(s.dir, logName))
+	} else if err == nil {
+		err = errors.New(word)
+	}
+	return fmt.Errorf("starting the attendant of %s: %w", s.id, err)
+}
+
+// launch returns the pipe in which the attendant says its first word.
+func launch(glassrun, dir string, pid int, sockets []*os.File) (*os.File, error) {
 	exe, err := sealed.Open(glassrun)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer exe.Close()
 	log, err := sealed.Log(filepath.Join(dir, logName))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer log.Close()
 	// The caller knows that the process lives, so the pid is nobody else's.
 	pidfd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
-		return "", fmt.Errorf("opening the container's process %d: %w", pid, os.NewSyscallError("pidfd_open", err))
+		return nil, fmt.Errorf("opening the container's process %d: %w", pid, os.NewSyscallError("pidfd_open", err))
 	}
 	defer unix.Close(pidfd)
 	r, w, err := os.Pipe()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	defer r.Close()
 	err = sealed.Start(exe, commandLine(dir), log, descriptors(w, pidfd, sockets)...)
 	w.Close()
 	if err != nil {
-		return "", err
+		r.Close()
+		return nil, err
 	}
-	return firstWord(r, dir)
+	return r, nil
 }
 
 func descriptors(pipe *os.File, pidfd int, sockets []*os.File) []int {

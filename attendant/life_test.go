@@ -135,7 +135,7 @@ func TestContainerIsGone(t *testing.T) {
 	c := container(t)
 	finish(c)
 	r.config.Pid = c.Process.Pid
-	err := Spawn("/proc/self/exe", r.dir, r.config, nil)
+	err := come(Spawn("/proc/self/exe", r.dir, r.config, nil))
 	if err == nil || !strings.Contains(err.Error(), "opening the container's process") || r.running() {
 		t.Error(err)
 	}
@@ -149,14 +149,14 @@ func TestSpawnTellsWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	err = Spawn("/proc/self/exe", r.dir, r.config, []*os.File{null})
+	err = come(Spawn("/proc/self/exe", r.dir, r.config, []*os.File{null}))
 	if err == nil || !strings.Contains(err.Error(), "starting the attendant of c1: serving port") {
 		t.Error(err)
 	}
-	if err := Spawn("/proc/self/exe", r.dir, r.config, nil); err == nil || !strings.Contains(err.Error(), "needs 1 sockets and was given 0") {
+	if err := come(Spawn("/proc/self/exe", r.dir, r.config, nil)); err == nil || !strings.Contains(err.Error(), "needs 1 sockets and was given 0") {
 		t.Error(err)
 	}
-	if err := Spawn("/nowhere/glassrun", r.dir, r.config, []*os.File{null}); err == nil {
+	if err := come(Spawn("/nowhere/glassrun", r.dir, r.config, []*os.File{null})); err == nil {
 		t.Error("a program that does not exist was started")
 	}
 	os.Remove(filepath.Join(r.dir, logName)) // it said the same there

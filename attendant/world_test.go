@@ -169,12 +169,20 @@ func (r *room) start() *room {
 
 func (r *room) spawn(sockets []*os.File) {
 	r.t.Helper()
-	if err := Spawn(r.exe, r.dir, r.config, sockets); err != nil {
+	if err := come(Spawn(r.exe, r.dir, r.config, sockets)); err != nil {
 		r.t.Fatal(err)
 	}
 	for _, s := range sockets {
 		s.Close()
 	}
+}
+
+// come waits until the attendant serves.
+func come(s *Starting, err error) error {
+	if err != nil {
+		return err
+	}
+	return s.Ready()
 }
 
 // ports binds what the configuration says; a port 0 becomes a real one.

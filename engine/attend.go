@@ -16,36 +16,55 @@ import (
 const resolverAddress = "127.0.0.11"
 
 // attend starts the process that answers names and holds the ports, where the container needs one.
-func (c *Containers) attend(r *record, w *wiring, ns *network.Namespace, sockets []*os.File, l *program.Ledger) error {
-	if !w.attended() {
+// It serves when p.serves has returned.
+func (p *plugging) attend(ns *network.Namespace) error {
+	if !p.w.attended() {
 		return nil
 	}
 	program, err := glassrun()
 	if err != nil {
 		return err
 	}
-	config, err := c.attendance(r, w)
+	config, err := p.c.attendance(p.r, p.w)
 	if err != nil {
 		return err
 	}
+	sockets := p.sockets
 	if config.Names != nil {
-		resolver, err := listenForNames(ns, l)
+		resolver, err := listenForNames(ns, &p.done)
 		if err != nil {
 			return err
 		}
 		defer closeAll(resolver)
 		sockets = append(append([]*os.File{}, sockets...), resolver...)
 	}
-	return l.Carry(attending(program, r, config, sockets))
+	return p.done.Carry(p.attending(program, config, sockets))
 }
 
-func attending(glassrun string, r *record, config attendant.Config, sockets []*os.File) program.Request {
+func (p *plugging) attending(glassrun string, config attendant.Config, sockets []*os.File) program.Request {
+	dir := p.r.place.Run
 	return program.Request{
-		Call: "glassrun attend " + r.place.Run,
+		Call: "glassrun attend " + dir,
 		Why:  "a process of the host's answers names and holds the published ports",
-		Do:   func() error { return attendant.Spawn(glassrun, r.place.Run, config, sockets) },
-		Undo: func() error { return attendant.Stop(r.place.Run) },
+		Do: func() (err error) {
+			p.attendant, err = attendant.Spawn(glassrun, dir, config, sockets)
+			return err
+		},
+		Undo: func() error {
+			p.serves() //nolint:errcheck // only one that has come up can be stopped
+			return attendant.Stop(dir)
+		},
 	}
+}
+
+// serves returns when the attendant serves.
+func (p *plugging) serves() error {
+	if p == nil || p.attendant == nil {
+		return nil
+	}
+	coming := p.attendant
+	p.attendant = nil
+	return coming.Ready()
 }
 
 func closeAll(files []*os.File) {
@@ -141,7 +160,10 @@ func listenForNames(ns *network.Namespace, l *program.Ledger) (sockets []*os.Fil
 		ports[i], err = portOf(sockets[i])
 	}
 	if err == nil {
-		err = l.Carry(firewall.Redirect(ns.File, ports[0], ports[1]))
+		var requests []program.Request
+		if requests, err = firewall.Redirect(ns.File, ports[0], ports[1]); err == nil {
+			err = l.Carry(requests...)
+		}
 	}
 	if err != nil {
 		closeAll(sockets)

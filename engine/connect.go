@@ -255,7 +255,10 @@ func (ch *change) attendAgain(sockets bool) error {
 			return err
 		}
 	}
-	return ch.c.attend(ch.r, ch.w, ch.ns, ch.sockets, &ch.done)
+	if err := ch.attend(ch.ns); err != nil {
+		return err
+	}
+	return ch.serves()
 }
 
 // bindAgain takes the same ports once more, for a new attendant.

@@ -32,15 +32,16 @@ const (
 // plugging is the network's share of a start: addresses are claimed before the container's files are written, the networks made
 // ready and ports bound while its process comes up, and at the gate `created` the process's namespace is plugged in.
 type plugging struct {
-	c        *Containers
-	r        *record
-	w        *wiring
-	networks []*networkRecord // of w.Endpoints
-	held     []*store.Lock    // keep the networks from being removed
-	sockets  []*os.File       // of w.Bound
-	raised   chan error
-	ready    program.Ledger // what others may use by now: it stays
-	done     program.Ledger // what is taken back after a failure
+	c         *Containers
+	r         *record
+	w         *wiring
+	networks  []*networkRecord // of w.Endpoints
+	held      []*store.Lock    // keep the networks from being removed
+	sockets   []*os.File       // of w.Bound
+	attendant *attendant.Starting
+	raised    chan error
+	ready     program.Ledger // what others may use by now: it stays
+	done      program.Ledger // what is taken back after a failure
 }
 
 // engage begins the plugging in of a container: its addresses and interfaces are settled, and nothing is asked of the kernel yet.
@@ -311,7 +312,7 @@ func (p *plugging) connect() error {
 	if err := p.c.fence(p.w, &p.done); err != nil {
 		return err
 	}
-	if err := p.c.attend(p.r, p.w, ns, p.sockets, &p.done); err != nil {
+	if err := p.attend(ns); err != nil {
 		return err
 	}
 	for i, n := range p.networks {

@@ -74,7 +74,7 @@ func (p *plugging) foretell(requests []program.Request) ([]program.Account, erro
 		requests = append(requests, b.Request("", fenceWhy))
 	}
 	if p.w.attended() {
-		requests = append(requests, attending("", p.r, attendant.Config{}, nil))
+		requests = append(requests, p.attending("", attendant.Config{}, nil))
 	}
 	return []program.Account{program.Intended("network", plugWhy, requests)}, nil
 }

@@ -5,7 +5,6 @@ import (
 
 	"glassbox/attendant"
 	"glassbox/network"
-	"glassbox/program"
 	"glassbox/store"
 )
 
@@ -51,5 +50,8 @@ func (c *Containers) attendOnceMore(r *record) error {
 		return err
 	}
 	defer ns.Close()
-	return c.attend(r, w, ns, p.sockets, new(program.Ledger))
+	if err := p.attend(ns); err != nil {
+		return err
+	}
+	return p.serves()
 }

@@ -49,6 +49,9 @@ func (c *Containers) start(ctx context.Context, id string, attach func(*record, 
 	if err != nil {
 		return nil, r, c.failed(r, s, client, p, err)
 	}
+	if err := p.serves(); err != nil { // the container runs by now; whoever looks at it next starts another attendant
+		c.warn(err.Error())
+	}
 	return client, r, p.settle()
 }
 

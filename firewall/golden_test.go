@@ -16,7 +16,7 @@ func TestGolden(t *testing.T) {
 		"plug.nft":     added(Desired{Members: all.Members, Ports: all.Ports}).Request("", "").Call,
 		"unplug.nft":   removed(Desired{Members: all.Members, Ports: all.Ports}).Request("", "").Call,
 		"network.nft":  added(Desired{Networks: all.Networks}).Request("", "").Call,
-		"redirect.nft": Redirect(nil, 40053, 40054).Call,
+		"redirect.nft": redirect(t, nil, 40053, 40054)[0].Call,
 		"remove.nft":   Remove().Call,
 	} {
 		file := filepath.Join("testdata", name)

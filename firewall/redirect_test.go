@@ -2,10 +2,12 @@ package firewall
 
 import (
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
 
+	"glassbox/program"
 	"glassbox/test/need"
 )
 
@@ -70,9 +72,13 @@ func TestRedirect(t *testing.T) {
 		}
 	}
 	ask("udp", "127.0.0.11:53", "")
-	r := Redirect(c.file, udp, tcp)
-	if err := r.Do(); err != nil {
-		t.Fatal(err)
+	var r program.Request
+	for _, ports := range [][2]uint16{{1, 2}, {udp, tcp}} { // a resolver that was killed, and its successor
+		for _, r = range redirect(t, c.file, ports[0], ports[1]) {
+			if err := r.Do(); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	ask("udp", "127.0.0.11:53", "resolver")
 	ask("tcp", "127.0.0.11:53", "resolver")
@@ -87,4 +93,13 @@ func TestRedirect(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask("tcp", "127.0.0.11:53", "own")
+}
+
+func redirect(t *testing.T, ns *os.File, udp, tcp uint16) []program.Request {
+	t.Helper()
+	all, err := Redirect(ns, udp, tcp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
