@@ -84,7 +84,7 @@ func TestKilledWhileStarting(t *testing.T) {
 		}
 		time.Sleep(time.Duration(random.IntN(60)) * time.Millisecond)
 		c.Process.Kill()
-		c.Wait()                                  //nolint:errcheck // it was killed
+		_ = c.Wait()                              // it was killed
 		s.Run("sh", "-c", "glassbox rm -f "+name) // it may not be there yet
 	}
 	s.OK("glassbox run -d --name web --network shop -p 8080:80 kit nginx")
