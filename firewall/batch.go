@@ -3,6 +3,7 @@ package firewall
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -90,8 +91,24 @@ func opposite(changes []change) []change {
 	return back
 }
 
-// patience is how often a transaction is tried again that met another's, or an element in an unexpected state.
-const patience = 16
+// patience is how long a transaction is tried again that met another's, or an element in an unexpected state.
+const patience = 10 * time.Second
+
+// tries counts attempts. Between them is a pause by chance, so that two which met do not meet again.
+type tries struct {
+	n     int
+	until time.Time
+}
+
+func (t *tries) more() bool {
+	if t.n == 0 {
+		t.until = time.Now().Add(patience)
+	} else {
+		time.Sleep(rand.N(time.Duration(min(t.n, 20)) * time.Millisecond))
+	}
+	t.n++
+	return time.Now().Before(t.until)
+}
 
 // carry sends the changes as one transaction. The kernel refuses all of it when an element to delete is missing (to destroy it
 // would be tolerated since Linux 6.3), or when one to add is there with another value; it names each such message, so that the next
@@ -102,7 +119,8 @@ func carry(changes []change, keep func(*os.File)) error {
 		return err
 	}
 	defer w.part(keep)
-	for attempt := range patience {
+	var t tries
+	for t.more() {
 		owned, generation, err := w.owned(changes)
 		if err != nil || len(owned) == 0 {
 			return err
@@ -118,9 +136,8 @@ func carry(changes []change, keep func(*os.File)) error {
 		if changes, err = settle(owned, refusals); err != nil {
 			return err
 		}
-		time.Sleep(time.Duration(attempt) * time.Millisecond)
 	}
-	return fmt.Errorf("changing the nftables table %s: others changed it %d times at the same time", tableName, patience)
+	return fmt.Errorf("changing the nftables table %s: others changed it %d times at the same time", tableName, t.n)
 }
 
 func write(c *nftables.Conn, changes []change) error {

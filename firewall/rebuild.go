@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/userdata"
@@ -62,7 +61,8 @@ func replace(build func(*nftables.Conn) error) error {
 		return err
 	}
 	defer w.Close()
-	for attempt := range patience {
+	var t tries
+	for t.more() {
 		messages, err := messagesOf(build)
 		if err != nil {
 			return err
@@ -79,9 +79,8 @@ func replace(build func(*nftables.Conn) error) error {
 				return fmt.Errorf("making the nftables table %s: %s: %w", tableName, subject(messages[i+1]), errno)
 			}
 		}
-		time.Sleep(time.Duration(attempt) * time.Millisecond)
 	}
-	return fmt.Errorf("making the nftables table %s: others changed it %d times at the same time", tableName, patience)
+	return fmt.Errorf("making the nftables table %s: others changed it %d times at the same time", tableName, t.n)
 }
 
 // subject is what a message of a batch makes.
