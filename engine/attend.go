@@ -17,7 +17,7 @@ const resolverAddress = "127.0.0.11"
 
 // attend starts the process that answers names and holds the ports, where the container needs one.
 // It serves when p.serves has returned.
-func (p *plugging) attend(ns *network.Namespace) error {
+func (p *plugging) attend() error {
 	if !p.w.attended() {
 		return nil
 	}
@@ -31,7 +31,7 @@ func (p *plugging) attend(ns *network.Namespace) error {
 	}
 	sockets := p.sockets
 	if config.Names != nil {
-		resolver, err := listenForNames(ns, &p.done)
+		resolver, err := listenForNames(p.ns, &p.done)
 		if err != nil {
 			return err
 		}

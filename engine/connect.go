@@ -54,7 +54,6 @@ func (c *Containers) disconnect(r *record, n *networkRecord, force bool) error {
 // change is a running container whose networks change.
 type change struct {
 	*plugging
-	ns         *network.Namespace
 	publishers [2]string // the networks whose addresses ports were published at
 	resolver   bool      // names were answered before
 }
@@ -71,7 +70,7 @@ func (c *Containers) change(r *record, s state) (*change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &change{plugging: &plugging{c: c, r: r, w: w}, ns: ns, publishers: w.publishers(), resolver: w.Resolver}, nil
+	return &change{plugging: &plugging{c: c, r: r, w: w, ns: ns}, publishers: w.publishers(), resolver: w.Resolver}, nil
 }
 
 func (w *wiring) publishers() (ids [2]string) {
@@ -89,7 +88,6 @@ func (c *Containers) plugLive(r *record, s state, w wish) error {
 	if err != nil {
 		return err
 	}
-	defer ch.ns.Close()
 	err = ch.add(w)
 	if err != nil {
 		err = errors.Join(err, ch.undo())
@@ -147,7 +145,7 @@ func (c *Containers) unplugLive(r *record, n *networkRecord) error {
 	if err != nil {
 		return err
 	}
-	defer ch.ns.Close()
+	defer ch.settle()
 	i := slices.IndexFunc(ch.w.Endpoints, func(e endpoint) bool { return e.Network == n.ID })
 	if i < 0 {
 		return nil // the start has left it out
@@ -255,7 +253,7 @@ func (ch *change) attendAgain(sockets bool) error {
 			return err
 		}
 	}
-	if err := ch.attend(ch.ns); err != nil {
+	if err := ch.attend(); err != nil {
 		return err
 	}
 	return ch.serves()

@@ -40,8 +40,10 @@ type plugging struct {
 	sockets   []*os.File       // of w.Bound
 	attendant *attendant.Starting
 	raised    chan error
-	ready     program.Ledger // what others may use by now: it stays
-	done      program.Ledger // what is taken back after a failure
+	cabled    chan error         // nil until that begins
+	ns        *network.Namespace // of the process, once it is known
+	ready     program.Ledger     // what others may use by now: it stays
+	done      program.Ledger     // what is taken back after a failure
 }
 
 // engage begins the plugging in of a container: its addresses and interfaces are settled, and nothing is asked of the kernel yet.
@@ -270,23 +272,19 @@ func (p *plugging) raise() error {
 	return nil
 }
 
-// plug gives the waiting process its network.
-func (p *plugging) plug() error {
-	if p == nil {
-		return nil
+// greet begins to plug in a process that still makes its file tree: both take about as long. Kernel parameters of the network that the user
+// asked for come first, since some are defaults for interfaces to come.
+func (p *plugging) greet(pid int) {
+	if p == nil || len(p.r.HostConfig.Sysctls) > 0 {
+		return
 	}
-	err := p.connect()
-	if p.r.Explain {
-		err = errors.Join(err, store.Put(p.r.place.Plugged(), p.account()))
-	}
-	if err != nil {
-		return &unplugged{prefixed(networkFailed, err), p.account()}
-	}
-	return nil
+	p.cabled = make(chan error, 1)
+	go func() { p.cabled <- p.cable(pid) }()
 }
 
-func (p *plugging) connect() error {
-	s, err := monitor.ReadState(p.r.place.State())
+// cable gives the process its interfaces.
+func (p *plugging) cable(pid int) error {
+	s, err := monitor.Identify(pid)
 	if err != nil {
 		return err
 	}
@@ -299,20 +297,49 @@ func (p *plugging) connect() error {
 	if err != nil {
 		return err
 	}
-	ns, err := network.Open(s.Pid)
-	if err != nil {
+	if p.ns, err = network.Open(pid); err != nil {
 		return err
 	}
-	defer ns.Close()
+	if !p.w.alive() { // and its number may be another's
+		return fmt.Errorf("the container's process %d has ended", pid)
+	}
 	for i := range p.w.Endpoints {
-		if err := p.done.Carry(p.w.Endpoints[i].Interface.Plug(ns)...); err != nil {
+		if err := p.done.Carry(p.w.Endpoints[i].Interface.Plug(p.ns)...); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// plug gives the waiting process its network.
+func (p *plugging) plug(pid int) error {
+	if p == nil {
+		return nil
+	}
+	err := p.connect(pid)
+	if p.r.Explain {
+		err = errors.Join(err, store.Put(p.r.place.Plugged(), p.account()))
+	}
+	if err != nil {
+		return &unplugged{prefixed(networkFailed, err), p.account()}
+	}
+	return nil
+}
+
+func (p *plugging) connect(pid int) error {
+	if p.cabled == nil {
+		p.cabled = make(chan error, 1)
+		p.cabled <- p.cable(pid)
+	}
+	err := <-p.cabled
+	p.cabled = nil
+	if err != nil {
+		return err
 	}
 	if err := p.c.fence(p.w, &p.done); err != nil {
 		return err
 	}
-	if err := p.attend(ns); err != nil {
+	if err := p.attend(); err != nil {
 		return err
 	}
 	for i, n := range p.networks {
@@ -418,6 +445,10 @@ func (p *plugging) settle() error {
 		return nil
 	}
 	var errs []error
+	if p.ns != nil {
+		errs = append(errs, p.ns.Close())
+		p.ns = nil
+	}
 	for _, f := range p.sockets {
 		errs = append(errs, f.Close())
 	}
@@ -432,6 +463,10 @@ func (p *plugging) settle() error {
 func (p *plugging) back() error {
 	if p == nil {
 		return nil
+	}
+	if p.cabled != nil {
+		<-p.cabled // its error counts no more; what has been done is taken back
+		p.cabled = nil
 	}
 	if p.raised != nil {
 		<-p.raised // its error counts no more

@@ -45,12 +45,10 @@ func (c *Containers) attendOnceMore(r *record) error {
 	if err := p.bindAgain(); err != nil {
 		return err
 	}
-	ns, err := network.Open(w.Pid)
-	if err != nil {
+	if p.ns, err = network.Open(w.Pid); err != nil {
 		return err
 	}
-	defer ns.Close()
-	if err := p.attend(ns); err != nil {
+	if err := p.attend(); err != nil {
 		return err
 	}
 	return p.serves()

@@ -113,8 +113,12 @@ func (c *Containers) launch(r *record) (*monitor.Client, *plugging, error) {
 		return nil, p, errors.Join(err, l.client.Close())
 	}
 	l.client.For(r.place.Run)
-	if _, err = l.client.Create(); err == nil {
-		err = p.plug()
+	if pid, err := l.client.Born(); err == nil {
+		p.greet(pid)
+	}
+	pid, err := l.client.Create()
+	if err == nil {
+		err = p.plug(pid)
 	}
 	return l.client, p, err
 }

@@ -181,24 +181,30 @@ func (s *space) attend(t *testing.T, listen, to string) {
 		if err != nil {
 			return err
 		}
-		t.Cleanup(func() { l.Close() })
-		go func() {
+		var busy sync.WaitGroup
+		t.Cleanup(func() {
+			l.Close()
+			busy.Wait() // the namespace is closed after this
+		})
+		busy.Go(func() {
 			for {
 				c, err := l.Accept()
 				if err != nil {
 					return
 				}
-				go s.enter(func() error {
-					defer c.Close()
-					out, err := net.DialTimeout("tcp", to, time.Second)
-					if err == nil {
-						_, err = io.Copy(c, out)
-						out.Close()
-					}
-					return err
+				busy.Go(func() {
+					s.enter(func() error { //nolint:errcheck // the client misses the answer
+						defer c.Close()
+						out, err := net.DialTimeout("tcp", to, time.Second)
+						if err == nil {
+							_, err = io.Copy(c, out)
+							out.Close()
+						}
+						return err
+					})
 				})
 			}
-		}()
+		})
 		return nil
 	})
 }

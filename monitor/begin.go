@@ -166,7 +166,7 @@ func (m *monitor) create() error {
 		return err
 	}
 	p := &process{m: m, pidfd: -1, console: -1}
-	o := runtime.Options{Dir: m.dir, Layers: layers, Explain: m.config.Explain}
+	o := runtime.Options{Dir: m.dir, Layers: layers, Explain: m.config.Explain, Born: m.born}
 	if err := m.connect(p, &o); err != nil {
 		return err
 	}
@@ -183,6 +183,9 @@ func (m *monitor) create() error {
 	m.group = m.c.Group()
 	return m.record(p)
 }
+
+// born tells the engine of the process, so that it can plug its network in while the file tree is made.
+func (m *monitor) born(pid int) { m.first.reply(reply{Pid: pid}) }
 
 // hold takes the runtime's handles on a new process.
 func (m *monitor) hold(p *process, c child) error {

@@ -34,6 +34,9 @@ type Client struct {
 	said int64 // size of monitor.log before this monitor could write to it
 	mu   sync.Mutex
 	conn *conn
+
+	born      bool  // heard of the process
+	stillborn error // or of why there is none
 }
 
 // Dial connects to the monitor of the container whose state directory is dir. ErrDead: there is none.
@@ -51,14 +54,34 @@ func (c *Client) Close() error { return c.conn.close() }
 // For tells a client of Spawn which container's state directory its monitor shall be with.
 func (c *Client) For(dir string) { c.dir, c.said = dir, logSize(dir) }
 
-// Create waits until the container's process is at its gate `created` and returns its pid. On a client of Adopt it waits
-// until the container is taken over. It must be the first call after Spawn and For, or Adopt.
-func (c *Client) Create() (pid int, err error) {
+// Born waits until the container's process exists, in its namespaces, and returns its pid. It must be the first call after Spawn and For,
+// or Adopt; Create, which does it itself where nobody has, must be the next.
+func (c *Client) Born() (pid int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, err = c.conn.Write([]byte(c.dir + "\n")) // a monitor that died already is heard of below
-	r, heard := c.conn.hear()
-	if err = heard; errors.Is(err, ErrDead) {
+	c.conn.Write([]byte(c.dir + "\n")) //nolint:errcheck // a monitor that died already is heard of below
+	pid, c.stillborn = c.hearOfStart()
+	c.born = true
+	return pid, c.stillborn
+}
+
+// Create waits until the container's process is at its gate `created` and returns its pid. On a client of Adopt it waits
+// until the container is taken over.
+func (c *Client) Create() (pid int, err error) {
+	if !c.born {
+		c.Born() //nolint:errcheck // it is kept
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stillborn != nil {
+		return 0, c.stillborn
+	}
+	return c.hearOfStart()
+}
+
+func (c *Client) hearOfStart() (pid int, err error) {
+	r, err := c.conn.hear()
+	if errors.Is(err, ErrDead) {
 		err = fmt.Errorf("starting the container's monitor: %w%s", err, lastWords(c.dir, c.said))
 	}
 	return r.Pid, err

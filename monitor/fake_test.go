@@ -47,6 +47,7 @@ func (plainStarter) create(spec *specs.Spec, o runtime.Options) (container, erro
 	if err != nil {
 		return nil, err
 	}
+	o.Born(p.pid)
 	return &plainContainer{plainProcess: *p, gate: w, args: spec.Process.Args}, nil
 }
 

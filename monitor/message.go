@@ -19,8 +19,9 @@ import (
 //
 //	client                                     monitor
 //	  |  DIR\n (on descriptor 3 only) ------>   |  the directory is complete: begin
-//	  |                                          |  (on descriptor 3 only, when the gate
-//	  |  <------------------- {"Pid":4711}       |  `created` is reached or an old container adopted)
+//	  |                                          |  (on descriptor 3 only, when the process exists
+//	  |  <------------------- {"Pid":4711}       |  and will make its file tree, or is adopted,
+//	  |  <------------------- {"Pid":4711}       |  and again at the gate `created`)
 //	  |  {"Do":"cleanup"} ------------------->   |  I shall clean up; if I vanish, you do it
 //	  |  <------------------------------- {}     |
 //	  |  {"Do":"start"} --------------------->   |  open the gate

@@ -96,6 +96,9 @@ func run(args []string, s starter) error {
 		return err
 	}
 	m.grown = true
+	if how == "--adopt" {
+		m.born(m.main().pid)
+	}
 	m.first.reply(reply{Pid: m.main().pid})
 	return m.stay()
 }

@@ -61,6 +61,12 @@ func bootID() string {
 	return strings.TrimSpace(string(b))
 }
 
+// Identify is what tells a living process from others that have its number at other times.
+func Identify(pid int) (State, error) {
+	start, _, err := processStart(pid)
+	return State{Pid: pid, PidStart: start, BootID: bootID()}, err
+}
+
 // processStart reads starttime (field 22) and state (field 3) of proc_pid_stat(5). The name in parentheses may hold
 // blanks and parentheses itself, so fields are counted from the last one.
 func processStart(pid int) (start uint64, state byte, err error) {

@@ -25,6 +25,9 @@ type Options struct {
 	Stdout  *os.File
 	Stderr  *os.File
 	Explain bool // read the clock before and after each step
+
+	// Born is called when the container's process is in its namespaces, and its file tree is still to be made; may be nil.
+	Born func(pid int)
 }
 
 // Container is a container from its `created` gate to the end of its PID 1, held by the process that created it.
@@ -139,6 +142,9 @@ func (c *Container) bear(o Options, r program.Request) error {
 		return err
 	}
 	*c.plan.child = c.process.Pid
+	if o.Born != nil {
+		o.Born(c.process.Pid)
+	}
 	if c.plan.set.New&unix.CLONE_NEWUSER != 0 {
 		return c.process.Reach(gateMapped)
 	}
