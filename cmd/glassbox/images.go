@@ -63,14 +63,9 @@ func (c *call) listImages(f *imagesFlags, name string) error {
 	if format == "" {
 		format = formatter.TableFormatKey
 	}
-	err = formatter.ImageWrite(formatter.ImageContext{
-		Context: formatter.Context{
-			Output: c.stdout,
-			Format: formatter.NewImageFormat(format, f.quiet, f.digests),
-			Trunc:  !f.noTrunc,
-		},
-		Digest: f.digests,
-	}, list)
+	err = c.table(formatter.NewImageFormat(format, f.quiet, f.digests), f.noTrunc, func(t formatter.Context) error {
+		return formatter.ImageWrite(formatter.ImageContext{Context: t, Digest: f.digests}, list)
+	})
 	if err == nil && len(list) == 0 && slices.Contains(imageWords, name) {
 		fmt.Fprintf(c.stderr, "\nNo images found matching %q: did you mean \"%s image %[1]s\"?\n", name, c.name)
 	}

@@ -54,9 +54,9 @@ func (c *call) listNetworks(f *listFlags) error {
 		return engineFailure(err)
 	}
 	slices.SortFunc(list, func(a, b network.Summary) int { return natural(a.Name, b.Name) })
-	return writeNetworks(formatter.Context{
-		Output: c.stdout, Format: networkFormat(f.chosen(c.configFile().NetworksFormat), f.quiet), Trunc: !f.noTrunc,
-	}, list)
+	return c.table(networkFormat(f.chosen(c.configFile().NetworksFormat), f.quiet), f.noTrunc, func(t formatter.Context) error {
+		return writeNetworks(t, list)
+	})
 }
 
 func networkFormat(source string, quiet bool) formatter.Format {

@@ -57,11 +57,9 @@ func (c *call) listContainers(f *psFlags) error {
 	if err != nil {
 		return engineFailure(err)
 	}
-	return formatter.ContainerWrite(formatter.Context{
-		Output: c.stdout,
-		Format: formatter.NewContainerFormat(f.format, f.quiet, f.size),
-		Trunc:  !f.noTrunc,
-	}, list)
+	return c.table(formatter.NewContainerFormat(f.format, f.quiet, f.size), f.noTrunc, func(t formatter.Context) error {
+		return formatter.ContainerWrite(t, list)
+	})
 }
 
 // learnSize asks for sizes, which are costly, only when the template prints them.

@@ -32,7 +32,7 @@ func (c *call) listVolumes(f *listFlags) error {
 		return engineFailure(err)
 	}
 	slices.SortFunc(list.Volumes, func(a, b *volume.Volume) int { return natural(a.Name, b.Name) })
-	return formatter.VolumeWrite(formatter.Context{
-		Output: c.stdout, Format: formatter.NewVolumeFormat(f.chosen(c.configFile().VolumesFormat), f.quiet),
-	}, list.Volumes)
+	return c.table(formatter.NewVolumeFormat(f.chosen(c.configFile().VolumesFormat), f.quiet), true, func(t formatter.Context) error {
+		return formatter.VolumeWrite(t, list.Volumes)
+	})
 }
