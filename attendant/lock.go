@@ -7,24 +7,16 @@ import (
 	"strings"
 	"time"
 
+	"glassbox/store"
+
 	"golang.org/x/sys/unix"
 )
 
-// takeLock waits a little: the last attendant may be at its last breath, and store.Held holds the lock while it looks. The lock is never
-// given back: it ends with the process.
+// takeLock is never given back: it ends with the process. The file tells who holds it.
 func takeLock(path string) (fd int, err error) {
-	fd, err = unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+	fd, err = store.Seize(path, 3*time.Second)
 	if err != nil {
-		return -1, &os.PathError{Op: "open", Path: path, Err: err}
-	}
-	for deadline := time.Now().Add(3 * time.Second); ; time.Sleep(time.Millisecond) {
-		err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			break
-		}
-		if err != unix.EINTR && (err != unix.EWOULDBLOCK || time.Now().After(deadline)) {
-			return -1, &os.PathError{Op: "lock", Path: path, Err: err}
-		}
+		return -1, err
 	}
 	unix.Ftruncate(fd, 0)
 	if _, err := unix.Pwrite(fd, strconv.AppendInt(nil, int64(os.Getpid()), 10), 0); err != nil {

@@ -13,8 +13,8 @@ func (c *Containers) Blocked(id string) ([]firewall.Blocker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := wiringAt(r.place)
-	if err != nil || w == nil || !w.alive() {
+	w, err := liveAt(r.place)
+	if err != nil || w == nil {
 		return nil, err
 	}
 	var bridges []string

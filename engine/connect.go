@@ -275,8 +275,8 @@ func (p *plugging) bindAgain() error {
 
 // renameOnNetworks has a running container found by its new name.
 func (c *Containers) renameOnNetworks(r *record) error {
-	w, err := wiringAt(r.place)
-	if w == nil || !w.alive() {
+	w, err := liveAt(r.place)
+	if w == nil {
 		return err
 	}
 	for i := range w.Endpoints {

@@ -12,8 +12,8 @@ func (c *Containers) Deaf(id string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := wiringAt(r.place)
-	if err != nil || w == nil || !w.alive() {
+	w, err := liveAt(r.place)
+	if err != nil || w == nil {
 		return nil, err
 	}
 	var sentences []string

@@ -28,11 +28,11 @@ func (c *Containers) linkedTo(r *record) ([]linked, error) {
 			return nil, notLinkable(r, l)
 		}
 		l.Name = other.Name
-		w, err := wiringAt(other.place)
+		w, err := liveAt(other.place)
 		if err != nil {
 			return nil, err
 		}
-		if w == nil || !w.alive() {
+		if w == nil {
 			return nil, notLinkable(r, l)
 		}
 		i := slices.IndexFunc(w.Endpoints, func(e endpoint) bool { return e.Name == network.NetworkBridge })

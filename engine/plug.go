@@ -25,12 +25,13 @@ const networkFailed = "failed to set up container networking"
 
 // What the account says of the phase, and of the change to the firewall.
 const (
-	plugWhy  = "the process waits at its gate; the host plugs its network namespace in"
+	plugWhy  = "the host plugs the process's network namespace in, while that makes its file tree and then waits at its gate"
 	fenceWhy = "who may send from which address, and which ports of the host lead to the container"
 )
 
 // plugging is the network's share of a start: addresses are claimed before the container's files are written, the networks made
-// ready and ports bound while its process comes up, and at the gate `created` the process's namespace is plugged in.
+// ready and ports bound while its process comes up, its namespace gets interfaces while it makes its file tree, and at the gate
+// `created` the rest is done.
 type plugging struct {
 	c         *Containers
 	r         *record
@@ -327,13 +328,7 @@ func (p *plugging) plug(pid int) error {
 }
 
 func (p *plugging) connect(pid int) error {
-	if p.cabled == nil {
-		p.cabled = make(chan error, 1)
-		p.cabled <- p.cable(pid)
-	}
-	err := <-p.cabled
-	p.cabled = nil
-	if err != nil {
+	if err := p.interfaces(pid); err != nil {
 		return err
 	}
 	if err := p.c.fence(p.w, &p.done); err != nil {
@@ -351,6 +346,16 @@ func (p *plugging) connect(pid int) error {
 		return err
 	}
 	return p.r.remember(p.networks)
+}
+
+// interfaces are there when it returns, by what greet has begun or by itself.
+func (p *plugging) interfaces(pid int) error {
+	if p.cabled == nil {
+		return p.cable(pid)
+	}
+	err := <-p.cabled
+	p.cabled = nil
+	return err
 }
 
 // remember notes which networks of the user's the container was on: another one of the same name is another one.

@@ -1,11 +1,8 @@
 package engine
 
 import (
-	"context"
-
 	"glassbox/attendant"
 	"glassbox/network"
-	"glassbox/store"
 )
 
 // attended: the container needs an attendant.
@@ -20,9 +17,7 @@ func (c *Containers) revive(r *record, w *wiring) {
 	if running, err := attendant.Running(r.place.Run); running || err != nil {
 		return
 	}
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
-	lock, err := store.Exclusive(now, r.place.Dir)
+	lock, err := atOnce(r.place)
 	if err != nil {
 		return
 	}
@@ -33,8 +28,8 @@ func (c *Containers) revive(r *record, w *wiring) {
 }
 
 func (c *Containers) attendOnceMore(r *record) error {
-	w, err := wiringAt(r.place)
-	if err != nil || w == nil || !w.alive() {
+	w, err := liveAt(r.place)
+	if err != nil || w == nil {
 		return err
 	}
 	if running, err := attendant.Running(r.place.Run); running || err != nil {

@@ -90,31 +90,34 @@ func (c *Containers) unfence(w *wiring, rest *monitor.Rest) error {
 // detach removes the host's end of an interface and gives its addresses back. The kernel would remove it with the namespace, but late
 // under load, and not at all while something else holds that.
 func (c *Containers) detach(n *networkRecord, id string, e *endpoint, rest *monitor.Rest) error {
-	var errs []error
 	switch {
 	case e.Interface.Kind != network.KindBridge:
 	case rest != nil:
 		rest.Links = append(rest.Links, e.Interface.Host)
 	default:
-		requests, err := network.Leftover(e.Interface.Host)
-		if err != nil {
-			return err
+		if err := removeLink(e.Interface.Host); err != nil {
+			return err // the address is not free as long as somebody may answer to it
 		}
-		var l program.Ledger
-		errs = append(errs, l.Carry(requests...))
 	}
-	if n != nil {
-		errs = append(errs, c.networks.release(n, id, e.Interface.Addresses...))
+	if n == nil {
+		return nil
 	}
-	return errors.Join(errs...)
+	return c.networks.release(n, id, e.Interface.Addresses...)
+}
+
+// removeLink removes an interface of ours from the host, if it is there.
+func removeLink(name string) error {
+	requests, err := network.Leftover(name)
+	if err != nil {
+		return err
+	}
+	return new(program.Ledger).Carry(requests...)
 }
 
 // tidy unplugs a container whose process has ended, unless somebody holds its lock: they do it, or it starts again.
 func (c *Containers) tidy(id string) {
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
 	place := c.root.Container(id)
-	lock, err := store.Exclusive(now, place.Dir)
+	lock, err := atOnce(place)
 	if errors.Is(err, fs.ErrNotExist) { // its record is gone: nobody else will
 		err = c.unplug(place)
 	} else if err == nil {
@@ -127,6 +130,13 @@ func (c *Containers) tidy(id string) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		c.warn("unplugging the ended container " + id[:12] + ": " + err.Error())
 	}
+}
+
+// atOnce takes a container's lock if nobody has it, else the error is context.Canceled.
+func atOnce(p store.Place) (*store.Lock, error) {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	return store.Exclusive(now, p.Dir)
 }
 
 // relief is a connection to a monitor whose cleanup is ours.
@@ -173,11 +183,7 @@ func (r *relief) leave(rest *monitor.Rest) error {
 		return err
 	}
 	for _, name := range rest.Links {
-		requests, err := network.Leftover(name)
-		if err != nil {
-			return err
-		}
-		if err := new(program.Ledger).Carry(requests...); err != nil {
+		if err := removeLink(name); err != nil {
 			return err
 		}
 	}

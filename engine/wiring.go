@@ -123,6 +123,15 @@ func wiringAt(p store.Place) (*wiring, error) {
 	return w, nil
 }
 
+// liveAt is the wiring of a container whose process lives; nil when it has none.
+func liveAt(p store.Place) (*wiring, error) {
+	w, err := wiringAt(p)
+	if w == nil || !w.alive() {
+		return nil, err
+	}
+	return w, nil
+}
+
 // wired is a container and its wiring.
 type wired struct {
 	*wiring

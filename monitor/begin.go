@@ -75,9 +75,11 @@ func (m *monitor) complainHere() error {
 
 // open takes the lock and reads what the engine wrote.
 func (m *monitor) open(patience time.Duration) error {
-	if err := m.takeLock(patience); err != nil {
+	lock, err := store.Seize(m.path("lock"), patience)
+	if err != nil {
 		return err
 	}
+	m.lock = lock
 	if err := m.read("monitor.json", &m.config); err != nil {
 		return err
 	}
@@ -106,28 +108,6 @@ func (m *monitor) readSpec() error {
 		return fmt.Errorf("%s: process is missing", m.path("config.json"))
 	}
 	return nil
-}
-
-// takeLock waits a little: a blocked flock(2) could not be given up.
-func (m *monitor) takeLock(patience time.Duration) error {
-	path := m.path("lock")
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return &os.PathError{Op: "open", Path: path, Err: err}
-	}
-	deadline := time.Now().Add(patience)
-	for {
-		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			m.lock = fd
-			return nil
-		}
-		if err != unix.EINTR && (err != unix.EWOULDBLOCK || time.Now().After(deadline)) {
-			unix.Close(fd)
-			return &os.PathError{Op: "lock", Path: path, Err: err}
-		}
-		time.Sleep(time.Millisecond)
-	}
 }
 
 func (m *monitor) path(name string) string { return m.dir + "/" + name }
@@ -200,11 +180,12 @@ func (m *monitor) hold(p *process, c child) error {
 
 // record writes the first state of this start.
 func (m *monitor) record(p *process) error {
-	start, _, err := processStart(p.pid)
+	s, err := Identify(p.pid)
 	if err != nil {
 		return errors.Join(err, m.destroy())
 	}
-	m.state = State{Status: Created, Pid: p.pid, PidStart: start, BootID: bootID(), MonitorPid: os.Getpid()}
+	s.Status, s.MonitorPid = Created, os.Getpid()
+	m.state = s
 	if err := m.writeState(); err != nil {
 		return errors.Join(err, m.destroy())
 	}

@@ -25,10 +25,13 @@ func Forwarding(ipv6 bool) ([]program.Request, error) {
 }
 
 func forward(key, why string) ([]program.Request, error) {
-	if read(here, sysctlFile(key)) == "" {
+	switch read(here, sysctlFile(key)) {
+	case "":
 		return nil, fmt.Errorf("reading %s: this kernel has no such setting (was it started with ipv6.disable=1?)", key)
+	case "1":
+		return nil, nil
 	}
-	return lacking(key, "1", "", why), nil
+	return []program.Request{set(here, key, "1", "", why)}, nil
 }
 
 // keepLearning are the requests that let interfaces go on to take the default routes that routers advertise. A host that forwards

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"glassbox/test/smaps"
 	"glassbox/test/world"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -163,19 +164,15 @@ func privateDirty(word string) ([]int, error) {
 		if !bytes.Contains(bytes.Join(args[:min(2, len(args))], []byte{' '}), []byte(word)) {
 			continue
 		}
-		rollup, err := os.ReadFile(dir + "/smaps_rollup")
+		pid, err := strconv.Atoi(filepath.Base(dir))
 		if err != nil {
 			return nil, err
 		}
-		for line := range strings.Lines(string(rollup)) {
-			if rest, found := strings.CutPrefix(line, "Private_Dirty:"); found {
-				kib, err := strconv.Atoi(strings.Fields(rest)[0])
-				if err != nil {
-					return nil, err
-				}
-				sizes = append(sizes, kib)
-			}
+		kib, err := smaps.PrivateDirty(pid)
+		if err != nil {
+			return nil, err
 		}
+		sizes = append(sizes, kib)
 	}
 	return sizes, nil
 }
