@@ -3,6 +3,7 @@ package tiny
 import (
 	"os"
 	"os/exec"
+	"path"
 	"strconv"
 	"strings"
 	"syscall"
@@ -68,8 +69,23 @@ func start(t *testing.T, bin string, init bool, words ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); cmd.Wait() })
-	eventually(t, "signals have their defaults, the last one too", func() bool { return mask(t, cmd.Process.Pid, "SigCgt")&bit(64) == 0 })
+	eventually(t, "signals have their defaults, the last one too", func() bool {
+		return isUp(cmd.Process.Pid, words) && mask(t, cmd.Process.Pid, "SigCgt")&bit(64) == 0
+	})
 	return cmd
+}
+
+// isUp says whether the process is the last one that the words lead to, and Go's runtime has started in it: before that a fresh
+// program has no handlers either. Go starts its second thread after it has installed them.
+func isUp(pid int, words []string) bool {
+	last := words[0]
+	if rest, ok := strings.CutPrefix(words[len(words)-1], "exec "); ok {
+		last, _, _ = strings.Cut(rest, " ")
+	}
+	command, err := os.ReadFile("/proc/" + itoa(pid) + "/cmdline")
+	first, _, _ := strings.Cut(string(command), "\x00")
+	threads, _ := os.ReadDir("/proc/" + itoa(pid) + "/task")
+	return err == nil && path.Base(first) == last && len(threads) > 1
 }
 
 // status is how a command ended within a time; -1 when it still runs.

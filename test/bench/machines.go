@@ -17,7 +17,7 @@ type host struct {
 	name    string
 	command []string // the engine's command line, up to the verb
 	beside  *machines.Machine
-	docker  *machines.Docker
+	docker  *world.Docker
 }
 
 // The addresses of a host and of the machine beside it.

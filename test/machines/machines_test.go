@@ -62,7 +62,13 @@ func TestRouterInBetween(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, address := range []string{"198.51.100.2", "2001:db8:2::2"} {
-		if ping(address) != 0 {
+		reached := false
+		for range 10 { // on a busy machine finding the neighbours takes longer than one ping waits
+			if reached = ping(address) == 0; reached {
+				break
+			}
+		}
+		if !reached {
 			t.Errorf("%s is not reached through the router", address)
 		}
 	}

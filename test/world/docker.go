@@ -5,51 +5,56 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 )
 
 // Docker is the real one: Debian's containerd and runc, and the dockerd and docker that test/tools/docker built.
 type Docker struct {
 	CLI                string
+	Data               string // --data-root
 	containerd, daemon *Process
 }
 
-// StartDocker runs it on its default socket (the world's /run is its own) with its data in the world's directory, and otherwise as
-// Docker comes, userland proxy included. bin holds docker, dockerd and docker-proxy.
+// Ground is where a Docker is started: the world, or a machine in it. Its /run is its own.
+type Ground struct {
+	Dir    string // of its data
+	Start  func(ready func() error, name string, args ...string) (*Process, error)
+	Output func(name string, args ...string) (string, error)
+}
+
+// StartDocker runs it in the world itself, as Docker comes, userland proxy included. bin holds docker, dockerd and docker-proxy.
 func StartDocker(bin string) (*Docker, error) {
 	for _, need := range []string{bin + "/docker", bin + "/dockerd", bin + "/docker-proxy", "containerd", "runc", "iptables", "/usr/bin/tini-static"} {
 		if _, err := exec.LookPath(need); err != nil {
 			return nil, fmt.Errorf("%w (make test installs it)", err)
 		}
 	}
-	d := &Docker{CLI: bin + "/docker"}
-	config := filepath.Join(Dir(), "containerd.toml")
-	err := os.WriteFile(config, fmt.Appendf(nil, `version = 2
-root = %q
-state = "/run/containerd"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-[grpc]
-address = "/run/containerd/containerd.sock"
-`, Dir()+"/containerd"), 0o644)
+	return Ground{Dir() + "/docker", Start, Output}.StartDocker(bin, "--userland-proxy-path", bin+"/docker-proxy")
+}
+
+// StartDocker starts containerd and dockerd, with these flags more, on their default sockets.
+func (g Ground) StartDocker(bin string, flags ...string) (*Docker, error) {
+	config, daemon := g.Dir+"/containerd.toml", g.Dir+"/daemon.json"
+	err := errors.Join(
+		os.MkdirAll(g.Dir, 0o755),
+		os.WriteFile(daemon, []byte("{}"), 0o644), // so that the machine's own does not count
+		os.WriteFile(config, fmt.Appendf(nil, "version = 2\nroot = %q\nstate = \"/run/containerd\"\n"+
+			"disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"/run/containerd/containerd.sock\"\n", g.Dir+"/containerd"), 0o644))
 	if err != nil {
 		return nil, err
 	}
-	d.containerd, err = Start(func() error {
-		_, err := Output("test", "-S", "/run/containerd/containerd.sock")
+	d := &Docker{CLI: bin + "/docker", Data: g.Dir + "/data"}
+	d.containerd, err = g.Start(func() error {
+		_, err := g.Output("test", "-S", "/run/containerd/containerd.sock")
 		return err
 	}, "containerd", "--config", config)
 	if err != nil {
 		return nil, err
 	}
-	// An empty configuration file, so that the machine's own does not count.
-	if err := os.WriteFile(Dir()+"/daemon.json", []byte("{}"), 0o644); err != nil {
-		return nil, err
-	}
-	d.daemon, err = Start(func() error {
-		_, err := Output(d.CLI, "version")
+	d.daemon, err = g.Start(func() error {
+		_, err := g.Output(d.CLI, "version")
 		return err
-	}, bin+"/dockerd", "--containerd", "/run/containerd/containerd.sock", "--data-root", Dir()+"/docker",
-		"--config-file", Dir()+"/daemon.json", "--storage-driver", "overlay2", "--userland-proxy-path", bin+"/docker-proxy", "--init-path", "/usr/bin/tini-static")
+	}, bin+"/dockerd", append([]string{"--containerd", "/run/containerd/containerd.sock", "--data-root", d.Data,
+		"--config-file", daemon, "--storage-driver", "overlay2", "--init-path", "/usr/bin/tini-static"}, flags...)...)
 	if err != nil {
 		d.containerd.Stop()
 		return nil, err
