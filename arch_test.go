@@ -20,8 +20,8 @@ var floors = []struct {
 	packages []string
 }{
 	{1, []string{"linux", "store", "tiny"}},
-	{2, []string{"program", "sealed"}},
-	{3, []string{"namespaces", "rootfs", "cgroups", "confine", "network", "firewall", "volume"}},
+	{2, []string{"program", "sealed", "event"}},
+	{3, []string{"namespaces", "rootfs", "cgroups", "confine", "network", "firewall", "volume", "archive"}},
 	{4, []string{"runtime", "image"}},
 	{5, []string{"monitor", "attendant"}},
 	{6, []string{"engine"}},

@@ -1,5 +1,11 @@
 package monitor
 
+import (
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
 // The container's state directory (below /run/glassbox, gone after a reboot) holds what the monitor is given and what
 // it offers:
 //
@@ -19,9 +25,64 @@ type Config struct {
 	ID        string
 	StateFile string   // where State is kept (JSON, atomically replaced)
 	LogFile   string   // json-file log: {"log":"line\n","stream":"stdout","time":"..."}; empty: no log
+	Health    *Health  // nil: none
 	Tty       bool     // the process has a terminal
 	OpenStdin bool     // keep stdin open for attach; otherwise the process reads end-of-file
 	StdinOnce bool     // close stdin when the first attached client goes
 	Cleanup   []string // command line run as the monitor's last act, unless an attached client took it over; [0] is an absolute path
 	Explain   bool     // keep times and write account.json
+
+	// The rest is read again from monitor.json, which the engine replaces (store.Write), each time that it is needed.
+
+	Restart Restart
+	Actor   map[string]string // attributes of the container's events: image, name, and its labels
+	Events  string            // the journal, event.Journal; empty: none
+}
+
+// Restart is when the container is started again after it has ended.
+type Restart struct {
+	Policy string // empty or "no", "on-failure", "always", "unless-stopped"
+	Max    int    // how often at most with on-failure; 0: as often as it fails
+}
+
+// The words of Restart.Policy.
+const (
+	OnFailure     = "on-failure"
+	Always        = "always"
+	UnlessStopped = "unless-stopped"
+)
+
+// Health is a check that the monitor runs in the container: HEALTHCHECK of its image, --health-cmd.
+type Health struct {
+	Process       specs.Process // what is executed; its output up to 4096 bytes is kept
+	Interval      time.Duration // from the end of one check to the start of the next
+	Timeout       time.Duration // after which a check is killed, and has failed
+	StartPeriod   time.Duration // in which failures do not count
+	StartInterval time.Duration // between checks in the start period
+	Retries       int           // failures in a row that make it unhealthy
+	File          string        // where HealthState is kept
+}
+
+// HealthState is how the checks went, in the words of Docker's API (container.Health).
+type HealthState struct {
+	Status        string // starting, healthy, unhealthy
+	FailingStreak int
+	Log           []HealthResult // the last five, oldest first
+}
+
+// HealthResult is one check.
+type HealthResult struct {
+	Start, End time.Time
+	ExitCode   int // -1: it took too long, or could not be executed
+	Output     string
+}
+
+// Log is where the container's output is kept.
+type Log struct {
+	Driver   string // json-file, local; none: nowhere
+	File     string
+	MaxSize  int64             // bytes after which a new file is begun; 0: never
+	MaxFile  int               // how many files there are at most, the current one included
+	Compress bool              // gzip all but the current one
+	Attrs    map[string]string // --log-opt labels, env, tag: part of each entry of json-file
 }

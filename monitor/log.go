@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"glassbox/store"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -44,7 +46,7 @@ func openLog(path string) (*logFile, error) {
 // entry adds one entry; it is in the file after flush, or earlier.
 func (l *logFile) entry(text []byte, newline bool, stream string, at []byte) {
 	b := append(l.buf, `{"log":"`...)
-	b = appendJSON(b, text)
+	b = store.AppendJSON(b, text)
 	if newline {
 		b = append(b, `\n`...)
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"glassbox/store"
 )
 
 func FuzzAppendJSON(f *testing.F) {
@@ -19,7 +21,7 @@ func FuzzAppendJSON(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := string(appendJSON([]byte{'"'}, s)) + `"`; got != string(want) {
+		if got := string(store.AppendJSON([]byte{'"'}, s)) + `"`; got != string(want) {
 			t.Errorf("%q: %s, want %s", s, got, want)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"glassbox/cgroups"
 	"glassbox/program"
 	"glassbox/runtime"
+	"glassbox/store"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -63,7 +64,7 @@ func (r reply) encode() ([]byte, error) {
 	case r.Exit != nil:
 		return []byte(`{"Exit":` + strconv.Itoa(*r.Exit) + `}`), nil
 	case r.Pid != 0:
-		return []byte(`{"Pid":` + strconv.Itoa(r.Pid) + `,"ID":"` + string(appendJSON(nil, []byte(r.ID))) + `"}`), nil
+		return []byte(`{"Pid":` + strconv.Itoa(r.Pid) + `,"ID":"` + string(store.AppendJSON(nil, []byte(r.ID))) + `"}`), nil
 	}
 	return []byte(`{}`), nil
 }

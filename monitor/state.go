@@ -13,7 +13,7 @@ import (
 
 // State is what is known of the container's process. It is the monitor's word, checked by readers against the lock.
 type State struct {
-	Status     string // created, running, exited (paused is read from the cgroup)
+	Status     string // created, running, exited, restarting (paused is read from the cgroup)
 	Pid        int
 	PidStart   uint64 // starttime of Pid, proc_pid_stat(5) field 22: tells a reused number
 	BootID     string // /proc/sys/kernel/random/boot_id: tells a state from before a reboot
@@ -23,6 +23,8 @@ type State struct {
 	ExitCode   int
 	OOMKilled  bool
 	Error      string
+	Restarts   int  // how often it was started again by its restart policy since somebody started it
+	Stopped    bool // by a user: its restart policy does not apply until somebody starts it
 }
 
 // The words of State.Status.
@@ -30,6 +32,9 @@ const (
 	Created = "created"
 	Running = "running"
 	Exited  = "exited"
+
+	// Restarting: it has ended, with ExitCode, and its restart policy will start it again. Pid is 0, the monitor's lock is held.
+	Restarting = "restarting"
 )
 
 // Unobserved is the exit code of a process whose end nobody saw.

@@ -9,6 +9,7 @@
 //	DATA/volumes/<name>/    volume.json _data/ users/<id> -> ../../../containers/<id>, a container that has it
 //	DATA/projects/<number>  -> ../containers/<id>, the container (or, as :<name>, the volume) whose quota has this project id
 //	DATA/images DATA/layers the image store's
+//	RUN/events              what happened, package event
 //	RUN/containers/<id>/    the monitor's state directory, gone after a reboot
 //	RUN/volumes/<name>/<id> a container for which the volume is mounted, if it stands for something mounted
 //	RUN/networks/<id>/      raised endpoints/<id>.json, the containers on it as they find each other
@@ -42,6 +43,9 @@ func variable(name, otherwise string) string {
 	}
 	return v
 }
+
+// Events is the journal of what happened since the machine was started.
+func (r Root) Events() string { return filepath.Join(r.Run, "events") }
 
 func (r Root) Images() string { return filepath.Join(r.Data, "images") }
 func (r Root) Layers() string { return filepath.Join(r.Data, "layers") }

@@ -1,4 +1,4 @@
-package monitor
+package store
 
 import "unicode/utf8"
 
@@ -12,8 +12,8 @@ var plain = func() (t [utf8.RuneSelf]bool) {
 	return
 }()
 
-// appendJSON appends s, without the quotes, as encoding/json would write the string; bytes that are not UTF-8 become \ufffd.
-func appendJSON(dst, s []byte) []byte {
+// AppendJSON appends s, without the quotes, as encoding/json would write the string; bytes that are not UTF-8 become \ufffd.
+func AppendJSON(dst, s []byte) []byte {
 	start := 0
 	for i := 0; i < len(s); {
 		if c := s[i]; c < utf8.RuneSelf {
