@@ -19,7 +19,7 @@ var (
 	docker = flag.String("docker", "", "the `directory` of docker and dockerd")
 	bin    = flag.String("bin", "", "the `directory` of glassbox and glassrun")
 	write  = flag.String("write", "", "put the table into this `file`, between its benchmark marks")
-	only   = flag.String("only", "", "measure one `part`: run, runtime, ps, memory, pull or net")
+	only   = flag.String("only", "", "measure one `part`: run, runtime, ps, memory, pull, net or life")
 	serve  = flag.Bool("serve", false, "on a host or in a container: count what sendStreams sends")
 	send   = flag.String("send", "", "on a host or in a container: send to this `address` and write the bits per second")
 	knocks = flag.String("knock", "", "on a host or in a container: connect to this `address` and write the answers per second")
@@ -86,7 +86,7 @@ func measure(t *table) error {
 	for _, part := range []struct {
 		name string
 		run  func(*rig, *table) error
-	}{{"run", runs}, {"runtime", runtimes}, {"ps", list}, {"memory", monitors}, {"pull", pulls}, {"net", networks}} {
+	}{{"run", runs}, {"runtime", runtimes}, {"ps", list}, {"memory", monitors}, {"pull", pulls}, {"net", networks}, {"life", lives}} {
 		if *only != "" && *only != part.name {
 			continue
 		}
