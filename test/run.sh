@@ -1,6 +1,7 @@
 #!/bin/bash
 # make test: every ring of tests, one stage after the other; a stage that fails does not keep the others from running. At the end:
-# the time of each, the tests that were skipped and why, and what failed.
+# the time of each, the tests that were skipped and why, and what failed. A few tests that fail are run once more, alone: what
+# then passes depends on a moment, does not count, and is named.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 if [ "$(id -u)" != 0 ]; then
@@ -28,7 +29,34 @@ stage() { # stage NAME COMMAND...
 }
 
 # report prints what matters of `go test -json` and keeps the skips and failures for the end.
-tests() { go test -json -count=1 "$@" 2>&1 | "$log/report" -skips "$log/skips" -failures "$log/failures"; }
+tests() { # tests FLAGS PACKAGE...
+	local flags=$1
+	shift
+	rm -f "$log/failed"
+	go test -json -count=1 $flags "$@" 2>&1 | "$log/report" -skips "$log/skips" -failures "$log/failed" && return
+	again "$log/failed" once "$flags" && return
+	cat "$log/failed" >>"$log/failures"
+	return 1
+}
+
+once() { go test -json -count=1 $1 -run "$(pattern "$3")" "$2" 2>&1 | "$log/report"; } # once FLAGS PACKAGE TEST
+pattern() { sed 's/[][().*+?|^${}\\]/\\&/g; s/.*/^&$/; s|/|$/^|' <<<"$1"; }
+
+# again runs COMMAND... PACKAGE TEST for each test of a list of failures, or for its failed subtests. A package that failed without
+# a test of its was not built, or did not end; and many failures are no accident.
+again() { # again LIST COMMAND...
+	local list=$1 package test all
+	shift
+	[ -s "$list" ] || return 1
+	all=$(awk '{ split($2, n, "/"); if (n[2] == "") whole[$1 " " n[1]]; else { print $1, n[1] "/" n[2]; has[$1 " " n[1]] } if (n[1]) has[$1 " "] }
+		END { for (t in whole) if (!(t in has)) print t }' "$list" | sort -u)
+	[ "$(wc -l <<<"$all")" -le 5 ] || return 1
+	while read -r package test; do
+		echo "once more: $package $test"
+		[ -n "$test" ] && "$@" "$package" "$test" </dev/null || return 1
+	done <<<"$all"
+	echo "$all" >>"$log/shaky"
+}
 
 packages() {
 	if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
@@ -52,18 +80,27 @@ style() {
 }
 
 build() { CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ ./cmd/glassbox ./cmd/glassrun; }
-kernel() { tests -timeout 15m $(go list ./... | grep -v -e /test/docker -e /test/network -e /test/soak -e /test/volume); }
+kernel() { tests "-timeout 15m" $(go list ./... | grep -v -e /test/docker -e /test/network -e /test/soak -e /test/volume); }
 races() {
 	if ! command -v gcc >/dev/null; then
 		echo "no C compiler, which the race detector needs" | tee -a "$log/skips"
 		return 0
 	fi
-	CGO_ENABLED=1 tests -race -short -timeout 10m ./linux ./store ./namespaces ./cgroups ./confine ./network ./firewall ./volume ./attendant ./image
+	CGO_ENABLED=1 tests "-race -short -timeout 10m" ./linux ./store ./namespaces ./cgroups ./confine ./network ./firewall ./volume ./attendant ./image
 }
 docker() { test/tools/docker/build.sh test/.cache/docker; }
 # One after the other: both measure moments.
-components() { tests -p 1 -timeout 10m ./test/network ./test/volume; }
-sideBySide() { tests -timeout 15m ./test/docker; }
+components() { tests "-p 1 -timeout 10m" ./test/network ./test/volume; }
+sideBySide() { tests "-timeout 15m" ./test/docker; }
+
+vm() {
+	go run ./test/vm test ./... 2>&1 | tee "$log/vm" && return
+	sed -n 's/^--- FAIL: \(Test[A-Za-z0-9_]*\).*/vm \1/p' "$log/vm" >"$log/failed"
+	again "$log/failed" vmOnce && return
+	cat "$log/failed" >>"$log/failures"
+	return 1
+}
+vmOnce() { go run ./test/vm test -run "$(pattern "$2")" ./...; }
 
 usable_cgroup2() { # the controllers that tests need can be given away here
 	local have=" $(cat /sys/fs/cgroup/cgroup.controllers 2>/dev/null) "
@@ -80,7 +117,7 @@ stage "networks and volumes with real components" components
 if usable_cgroup2; then
 	summary+=("         --   virtual machine: not needed, this host has cgroup v2 with all controllers")
 else
-	stage "cgroup v2 and a second kernel, in a virtual machine" go run ./test/vm test ./...
+	stage "cgroup v2 and a second kernel, in a virtual machine" vm
 fi
 stage "side by side with Docker 28.5.2" sideBySide
 
@@ -88,6 +125,10 @@ echo
 if [ -s "$log/skips" ]; then
 	echo "skipped:"
 	sort -u "$log/skips" | sed 's/^/  /'
+fi
+if [ -s "$log/shaky" ]; then
+	echo "shaky tests, which failed and passed when they were run again alone:"
+	sort -u "$log/shaky" | sed 's/^/  /'
 fi
 if [ -s "$log/failures" ]; then
 	echo "failed tests:"
