@@ -54,27 +54,13 @@ const (
 
 // Health is a check that the monitor runs in the container: HEALTHCHECK of its image, --health-cmd.
 type Health struct {
-	Process       specs.Process // what is executed; its output up to 4096 bytes is kept
-	Interval      time.Duration // from the end of one check to the start of the next
+	Process       specs.Process // what is executed
+	Interval      time.Duration // from the start of the container, or the end of one check, to the start of the next
 	Timeout       time.Duration // after which a check is killed, and has failed
-	StartPeriod   time.Duration // in which failures do not count
-	StartInterval time.Duration // between checks in the start period
+	StartPeriod   time.Duration // in which failures do not count, until one has succeeded
+	StartInterval time.Duration // instead of Interval in the start period, until one has succeeded
 	Retries       int           // failures in a row that make it unhealthy
 	File          string        // where HealthState is kept
-}
-
-// HealthState is how the checks went, in the words of Docker's API (container.Health).
-type HealthState struct {
-	Status        string // starting, healthy, unhealthy
-	FailingStreak int
-	Log           []HealthResult // the last five, oldest first
-}
-
-// HealthResult is one check.
-type HealthResult struct {
-	Start, End time.Time
-	ExitCode   int // -1: it took too long, or could not be executed
-	Output     string
 }
 
 // Log is where the container's output is kept.

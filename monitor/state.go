@@ -23,8 +23,9 @@ type State struct {
 	ExitCode   int
 	OOMKilled  bool
 	Error      string
-	Restarts   int  // how often it was started again by its restart policy since somebody started it
-	Stopped    bool // by a user: its restart policy does not apply until somebody starts it
+	Health     string // of the last check: starting, healthy, unhealthy; empty: there has been no start with checks. See HealthState
+	Restarts   int    // how often it was started again by its restart policy since somebody started it
+	Stopped    bool   // by a user: its restart policy does not apply until somebody starts it
 }
 
 // The words of State.Status.

@@ -73,6 +73,7 @@ func (p Place) Hosts() string      { return p.Dir + "/hosts" }
 func (p Place) ResolvConf() string { return p.Dir + "/resolv.conf" }
 func (p Place) Upper() string      { return p.Dir + "/upper" }
 func (p Place) Work() string       { return p.Dir + "/work" }
+func (p Place) Health() string     { return p.Dir + "/health.json" }
 func (p Place) Log() string        { return p.Dir + "/" + p.ID + "-json.log" }
 
 func (p Place) Spec() string    { return p.Run + "/config.json" }
