@@ -12,9 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Identity compiles who the process is and what it may still do: the last steps before execve. Their order is the argument.
-// The bounding set is cut while we hold CAP_SETPCAP; PR_SET_KEEPCAPS keeps the permitted set over the change of user; capset then
-// gives up the rest, and no_new_privs makes sure that execve gives nothing back.
+// Identity compiles who the process is. The bounding set is cut while we hold CAP_SETPCAP; PR_SET_KEEPCAPS keeps the permitted set over
+// the change of user, for Rights to give up.
 func (in Inherited) Identity(b *program.Builder, p *specs.Process) error {
 	want, err := capabilitiesOf(p.Capabilities)
 	if err != nil {
@@ -33,17 +32,50 @@ func (in Inherited) Identity(b *program.Builder, p *specs.Process) error {
 	b.Call(unix.SYS_SETGROUPS, len(p.User.AdditionalGids), groups).From("process.user.additionalGids").Why("no supplementary group but these")
 	b.Call(unix.SYS_SETRESGID, p.User.GID, p.User.GID, p.User.GID).From("process.user.gid").Why("be this group")
 	b.Call(unix.SYS_SETRESUID, p.User.UID, p.User.UID, p.User.UID).From("process.user.uid").Why("be this user, for good: real, effective and saved")
-	want.set(b)
-	if p.NoNewPrivileges {
-		b.From("process.noNewPrivileges")
-		b.Call(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0).Why("execve never gives more than this: set-uid programs and file capabilities have no effect")
-	}
 	umask := uint32(0o22)
 	if p.User.Umask != nil {
 		umask = *p.User.Umask
 	}
 	b.From("process.user.umask")
 	b.Call(unix.SYS_UMASK, umask).Why("new files are not writable for others")
+	return nil
+}
+
+// Rights compiles what the process may still do: the last steps before execve, so that nothing else has to pass the filter; their order
+// is the argument. capset gives up what is not wanted, and no_new_privs makes sure that execve gives nothing back. Without
+// no_new_privs the kernel takes a filter only from who has CAP_SYS_ADMIN: then that is given up after the filter, which must let
+// the one capset pass.
+func Rights(b *program.Builder, p *specs.Process, filter *specs.LinuxSeccomp) error {
+	want, err := capabilitiesOf(p.Capabilities)
+	if err != nil {
+		return err
+	}
+	install, err := compileFilter(filter)
+	if err != nil {
+		return err
+	}
+	b.From("process.capabilities.ambient")
+	b.Call(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0).Why("no ambient capability is inherited")
+	const admin = 1 << unix.CAP_SYS_ADMIN
+	late := install != nil && !p.NoNewPrivileges && want.effective&admin == 0
+	if late {
+		more := want
+		more.effective, more.permitted = want.effective|admin, want.permitted|admin
+		more.set(b).Why("keep these capabilities, and CAP_SYS_ADMIN until the filter is in place")
+	} else {
+		want.set(b).Why("keep these capabilities and no other")
+	}
+	want.raise(b)
+	if p.NoNewPrivileges {
+		b.From("process.noNewPrivileges")
+		b.Call(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0).Why("execve never gives more than this: set-uid programs and file capabilities have no effect")
+	}
+	if install != nil {
+		install(b)
+	}
+	if late {
+		want.set(b).Why("keep these capabilities and no other")
+	}
 	return nil
 }
 
@@ -83,10 +115,8 @@ func (in Inherited) bound(b *program.Builder, want sets) {
 	}
 }
 
-// set compiles capset and, one by one, the ambient set, which execve keeps for a user who is not root.
-func (s sets) set(b *program.Builder) {
-	b.From("process.capabilities")
-	b.Call(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0).From("process.capabilities.ambient").Why("no ambient capability is inherited")
+// set compiles capset.
+func (s sets) set(b *program.Builder) program.Added {
 	header := binary.NativeEndian.AppendUint32(nil, unix.LINUX_CAPABILITY_VERSION_3)
 	header = binary.NativeEndian.AppendUint32(header, 0)
 	var data []byte
@@ -95,10 +125,16 @@ func (s sets) set(b *program.Builder) {
 			data = binary.NativeEndian.AppendUint32(data, uint32(mask>>shift))
 		}
 	}
-	b.Call(unix.SYS_CAPSET, header, data).Why("keep these capabilities and no other")
+	b.From("process.capabilities")
+	return b.Call(unix.SYS_CAPSET, header, data)
+}
+
+// raise compiles, one by one, the ambient set, which execve keeps for a user who is not root.
+func (s sets) raise(b *program.Builder) {
+	b.From("process.capabilities.ambient")
 	for m := s.ambient; m != 0; m &= m - 1 {
 		n := bits.TrailingZeros64(m)
-		raise := b.Call(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, n, 0, 0).From("process.capabilities.ambient").
+		raise := b.Call(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, n, 0, 0).
 			Why("%s: kept over execve although the user is not root", linux.Capabilities.Of(uint64(n)))
 		if s.permitted&s.inheritable&(1<<n) == 0 {
 			raise.Tolerate(unix.EPERM) // only what is permitted and inheritable can be ambient; `runc spec` writes such bundles

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"glassbox/cgroups"
+	"glassbox/confine"
 	"glassbox/namespaces"
 	"glassbox/program"
 	"glassbox/rootfs"
@@ -90,7 +91,7 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 
 	b.next("start", "Rights are given up, then the process becomes the program.")
 	f.Inherited.CanRaise = f.Inherited.CanRaise && !tree.UserNS // the capability of a user namespace does not count, setrlimit(2)
-	if err := finish(&b.Builder, spec.Process, f); err != nil {
+	if err := finish(&b.Builder, spec.Process, spec.Linux.Seccomp, f); err != nil {
 		return nil, err
 	}
 	p.Phases = b.done()
@@ -151,7 +152,7 @@ func (p *Plan) take(tree *rootfs.Tree) ([]program.Request, error) {
 }
 
 // finish compiles the last steps, the same for a container's process and for an exec.
-func finish(b *program.Builder, p *specs.Process, f Facts) error {
+func finish(b *program.Builder, p *specs.Process, filter *specs.LinuxSeccomp, f Facts) error {
 	if !p.Terminal {
 		streams(b)
 	}
@@ -165,6 +166,9 @@ func finish(b *program.Builder, p *specs.Process, f Facts) error {
 	}
 	b.From("")
 	b.Call(unix.SYS_CLOSE_RANGE, 3, uint32(0xffffffff), unix.CLOSE_RANGE_CLOEXEC).Why("no descriptor of ours survives execve, whoever opened it")
+	if err := confine.Rights(b, p, filter); err != nil {
+		return err
+	}
 	execute(b, p)
 	return nil
 }
@@ -264,8 +268,6 @@ func check(spec *specs.Spec, layers *rootfs.Layers) error {
 		return errors.New("root.path: missing")
 	case layers != nil && len(layers.Lower) == 0:
 		return errors.New("layers.json: no layer")
-	case spec.Linux.Seccomp != nil:
-		return errors.New("linux.seccomp: this build has no seccomp filters yet")
 	case spec.Hooks != nil:
 		return errors.New("hooks: this build runs no hooks yet")
 	case layers != nil:

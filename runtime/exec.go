@@ -44,7 +44,7 @@ func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	phases, err := CompileExec(p, joined, Facts{Inherited: inherited})
+	phases, err := CompileExec(p, c.spec.Linux.Seccomp, joined, Facts{Inherited: inherited})
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +65,9 @@ func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
 	return e, nil
 }
 
-// CompileExec compiles what an exec's child does: enter the namespaces in joined (CLONE_NEW* flags), then the same end as every start.
-func CompileExec(p *specs.Process, joined uint64, f Facts) ([]program.Phase, error) {
+// CompileExec compiles what an exec's child does: enter the namespaces in joined (CLONE_NEW* flags), then the same end as every start,
+// with the container's filter.
+func CompileExec(p *specs.Process, filter *specs.LinuxSeccomp, joined uint64, f Facts) ([]program.Phase, error) {
 	if len(p.Args) == 0 || p.Args[0] == "" {
 		return nil, errors.New("process.args: empty")
 	}
@@ -95,7 +96,7 @@ func CompileExec(p *specs.Process, joined uint64, f Facts) ([]program.Phase, err
 		rootfs.Control(&b.Builder, slave)
 	}
 	f.Inherited.CanRaise = f.Inherited.CanRaise && joined&unix.CLONE_NEWUSER == 0
-	if err := finish(&b.Builder, p, f); err != nil {
+	if err := finish(&b.Builder, p, filter, f); err != nil {
 		return nil, err
 	}
 	return b.done(), nil

@@ -1,0 +1,132 @@
+// Package seccomp compiles linux.seccomp of a config.json into the classic BPF program that the kernel runs before each system call, seccomp(2).
+package seccomp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"glassbox/linux"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Where struct seccomp_data has what, seccomp(2). Both architectures are little-endian: the low half of an argument comes first.
+const (
+	dataNumber = 0
+	dataArch   = 4
+	dataArgs   = 16
+)
+
+// longest is BPF_MAXINSNS.
+const longest = 4096
+
+// Compile returns the program. native is the architecture of the machine's own programs, whose calls are filtered when the profile
+// names none.
+//
+// The program first looks which architecture's call it is, since each has its own numbers; calls of one that is not in the profile
+// end the process. Then it finds the number by halving: calls in a row that are answered alike are one range, so that a profile of
+// four hundred names costs eight comparisons. Rules with conditions are tried before one without, in the profile's order.
+func Compile(s *specs.LinuxSeccomp, native linux.Architecture) ([]byte, error) {
+	p, err := read(s)
+	if err != nil {
+		return nil, err
+	}
+	archs, err := architectures(s.Architectures, native)
+	if err != nil {
+		return nil, err
+	}
+	program := code{stmt(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, dataArch)}
+	for _, audit := range audits(archs) {
+		body := code{stmt(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, dataNumber)}
+		body = append(body, search(p.answers(archs, audit))...)
+		program = append(program, unless(audit, len(body))...)
+		program = append(program, body...)
+	}
+	program = append(program, ret(unix.SECCOMP_RET_KILL_PROCESS))
+	if len(program) > longest {
+		return nil, fmt.Errorf("linux.seccomp: the filter has %d instructions, of which the kernel takes %d at most", len(program), longest)
+	}
+	return program.bytes(), nil
+}
+
+// architectures are those of the profile that this program knows the calls of. Calls of others are none that this machine has.
+func architectures(names []specs.Arch, native linux.Architecture) ([]linux.Architecture, error) {
+	if len(names) == 0 {
+		return []linux.Architecture{native}, nil
+	}
+	var out []linux.Architecture
+	for i, name := range names {
+		if !slices.Contains(specified, name) {
+			return nil, fmt.Errorf("linux.seccomp.architectures[%d]: unknown architecture %q", i, name)
+		}
+		for _, a := range linux.Architectures {
+			if a.Name == string(name) && !slices.ContainsFunc(out, func(o linux.Architecture) bool { return o.Name == a.Name }) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out, nil
+}
+
+// specified are the architectures of the specification, config-linux.md.
+var specified = []specs.Arch{
+	specs.ArchX86, specs.ArchX86_64, specs.ArchX32, specs.ArchARM, specs.ArchAARCH64, specs.ArchMIPS, specs.ArchMIPS64, specs.ArchMIPS64N32,
+	specs.ArchMIPSEL, specs.ArchMIPSEL64, specs.ArchMIPSEL64N32, specs.ArchPPC, specs.ArchPPC64, specs.ArchPPC64LE, specs.ArchS390,
+	specs.ArchS390X, specs.ArchPARISC, specs.ArchPARISC64, specs.ArchRISCV64, specs.ArchLOONGARCH64, specs.ArchM68K, specs.ArchSH, specs.ArchSHEB,
+}
+
+// audits are the values of seccomp_data.arch, each once: x32's is x86_64's.
+func audits(archs []linux.Architecture) []uint32 {
+	var out []uint32
+	for _, a := range archs {
+		if !slices.Contains(out, a.Audit) {
+			out = append(out, a.Audit)
+		}
+	}
+	return out
+}
+
+// code is a program, or a part of one that is entered at its beginning.
+type code []unix.SockFilter
+
+func stmt(op uint16, k uint32) unix.SockFilter { return unix.SockFilter{Code: op, K: k} }
+
+func ret(action uint32) unix.SockFilter { return stmt(unix.BPF_RET|unix.BPF_K, action) }
+
+func jump(test uint16, k uint32, yes, no uint8) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_JMP | test | unix.BPF_K, Jt: yes, Jf: no, K: k}
+}
+
+// unless skips a part when the value loaded is not k. Conditional jumps reach 255 instructions only, others any.
+func unless(k uint32, part int) code {
+	return code{jump(unix.BPF_JEQ, k, 1, 0), stmt(unix.BPF_JMP|unix.BPF_JA, uint32(part))}
+}
+
+func (c code) bytes() []byte {
+	b := make([]byte, 0, 8*len(c))
+	for _, i := range c {
+		b = binary.NativeEndian.AppendUint16(b, i.Code)
+		b = append(b, i.Jt, i.Jf)
+		b = binary.NativeEndian.AppendUint32(b, i.K)
+	}
+	return b
+}
+
+// Flags are linux.seccomp.flags as seccomp(2) takes them.
+func Flags(names []specs.LinuxSeccompFlag) (flags uint64, err error) {
+	for i, name := range names {
+		known := false
+		for _, f := range linux.SeccompFlags {
+			if strings.TrimPrefix(f.Text, "SECCOMP_FILTER_FLAG_") == strings.TrimPrefix(string(name), "SECCOMP_FILTER_FLAG_") {
+				flags, known = flags|f.Value, true
+			}
+		}
+		if !known {
+			return 0, fmt.Errorf("linux.seccomp.flags[%d]: unknown flag %q", i, name)
+		}
+	}
+	return flags, nil
+}
