@@ -1,51 +1,41 @@
 // Package event is the journal of what happened to containers, images, networks and volumes: written by whoever does it, read by `events`.
+//
+// The journal is a file, RUN/events, to which everybody appends lines, and its predecessor, RUN/events.1. A line is an event in JSON, as
+// `docker events --format json` prints it. Whoever appends holds the file's lock meanwhile, for a few microseconds, so lines stand in the
+// order of their times. At `limit` bytes a file is closed for good: whoever finds it so renames it and begins a new one. Since nobody
+// appends to a file that has been renamed, a reader that follows misses nothing if it reads to the old one's end first.
 package event
 
 import (
+	"encoding/json"
+	"errors"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"time"
 
 	"glassbox/store"
-
-	"golang.org/x/sys/unix"
 )
 
 // Event is one thing that happened, in the words of Docker's API (types/events).
 type Event struct {
 	Type       string            // container, image, network, volume, builder, daemon
 	Action     string            // create, start, die, "health_status: healthy", "exec_start: ls -l", ...
-	ID         string            // of the container, image or network; the volume's name
+	ID         string            // of the container, image or network; the volume's name; empty for a prune
 	Attributes map[string]string // of the actor: a container's image, name and labels, exitCode, signal, ...
-	Time       time.Time
+	Time       time.Time         // zero: when it is appended
 }
 
-// Journal is the file that everybody appends to: one line of JSON an event, as `docker events --format json` prints it.
-type Journal struct{ Path string }
-
-// Append adds an event in one write(2): with O_APPEND lines of several writers do not mix. It encodes by hand: the monitor, which
-// calls it too, has nothing of encoding/json in memory.
-func (j Journal) Append(e Event) error {
-	fd, err := unix.Open(j.Path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return &os.PathError{Op: "open", Path: j.Path, Err: err}
-	}
-	defer unix.Close(fd)
-	if _, err := unix.Write(fd, e.encode()); err != nil {
-		return &os.PathError{Op: "append to", Path: j.Path, Err: err}
-	}
-	return nil
-}
-
-// encode is Docker's order of members. A container's event names it three times, for clients of before 2016.
-func (e Event) encode() []byte {
-	b := []byte("{")
-	if e.Type == "container" {
+// append encodes by hand: the monitor, which appends too, has nothing of encoding/json in memory. The members stand in Docker's
+// order; containers and images are named twice, for clients of before 2016.
+func (e Event) append(b []byte) []byte {
+	b = append(b, '{')
+	if e.Type == "container" || e.Type == "image" {
 		b = member(b, "status", e.Action)
-		b = member(b, "id", e.ID)
-		if image := e.Attributes["image"]; image != "" {
+		if e.ID != "" {
+			b = member(b, "id", e.ID)
+		}
+		if image := e.Attributes["image"]; e.Type == "container" && image != "" {
 			b = member(b, "from", image)
 		}
 	}
@@ -76,4 +66,23 @@ func closed(b []byte) []byte {
 		b = b[:len(b)-1]
 	}
 	return append(b, '}')
+}
+
+// decode reads a line.
+func decode(line []byte) (Event, error) {
+	var l struct {
+		Type, Action string
+		Actor        struct {
+			ID         string
+			Attributes map[string]string
+		}
+		TimeNano int64
+	}
+	if err := json.Unmarshal(line, &l); err != nil {
+		return Event{}, err
+	}
+	if l.Type == "" || l.Action == "" || l.TimeNano == 0 {
+		return Event{}, errors.New("no type, action or time")
+	}
+	return Event{Type: l.Type, Action: l.Action, ID: l.Actor.ID, Attributes: l.Actor.Attributes, Time: time.Unix(0, l.TimeNano)}, nil
 }
