@@ -13,26 +13,31 @@ func (n *Networks) mend(w *wiring) {
 		if _, done := n.mended.LoadOrStore(e.Network, true); done {
 			continue
 		}
-		if err := n.mendOne(e.Network); err != nil {
+		made, err := n.mendOne(e.Network)
+		if len(made) > 0 {
+			n.warn("network " + e.Name + " had lost something on this host; made again:\n  " + strings.Join(made, "\n  "))
+		}
+		if err != nil {
 			n.warn("network " + e.Name + " has lost something on this host, and cannot be mended: " + err.Error())
 		}
 	}
 }
 
-func (n *Networks) mendOne(id string) error {
+// mendOne returns the first lines of what it asked of the kernel.
+func (n *Networks) mendOne(id string) (made []string, err error) {
 	r, err := n.read(id)
 	if err != nil || !r.raised() {
-		return gone(err)
+		return nil, gone(err)
 	}
 	var l program.Ledger
 	err = n.raise(r, &l)
-	if asked := l.Account("", "").Host; len(asked) > 0 {
-		message := "network " + r.Name + " had lost something on this host; made again:"
-		for _, done := range asked {
-			call, _, _ := strings.Cut(done.Call, "\n")
-			message += "\n  " + call
-		}
-		n.warn(message)
+	for _, done := range l.Account("", "").Host {
+		made = append(made, firstLine(done.Call))
 	}
-	return err
+	return made, err
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }

@@ -133,9 +133,5 @@ func (n *Networks) tidy() error {
 		return err
 	}
 	defer lock.Release()
-	err = n.root.NetworkNames().Sweep(func(claim, owner string) bool {
-		r, err := n.read(owner)
-		return errors.Is(err, fs.ErrNotExist) || err == nil && store.NetworkClaim(r.Name) != claim
-	})
-	return errors.Join(err, n.sweep())
+	return errors.Join(n.root.NetworkNames().Sweep(n.lostName), n.sweep())
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -42,15 +41,6 @@ func (c *Containers) Prune(f filters.Args) (container.PruneReport, error) {
 		report.ContainersDeleted = append(report.ContainersDeleted, l.ID)
 	}
 	return report, c.sweepClaims()
-}
-
-// sweepClaims releases the names and id ranges of containers that do not exist: a command was killed between two steps.
-func (c *Containers) sweepClaims() error {
-	return errors.Join(
-		c.root.Names().Sweep(func(name, owner string) bool { return c.lost(owner, name) }),
-		c.root.Ranges().Sweep(func(name, owner string) bool { return c.lostRange(owner, name) }),
-		c.sweepProjects(),
-	)
 }
 
 func labelsMatch(f filters.Args, labels map[string]string) bool {

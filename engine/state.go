@@ -145,11 +145,29 @@ func (c *Containers) unseen(r *record) (state, error) {
 	return s, errors.Join(c.bury(r), store.Write(r.place.State(), s.State))
 }
 
+// retract takes back what a start has left whose monitor was killed before it could record that the container runs. The caller holds the
+// container's lock, and nobody the monitor's.
+func (c *Containers) retract(r *record, s state) error {
+	if err := c.bury(r); err != nil {
+		return err
+	}
+	s.Pid, s.PidStart, s.Error = 0, 0, "its start was broken off: the monitor was killed"
+	return errors.Join(c.unplug(r.place), c.unmountVolumes(r), store.Write(r.place.State(), s.State))
+}
+
 // bury removes the group of a container whose monitor did not live to do it, with whoever is left in it.
 func (c *Containers) bury(r *record) error {
 	g, err := c.groupOf(r)
-	if err != nil || !g.Exists() {
+	if err != nil {
 		return err
+	}
+	return end(g)
+}
+
+// end removes a group with whoever is in it, if it is there.
+func end(g cgroups.Group) error {
+	if !g.Exists() {
+		return nil
 	}
 	if err := g.Kill(); err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 func (c *Containers) storage(r *record) error {
 	for key, value := range r.HostConfig.StorageOpt {
 		if !strings.EqualFold(key, "size") {
-			return invalid("unknown option %s", key)
+			return invalid("Unknown option %s", key)
 		}
 		size, err := units.RAMInBytes(value)
 		if err != nil {
@@ -83,20 +83,6 @@ func (c *Containers) lostProject(owner string, n uint32) bool {
 		return Is(err, NotFound) || err == nil && r.Project != n
 	}
 	return c.lostBy(owner, func(r *record) bool { return r.Project == n })
-}
-
-// sweepProjects takes away the limits of containers and volumes that do not exist.
-func (c *Containers) sweepProjects() error {
-	var errs []error
-	err := c.root.Projects().Sweep(func(name, owner string) bool {
-		n, err := strconv.ParseUint(name, 10, 32)
-		if err != nil || !c.lostProject(owner, uint32(n)) {
-			return false
-		}
-		errs = append(errs, vol.Limit(c.root.Data, uint32(n), 0))
-		return true
-	})
-	return errors.Join(append(errs, err)...)
 }
 
 // unproject takes a project's limit away, and gives its id back.

@@ -39,6 +39,9 @@ func (r Root) IDs() ([]string, error) { return ids(r.containers()) }
 // RunIDs returns the ids of the containers that have a state directory: those that were started since the machine was.
 func (r Root) RunIDs() ([]string, error) { return ids(filepath.Join(r.Run, "containers")) }
 
+// NetworkRunIDs returns the ids of the networks of which something was raised since the machine was started.
+func (r Root) NetworkRunIDs() ([]string, error) { return ids(filepath.Join(r.Run, "networks")) }
+
 func ids(dir string) ([]string, error) {
 	all, err := names(dir)
 	kept := all[:0]

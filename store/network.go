@@ -69,19 +69,7 @@ func (p NetworkPlace) Make() (*Lock, error) { return makeLocked(p.Dir) }
 
 // Sweep deletes what a killed command left of a network that it was making or removing: a directory that nobody has locked, with
 // no document, be it a damaged one.
-func (p NetworkPlace) Sweep() (bool, error) {
-	lock, err := attempt(p.Dir)
-	if lock == nil {
-		return false, err
-	}
-	defer lock.Release()
-	for _, path := range []string{p.Document(), p.Document() + ".corrupt"} {
-		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-			return false, err
-		}
-	}
-	return true, p.Remove()
-}
+func (p NetworkPlace) Sweep() (bool, error) { return sweepUndocumented(p.Dir, p.Document(), p.Remove) }
 
 // Remove deletes everything the network has. The caller holds its lock. The document goes first: a removal that is interrupted
 // leaves no network, only remains.
@@ -91,4 +79,16 @@ func (p NetworkPlace) Remove() error {
 		err = nil
 	}
 	return errors.Join(err, erase(p.Run), erase(p.Dir))
+}
+
+// Announced returns the ids of the containers that can be found on the network by name.
+func (p NetworkPlace) Announced() ([]string, error) {
+	all, err := names(p.Zone())
+	var ids []string
+	for _, name := range all {
+		if id, is := strings.CutSuffix(name, ".json"); is && len(id) == IDLength {
+			ids = append(ids, id)
+		}
+	}
+	return ids, err
 }

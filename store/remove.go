@@ -46,17 +46,25 @@ func swept(dir string) bool {
 // Sweep deletes what a killed command left of a container that it was making: a directory that nobody has locked, with no
 // document, be it a damaged one.
 func (p Place) Sweep() error {
-	lock, err := attempt(p.Dir)
+	_, err := p.Swept()
+	return err
+}
+
+// Swept is Sweep, and tells whether there was such a directory.
+func (p Place) Swept() (bool, error) { return sweepUndocumented(p.Dir, p.Document(), p.Remove) }
+
+func sweepUndocumented(dir, document string, remove func() error) (bool, error) {
+	lock, err := attempt(dir)
 	if lock == nil {
-		return err
+		return false, err
 	}
 	defer lock.Release()
-	for _, path := range []string{p.Document(), p.Document() + ".corrupt"} {
+	for _, path := range []string{document, document + ".corrupt"} {
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return false, err
 		}
 	}
-	return p.Remove()
+	return true, remove()
 }
 
 // Remove deletes everything the container has. The caller holds its lock. The document goes first: a removal

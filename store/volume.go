@@ -30,6 +30,8 @@ func (p Place) Mounting() string { return p.Run + "/volumes-account.json" }
 // are being made or removed, and remains of them when nobody holds their lock.
 type Volume struct{ Name, Dir, Run string }
 
+const filling = "_fill"
+
 func (r Root) volumes() string { return filepath.Join(r.Data, "volumes") }
 
 // Volume names the places of one volume. The name must be a valid one.
@@ -39,34 +41,67 @@ func (r Root) Volume(name string) Volume {
 
 func (v Volume) Document() string { return v.Dir + "/volume.json" }
 func (v Volume) Data() string     { return v.Dir + "/_data" }
-func (v Volume) Filling() string  { return v.Dir + "/_fill" }
+func (v Volume) Filling() string  { return v.Dir + "/" + filling }
 func (v Volume) users() string    { return v.Dir + "/users" }
 
 // VolumeNames returns the names of all volumes, sorted, and deletes what killed commands left.
 func (r Root) VolumeNames() ([]string, error) {
+	found, remains, err := r.Volumes()
+	for _, path := range remains {
+		_, swept := r.SweepVolume(path)
+		err = errors.Join(err, swept)
+	}
+	return found, err
+}
+
+// Volumes returns the names of all volumes, sorted, and the directories that killed commands left of volumes which they were making,
+// filling or removing.
+func (r Root) Volumes() (found, remains []string, err error) {
 	all, err := names(r.volumes())
-	var errs []error
-	found := all[:0]
 	for _, name := range all {
-		if strings.HasPrefix(name, ".") {
-			errs = append(errs, sweepRemains(filepath.Join(r.volumes(), name)))
-			continue
+		lock := filepath.Join(r.volumes(), name)
+		left := lock
+		if !strings.HasPrefix(name, ".") {
+			if st, err := os.Lstat(lock); err == nil && st.IsDir() {
+				found = append(found, name)
+			}
+			if left = r.Volume(name).Filling(); !exists(left) {
+				continue
+			}
 		}
-		if st, err := os.Lstat(filepath.Join(r.volumes(), name)); err == nil && st.IsDir() {
-			found = append(found, name)
+		if held, err := Held(lock); err == nil && !held {
+			remains = append(remains, left)
 		}
 	}
 	slices.Sort(found)
-	return found, errors.Join(append(errs, err)...)
+	return found, remains, err
 }
 
-func sweepRemains(dir string) error {
-	lock, err := attempt(dir)
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// SweepVolume deletes one of these directories, unless somebody works on it, and tells whether it did.
+func (r Root) SweepVolume(path string) (bool, error) {
+	if filepath.Base(path) != filling {
+		return sweepRemains(path)
+	}
+	lock, err := attempt(filepath.Dir(path))
 	if lock == nil {
-		return err
+		return false, err
 	}
 	defer lock.Release()
-	return removeTree(dir)
+	return true, removeTree(path)
+}
+
+func sweepRemains(dir string) (bool, error) {
+	lock, err := attempt(dir)
+	if lock == nil {
+		return false, err
+	}
+	defer lock.Release()
+	return true, removeTree(dir)
 }
 
 // attempt takes a lock if nobody holds it; nil without error: somebody does, or there is nothing.
@@ -204,3 +239,9 @@ func removeTree(dir string) error {
 	unlockTree(dir)
 	return erase(dir)
 }
+
+// MountedNames are the volumes of which something was mounted since the machine was started, be they still there or not.
+func (r Root) MountedNames() ([]string, error) { return names(filepath.Join(r.Run, "volumes")) }
+
+// Unmounted deletes what there is of the volume in the run directory. The caller has seen that it is gone.
+func (v Volume) Unmounted() error { return erase(v.Run) }

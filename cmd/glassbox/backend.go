@@ -85,6 +85,7 @@ type backend struct {
 	networks   networks
 	volumes    volumes
 	info       func() (system.Info, error)
+	check      func(clean bool) ([]engine.Finding, error)
 }
 
 // openEngine opens the real one; warn is told of damage that it repaired, tell of what it changed on the host.
@@ -95,7 +96,7 @@ func openEngine(warn, tell func(message string)) (*backend, error) {
 	}
 	e.Containers.Warn, e.Networks.Warn = warn, tell
 	e.Images.Applets = tiny.Names
-	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, info: e.System.Info}, nil
+	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, info: e.System.Info, check: e.System.Check}, nil
 }
 
 // engineImages joins the store's verbs with those that need to know about containers too.

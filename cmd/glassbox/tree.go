@@ -58,7 +58,7 @@ func volumeVerbs() []verb {
 	return []verb{volumeCreateVerb(), volumeInspectVerb(), volumeLsVerb(), volumePruneVerb(), volumeRmVerb()}
 }
 
-func systemVerbs() []verb { return []verb{infoVerb()} }
+func systemVerbs() []verb { return []verb{checkVerb(), infoVerb()} }
 
 // tree is the command tree.
 func (s *session) tree() *cli.App {
