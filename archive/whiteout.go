@@ -10,6 +10,7 @@ import (
 const (
 	WhiteoutPrefix = ".wh."
 	OpaqueMark     = ".wh..wh..opq"
+	aufsPrefix     = ".wh..wh." // AUFS's own files, of no meaning to others
 )
 
 // deletion makes the mark of a deletion out of overlayfs's own, a character device 0:0.

@@ -10,30 +10,16 @@ import (
 	"strings"
 	"testing"
 
+	"glassbox/test/need"
+
 	"golang.org/x/sys/unix"
 )
-
-// root skips a test that makes devices and gives files away.
-func root(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: makes devices and changes owners")
-	}
-}
 
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func open(t *testing.T, path string) *os.File {
-	t.Helper()
-	f, err := os.Open(path)
-	must(t, err)
-	t.Cleanup(func() { f.Close() })
-	return f
 }
 
 // members is an archive as lines: type, mode, owner, name, what it leads to, contents and extended attributes.
@@ -86,7 +72,7 @@ func put(t *testing.T, path, text string, mode uint32) {
 }
 
 func TestWriteKeepsEverything(t *testing.T) {
-	root(t)
+	need.Root(t)
 	dir := t.TempDir()
 	must(t, os.Chmod(dir, 0o750))
 	put(t, dir+"/b", "two", 0o4755)
@@ -133,7 +119,7 @@ func TestWriteAtTheRoot(t *testing.T) {
 }
 
 func TestLayerMarksDeletions(t *testing.T) {
-	root(t)
+	need.Root(t)
 	dir := t.TempDir()
 	must(t, os.Mkdir(dir+"/opaque", 0o755))
 	must(t, unix.Setxattr(dir+"/opaque", "trusted.overlay.opaque", []byte("y"), 0))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"glassbox/archive"
 	"glassbox/rootfs"
 	"glassbox/store"
 	vol "glassbox/volume"
@@ -281,13 +282,13 @@ func copyTo(dir string, from *os.File) error {
 		return err
 	}
 	defer to.Close()
-	_, err = vol.Copy(to, from)
+	_, err = archive.Copy(to, from)
 	return err
 }
 
 // fillThere copies straight into the volume; after an error it is as empty as before.
 func fillThere(to, from *os.File) error {
-	made, err := vol.Copy(to, from)
+	made, err := archive.Copy(to, from)
 	if err == nil {
 		return nil
 	}

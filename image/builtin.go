@@ -42,9 +42,9 @@ func (s *Store) Builtin(name string) (img *Image, ok bool, err error) {
 	r, w := io.Pipe()
 	go func() {
 		b := bufio.NewWriterSize(w, ringSize)
-		archive := &archive{tar: tar.NewWriter(b)}
-		write(archive)
-		w.CloseWithError(errors.Join(archive.close(), b.Flush()))
+		layer := &layerWriter{tar: tar.NewWriter(b)}
+		write(layer)
+		w.CloseWithError(errors.Join(layer.close(), b.Flush()))
 	}()
 	img, err = s.importTar(context.Background(), r, tag, config, map[string]string{madeFrom: stamp})
 	r.CloseWithError(io.ErrClosedPipe) // lets the writer go when the reading has failed
@@ -55,13 +55,13 @@ func (s *Store) Builtin(name string) (img *Image, ok bool, err error) {
 }
 
 // builtin tells how the image of that name is made; nil when there is none.
-func (s *Store) builtin(name string) (func(*archive), ocispec.Image) {
+func (s *Store) builtin(name string) (func(*layerWriter), ocispec.Image) {
 	switch familiar(name) {
 	case "hello-world:latest":
 		return writeHello, helloConfig()
 	case "tiny:latest":
 		if s.Applets != nil {
-			return func(a *archive) { writeTiny(a, s.Applets()) }, tinyConfig()
+			return func(a *layerWriter) { writeTiny(a, s.Applets()) }, tinyConfig()
 		}
 	}
 	return nil, ocispec.Image{}
@@ -110,13 +110,13 @@ func programStamp() (string, error) {
 	return fmt.Sprintf("%d-%d", info.Size(), info.ModTime().UnixNano()), nil
 }
 
-// archive writes a layer; after the first error it does nothing.
-type archive struct {
+// layerWriter writes a layer; after the first error it does nothing.
+type layerWriter struct {
 	tar *tar.Writer
 	err error
 }
 
-func (a *archive) add(h tar.Header, content io.Reader) {
+func (a *layerWriter) add(h tar.Header, content io.Reader) {
 	if a.err != nil {
 		return
 	}
@@ -126,12 +126,12 @@ func (a *archive) add(h tar.Header, content io.Reader) {
 	}
 }
 
-func (a *archive) dir(name string, mode int64, owner int) {
+func (a *layerWriter) dir(name string, mode int64, owner int) {
 	a.add(tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: mode, Uid: owner, Gid: owner}, nil)
 }
 
-func (a *archive) link(name, target string) {
+func (a *layerWriter) link(name, target string) {
 	a.add(tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target, Mode: 0o777}, nil)
 }
 
-func (a *archive) close() error { return errors.Join(a.err, a.tar.Close()) }
+func (a *layerWriter) close() error { return errors.Join(a.err, a.tar.Close()) }

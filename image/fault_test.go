@@ -343,7 +343,7 @@ func TestHostileImages(t *testing.T) {
 	}{
 		"lying":     {config(arch), []registry.Layer{honest, lying}, "layers from manifest don't match image configuration"},
 		"escape":    {config(arch), []registry.Layer{honest, out}, "leads out of the layer"},
-		"notar":     {config(arch), []registry.Layer{notTar}, "reading the layer's archive: archive/tar: invalid tar header"},
+		"notar":     {config(arch), []registry.Layer{notTar}, "reading the archive: archive/tar: invalid tar header"},
 		"truncated": {config(arch), []registry.Layer{truncated}, "unexpected EOF"},
 		"bomb":      {config(arch), []registry.Layer{bomb}, "goes on long after its archive has ended"},
 		"windows":   {windows, []registry.Layer{honest}, `image operating system "windows" cannot be used on this platform`},

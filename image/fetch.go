@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"glassbox/archive"
+
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -152,7 +154,7 @@ func (s *Store) stream(ctx context.Context, w want, from source, watch watcher, 
 		fetched <- err
 	}()
 	unpacked := u.run(ctx, r)
-	var damaged *unreadable
+	var damaged *archive.Unreadable
 	if unpacked != nil && !errors.As(unpacked, &damaged) {
 		cancel() // nothing more is wanted of the body
 	}
@@ -219,7 +221,7 @@ func (u *unpacking) run(ctx context.Context, packed io.Reader) error {
 	z, kind, err := decompress(packed)
 	u.kind = kind
 	if err != nil {
-		return &unreadable{err}
+		return &archive.Unreadable{Cause: err}
 	}
 	defer z.Close()
 	sum := sha256.New()
@@ -234,10 +236,10 @@ func (u *unpacking) run(ctx context.Context, packed io.Reader) error {
 			io.Copy(io.Discard, packed)
 		}
 	}()
-	u.size, err = unpack(ctx, r, u.root)
+	u.size, err = archive.Unpack(ctx, r, u.root)
 	if err == nil {
 		if err = drain(r); err != nil {
-			err = &unreadable{err}
+			err = &archive.Unreadable{Cause: err}
 		}
 	}
 	if err != nil {

@@ -47,7 +47,7 @@ func helloConfig() ocispec.Image {
 	}
 }
 
-func writeHello(a *archive) {
+func writeHello(a *layerWriter) {
 	program := helloProgram(runtime.GOARCH, helloText)
 	a.add(tar.Header{Typeflag: tar.TypeReg, Name: "hello", Mode: 0o755, Size: int64(len(program))}, bytes.NewReader(program))
 }

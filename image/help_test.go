@@ -1,6 +1,7 @@
 package image
 
 import (
+	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,10 @@ import (
 	"syscall"
 	"testing"
 
+	"glassbox/test/registry"
+
 	"github.com/distribution/reference"
+	"golang.org/x/sys/unix"
 )
 
 // TestMain lets the test binary be the other process of a test: a pull that can be killed, or that races with another.
@@ -40,6 +44,26 @@ func other(t *testing.T, dir, name string) *exec.Cmd {
 	c := exec.Command("/proc/self/exe")
 	c.Env = append(os.Environ(), "GLASSBOX_TEST_PULL="+name, "GLASSBOX_TEST_DIR="+dir)
 	return c
+}
+
+func needRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("owners, devices and trusted.* attributes need root")
+	}
+}
+
+func file(name, body string) registry.File {
+	return registry.File{Header: tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644}, Body: body}
+}
+
+func stat(t *testing.T, path string) unix.Stat_t {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		t.Fatalf("lstat %s: %v", path, err)
+	}
+	return st
 }
 
 // runIsolated runs one test again in a mount namespace of its own.

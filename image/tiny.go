@@ -36,7 +36,7 @@ PRETTY_NAME="glassbox tiny: one program, all of it glassbox itself"
 )
 
 // writeTiny writes the image whose every command is this program, under the names of its applets.
-func writeTiny(a *archive, applets []string) {
+func writeTiny(a *layerWriter, applets []string) {
 	for _, d := range []string{"bin", "dev", "etc", "home", "proc", "run", "sys", "usr", "usr/local", "usr/local/bin", "var", "var/log"} {
 		a.dir(d, 0o755, 0)
 	}
@@ -58,12 +58,12 @@ func writeTiny(a *archive, applets []string) {
 	}
 }
 
-func (a *archive) text(name, content string) {
+func (a *layerWriter) text(name, content string) {
 	a.add(tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(content))}, strings.NewReader(content))
 }
 
 // program adds a copy of the running program.
-func (a *archive) program(name string) {
+func (a *layerWriter) program(name string) {
 	f, err := os.Open(self)
 	if err != nil {
 		a.err = err

@@ -1,4 +1,4 @@
-package volume
+package archive
 
 import (
 	"errors"
@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +20,6 @@ func Copy(to, from *os.File) (made []string, err error) {
 	err = c.directory(int(to.Fd()), int(from.Fd()), ".")
 	return c.made, err
 }
-
-type inode struct{ device, number uint64 }
 
 type copier struct {
 	root  int
@@ -48,22 +45,12 @@ func (c *copier) directory(to, from int, at string) error {
 	return c.attributes(to, from, &st, at)
 }
 
-func list(fd int) ([]string, error) {
-	again, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	dir := os.NewFile(uintptr(again), ".")
-	defer dir.Close()
-	return dir.Readdirnames(-1)
-}
-
 func (c *copier) entry(to, from int, name, at string) error {
 	var st unix.Stat_t
 	if err := unix.Fstatat(from, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return failed("reading", at, err)
 	}
-	id := inode{uint64(st.Dev), st.Ino}
+	id := inode{unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino}
 	first, linked := c.links[id]
 	var err error
 	if linked {
@@ -130,12 +117,6 @@ func (c *copier) both(to, from int, name, at string, flags int, do func(to, from
 	}
 	defer unix.Close(target)
 	return do(target, source)
-}
-
-func readlink(dir int, name string) (string, error) {
-	b := make([]byte, unix.PathMax)
-	n, err := unix.Readlinkat(dir, name, b)
-	return string(b[:max(n, 0)]), err
 }
 
 func (c *copier) regular(to, from int, name, at string, st *unix.Stat_t) error {
@@ -214,8 +195,6 @@ func (c *copier) attributes(to, from int, st *unix.Stat_t, at string) error {
 	return nil
 }
 
-func descriptor(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
-
 // extended copies extended attributes, xattr(7), but those that the file system of the copy does not know.
 func extended(to, from int) error {
 	names, err := attributeNames(from)
@@ -232,33 +211,6 @@ func extended(to, from int) error {
 		}
 	}
 	return err
-}
-
-func attributeNames(fd int) ([]string, error) {
-	n, err := unix.Listxattr(descriptor(fd), nil)
-	if err == unix.ENOTSUP || err == nil && n == 0 {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	b := make([]byte, n)
-	if n, err = unix.Listxattr(descriptor(fd), b); err != nil {
-		return nil, err
-	}
-	return strings.FieldsFunc(string(b[:n]), func(r rune) bool { return r == 0 }), nil
-}
-
-func attribute(fd int, name string) (value []byte, ok bool, err error) {
-	n, err := unix.Getxattr(descriptor(fd), name, nil)
-	if err == nil {
-		value = make([]byte, n)
-		n, err = unix.Getxattr(descriptor(fd), name, value)
-	}
-	if err == unix.ENODATA || err == unix.ENOTSUP {
-		return nil, false, nil
-	}
-	return value[:max(n, 0)], err == nil, err
 }
 
 func failed(doing, at string, err error) error {

@@ -1,4 +1,4 @@
-package volume
+package archive
 
 import (
 	"fmt"
@@ -22,8 +22,8 @@ func do(t *testing.T, errs ...error) {
 	}
 }
 
-// tree makes one file of each kind, all long ago.
-func tree(t *testing.T) string {
+// sample makes one file of each kind, all long ago.
+func sample(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	p := func(name string) string { return dir + "/" + name }
@@ -99,7 +99,7 @@ func open(t *testing.T, dir string) *os.File {
 
 func TestCopyIsWhole(t *testing.T) {
 	need.Root(t)
-	from, to := tree(t), t.TempDir()
+	from, to := sample(t), t.TempDir()
 	if _, err := Copy(open(t, to), open(t, from)); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestCopyIsWhole(t *testing.T) {
 // What others have put there meanwhile stays theirs.
 func TestCopyLeavesOthersAlone(t *testing.T) {
 	need.Root(t)
-	from, to := tree(t), t.TempDir()
+	from, to := sample(t), t.TempDir()
 	do(t, os.WriteFile(to+"/plain", []byte("theirs"), 0o640), os.Symlink("/etc", to+"/dir"))
 	made, err := Copy(open(t, to), open(t, from))
 	if err != nil {
