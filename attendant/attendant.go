@@ -91,8 +91,8 @@ func (a *attendant) begin(renewed bool) (err error) {
 	if err := sealed.CloseInherited(lastFD(a.config)); err != nil {
 		return err
 	}
-	a.life.config, a.life.alive = a.path(configName), a.config.Alive
-	if err := a.life.watch(a.config.Pid); err != nil {
+	a.life.alive, a.life.state = a.config.Alive, a.config.State
+	if err := a.life.watch(); err != nil {
 		return err
 	}
 	return a.serve()

@@ -22,8 +22,9 @@ const (
 // Config is DIR/attendant.json, which the attendant reads at its start and again when it was replaced.
 type Config struct {
 	ID    string
-	Pid   int    // the container's first process: when it has ended and Alive is free, the attendant ends
+	Pid   int    // the container's first process, when the attendant is started: when it has ended and Alive is free, the attendant ends
 	Alive string // the monitor's lock: while it is held the container may be started again
+	State string // the monitor's word of the container, which then names the new process
 	Ports []Port `json:",omitempty"` // their listening sockets are descriptors, in this order
 	Names *Names `json:",omitempty"`
 }

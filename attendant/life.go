@@ -13,20 +13,18 @@ import (
 
 // life is what the attendant's own life depends on.
 type life struct {
-	config string // where a container that was started again is found
-	alive  string // the monitor's lock
-	pid    int
+	alive string // the monitor's lock
+	state string // where a container that was started again is found
 	waits  atomic.Pointer[os.File] // a copy of the pidfd, in Go's poller: waiting costs no thread
 }
 
 // watch waits for the process whose pidfd is in its place.
-func (l *life) watch(pid int) error {
+func (l *life) watch() error {
 	fd, err := unix.FcntlInt(pidFD, unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
 	unix.CloseOnExec(pidFD)
-	l.pid = pid
 	l.waits.Store(os.NewFile(uintptr(fd), "pidfd"))
 	return nil
 }
@@ -80,17 +78,18 @@ func (l *life) over() bool {
 // adopt takes a new process of a container that was started again. A pid that has changed hands since it was written is
 // harmless: it would have had to do so while the monitor lives, within the time between two looks.
 func (l *life) adopt() {
-	c, err := readConfig(l.config)
-	if err != nil || c.Pid == l.pid {
+	var s struct{ Pid int }
+	data, err := os.ReadFile(l.state)
+	if err != nil || store.Decode(data, &s) != nil || s.Pid == 0 {
 		return
 	}
-	fd, err := unix.PidfdOpen(c.Pid, unix.PIDFD_NONBLOCK)
+	fd, err := unix.PidfdOpen(s.Pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
 		return
 	}
 	defer unix.Close(fd)
-	if unix.Dup3(fd, pidFD, unix.O_CLOEXEC) == nil {
-		l.watch(c.Pid)
+	if !gone(fd, 0) && unix.Dup3(fd, pidFD, unix.O_CLOEXEC) == nil {
+		l.watch() //nolint:errcheck // it is looked for again
 	}
 }
 

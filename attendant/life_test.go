@@ -104,8 +104,7 @@ func TestEndsWithTheContainer(t *testing.T) {
 	if whose := pidfd(t, pid); whose != "-1" {
 		t.Fatalf("the pidfd of the first process is %q", whose)
 	}
-	r.config.Pid = second.Process.Pid
-	if err := Update(r.dir, r.config); err != nil {
+	if err := store.Write(r.config.State, map[string]int{"Pid": second.Process.Pid}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the second process's pidfd", func() bool { return pidfd(t, pid) == fmt.Sprint(second.Process.Pid) })

@@ -35,7 +35,7 @@ func (a *attendant) idle() bool {
 
 // again comes back only if something is wrong, and then nothing has changed.
 func (a *attendant) again() {
-	if c, err := readConfig(a.path(configName)); err != nil || c.Pid != a.life.pid || sockets(c) != sockets(a.config) {
+	if c, err := readConfig(a.path(configName)); err != nil || sockets(c) != sockets(a.config) {
 		return
 	}
 	inheritable(lastFD(a.config), true)

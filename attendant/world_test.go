@@ -94,7 +94,7 @@ func newRoom(t testing.TB) *room {
 	if err := os.WriteFile(lock, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.config = Config{ID: "c1", Pid: os.Getpid(), Alive: lock}
+	r.config = Config{ID: "c1", Pid: os.Getpid(), Alive: lock, State: filepath.Join(r.dir, "state.json")}
 	t.Cleanup(func() {
 		if err := Stop(r.dir); err != nil {
 			t.Error(err)

@@ -75,7 +75,7 @@ func closeAll(files []*os.File) {
 
 // attendance is what the attendant is told.
 func (c *Containers) attendance(r *record, w *wiring) (attendant.Config, error) {
-	config := attendant.Config{ID: r.ID, Pid: w.Pid, Alive: r.place.Alive()}
+	config := attendant.Config{ID: r.ID, Pid: w.Pid, Alive: r.place.Alive(), State: r.place.State()}
 	for _, b := range w.Bound {
 		config.Ports = append(config.Ports, attendant.Port{Proto: b.Port.Proto, Listen: b.Port.Listen, To: b.Port.To})
 	}
