@@ -100,6 +100,7 @@ func (m *monitor) takeOver() error {
 	if err := m.listen(); err != nil {
 		return err
 	}
+	m.health.resume()
 	m.state.MonitorPid = os.Getpid()
 	return m.writeState()
 }

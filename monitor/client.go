@@ -124,6 +124,14 @@ func (c *Client) Signal(exec string, sig unix.Signal) error {
 	return err
 }
 
+// Frozen says that the container was frozen or thawed, which its health checks have to heed. A monitor that is busy starting something in the
+// frozen container cannot answer; it finds out by itself.
+func (c *Client) Frozen() error {
+	c.conn.SetDeadline(time.Now().Add(time.Second)) //nolint:errcheck // it is a socket
+	_, err := c.call(request{Do: "frozen"})
+	return err
+}
+
 // State is what the monitor knows.
 func (c *Client) State() (State, error) {
 	r, err := c.call(request{Do: "state"})

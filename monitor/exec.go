@@ -29,20 +29,26 @@ func (m *monitor) exec(spec *ExecSpec) (*process, []program.Account, error) {
 		p.close()
 		return nil, nil, err
 	}
+	c, err := m.enter(p, spec, o)
+	return p, accountOf(c), err
+}
+
+// enter lets a process that has its streams execute.
+func (m *monitor) enter(p *process, spec *ExecSpec, o runtime.Options) (child, error) {
 	c, err := m.fork(spec, o)
 	closeAll(o.Stdin, o.Stdout, o.Stderr)
 	if err != nil {
 		p.close()
-		return nil, nil, err
+		return nil, err
 	}
 	if err := m.hold(p, c); err != nil {
 		p.signal(unix.SIGKILL) // it may be gone already
 		_, waitErr := c.Wait()
 		p.close()
-		return nil, nil, errors.Join(err, waitErr)
+		return nil, errors.Join(err, waitErr)
 	}
 	m.processes = append(m.processes, p)
-	return p, accountOf(c), nil
+	return c, nil
 }
 
 func (m *monitor) fork(spec *ExecSpec, o runtime.Options) (child, error) {
@@ -59,12 +65,10 @@ func (m *monitor) pipes(p *process, spec *ExecSpec, o *runtime.Options) (err err
 	if spec.Process.Terminal {
 		return nil
 	}
-	if _, err := m.runtime(); err != nil { // which reads config.json
+	uid, gid, err := m.execOwner(spec)
+	if err != nil {
 		return err
 	}
-	owner := *m.spec
-	owner.Process = &spec.Process
-	uid, gid := hostOwner(&owner)
 	if o.Stdin, err = execInput(p, spec, uid, gid); err != nil {
 		return err
 	}
@@ -73,6 +77,17 @@ func (m *monitor) pipes(p *process, spec *ExecSpec, o *runtime.Options) (err err
 	}
 	o.Stderr, err = execOutput(p, spec, Stderr, uid, gid)
 	return err
+}
+
+// execOwner is the exec's user as the host sees it.
+func (m *monitor) execOwner(spec *ExecSpec) (uid, gid int, err error) {
+	if _, err := m.runtime(); err != nil { // which reads config.json
+		return 0, 0, err
+	}
+	owner := *m.spec
+	owner.Process = &spec.Process
+	uid, gid = hostOwner(&owner)
+	return uid, gid, nil
 }
 
 func execInput(p *process, spec *ExecSpec, uid, gid int) (*os.File, error) {

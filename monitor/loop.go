@@ -111,6 +111,7 @@ func (m *monitor) timeout(now time.Time) int {
 	for _, p := range m.peers {
 		by(p.giveUpAt())
 	}
+	by(m.health.wake())
 	if !m.busyAt.IsZero() {
 		by(m.tidyAt())
 	}
@@ -129,6 +130,7 @@ func (m *monitor) settle(now time.Time) {
 		p.settle(now)
 	}
 	m.forget()
+	m.health.settle(now)
 	for _, p := range m.peers {
 		p.settle(now)
 	}

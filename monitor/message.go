@@ -46,7 +46,7 @@ import (
 // A client detaches by closing the connection.
 
 type request struct {
-	Do     string      // start attach exec resize signal wait state cleanup cleaned sweep
+	Do     string      // start attach exec resize signal wait state frozen cleanup cleaned sweep
 	Exec   string      `json:",omitempty"` // which exec; empty: the container's first process
 	Signal int         `json:",omitempty"`
 	Size   *Size       `json:",omitempty"`

@@ -40,6 +40,7 @@ type monitor struct {
 	grown   bool   // work was done that leaves traces in memory: renew
 	garbage int    // estimated, beside that
 	log     *logFile
+	health  health
 	started bool
 	over    bool
 	done    bool
@@ -61,6 +62,12 @@ type monitor struct {
 	tidiedAt  time.Time
 }
 
+func newMonitor(dir string, s starter) *monitor {
+	m := &monitor{dir: dir, starter: s, lock: -1}
+	m.health.m = m
+	return m
+}
+
 // Run is `glassrun monitor DIR`. With --adopt it takes over a container whose monitor was killed, with --resume FD it
 // is the same monitor renewed. Descriptor 3 is a socket to the first client, but for --resume.
 func Run(args []string) error { return run(args, realStarter{}) }
@@ -76,7 +83,7 @@ func run(args []string, s starter) error {
 	if len(args) > 1 || how != "" && how != "--adopt" {
 		return errors.New("monitor: want [--adopt] and the container's state directory")
 	}
-	m := &monitor{starter: s, lock: -1}
+	m := newMonitor("", s)
 	if len(args) == 1 {
 		m.dir = args[0]
 	}
@@ -108,7 +115,7 @@ func continued(fd, dir string, s starter) error {
 	if err != nil {
 		return fmt.Errorf("monitor: --resume: %w", err)
 	}
-	m := &monitor{dir: dir, starter: s, lock: -1}
+	m := newMonitor(dir, s)
 	if err := m.resume(n); err != nil {
 		return err
 	}
@@ -146,6 +153,7 @@ func (m *monitor) start() error {
 		return err
 	}
 	m.state.Status, m.state.StartedAt = Running, time.Now().UTC()
+	m.health.begin()
 	if err := m.writeState(); err != nil { // a container that nobody would find again must not run
 		err = errors.Join(err, m.destroy())
 		m.fail(err)
@@ -211,6 +219,9 @@ func (m *monitor) finished(p *process) {
 	if p == m.main() {
 		m.state.Status, m.state.ExitCode = Exited, p.code
 		m.finish()
+	} else {
+		m.tell("exec_die", "execID", p.id, "exitCode", strconv.Itoa(p.code))
+		m.health.finished(p)
 	}
 	for _, peer := range m.peers {
 		peer.tell(p)

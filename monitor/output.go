@@ -12,6 +12,7 @@ type output struct {
 	kind byte // Stdout or Stderr
 	fd   int  // -1: at its end
 	log  *lines
+	said *said // of a health check
 }
 
 // interest is none while a client is behind, so that the process feels a full pipe. When it has ended, what is
@@ -48,6 +49,9 @@ func (o *output) read() bool {
 func (o *output) pass(b []byte) {
 	if o.log != nil {
 		o.log.write(b, time.Now())
+	}
+	if o.said != nil {
+		o.said.write(b)
 	}
 	for _, peer := range o.p.m.peers {
 		if peer.listens(o) {

@@ -197,6 +197,9 @@ func (p *peer) serve(r request) {
 		}
 	case "state":
 		p.reply(reply{State: &p.m.state})
+	case "frozen":
+		p.m.health.look()
+		p.reply(reply{})
 	case "cleanup":
 		p.cleans = true
 		p.reply(reply{})

@@ -39,6 +39,7 @@ func (m *monitor) reap(p *process) {
 func (m *monitor) mainEnded() {
 	m.state.FinishedAt = time.Now().UTC()
 	m.state.Pid, m.state.PidStart = 0, 0
+	m.health.end()
 	kills, _ := m.group.OOMKills() // the group is new with each start: any count is of this one
 	m.state.OOMKilled = kills > 0
 	if err := m.demolish(); err != nil {

@@ -40,6 +40,7 @@ type kept struct {
 	Input    int
 	Outputs  []keptOutput
 	Log      keptLog
+	Due      time.Time // of the next health check
 	Peers    []keptPeer
 }
 
@@ -115,7 +116,7 @@ func inheritable(fds []int, yes bool) {
 func (m *monitor) keep() kept {
 	p := m.main()
 	k := kept{Config: m.config, State: m.state, Started: m.started, Adopted: p.child == nil, Pid: p.pid, Pidfd: p.pidfd, Group: m.group.Path,
-		Lock: m.lock, Listener: m.listener.fd, Console: p.console, Input: -1, Log: keptLog{FD: -1}}
+		Lock: m.lock, Listener: m.listener.fd, Console: p.console, Input: -1, Log: keptLog{FD: -1}, Due: m.health.due}
 	if p.in != nil {
 		k.Input = p.in.fd
 	}
@@ -155,7 +156,7 @@ func (m *monitor) resume(fd int) error {
 	if err != nil {
 		return err
 	}
-	m.config, m.state, m.started = k.Config, k.State, k.Started
+	m.config, m.state, m.started, m.health.due = k.Config, k.State, k.Started, k.Due
 	m.group = cgroups.Group{Path: k.Group}
 	m.lock, m.listener = k.Lock, &listener{m, k.Listener}
 	if k.Log.FD >= 0 {

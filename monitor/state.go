@@ -73,18 +73,27 @@ func Identify(pid int) (State, error) {
 	return State{Pid: pid, PidStart: start, BootID: bootID()}, err
 }
 
-// processStart reads starttime (field 22) and state (field 3) of proc_pid_stat(5). The name in parentheses may hold
-// blanks and parentheses itself, so fields are counted from the last one.
+// processStart reads starttime (field 22) and state (field 3) of proc_pid_stat(5).
 func processStart(pid int) (start uint64, state byte, err error) {
-	path := "/proc/" + strconv.Itoa(pid) + "/stat"
-	b, err := os.ReadFile(path)
+	fields, err := processFields(pid)
 	if err != nil {
 		return 0, 0, err
 	}
-	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(fields) < 20 {
-		return 0, 0, fmt.Errorf("reading %s: %d fields after the name, want 20", path, len(fields))
-	}
 	start, err = strconv.ParseUint(string(fields[19]), 10, 64)
 	return start, fields[0][0], err
+}
+
+// processFields are those of proc_pid_stat(5) from the third on. The name in parentheses may hold blanks and parentheses itself, so
+// fields are counted from the last one.
+func processFields(pid int) ([][]byte, error) {
+	path := "/proc/" + strconv.Itoa(pid) + "/stat"
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(fields) < 20 {
+		return nil, fmt.Errorf("reading %s: %d fields after the name, want 20", path, len(fields))
+	}
+	return fields, nil
 }

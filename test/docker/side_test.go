@@ -209,7 +209,10 @@ func push(t *testing.T, address string) (known []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, image := range map[string]v1.Image{"bb": bb, "bb:second": second, "configured": configured, "web": web(t), "store": store(t)} {
+	checked, checkedWrongly := healthChecked(t, "CMD-SHELL", `echo "$0 $GREETING"`), healthChecked(t, "CMD", "/nosuch", "x")
+	for name, image := range map[string]v1.Image{
+		"bb": bb, "bb:second": second, "configured": configured, "web": web(t), "store": store(t), "checked": checked, "missing-check": checkedWrongly,
+	} {
 		if err := world.Push(image, address+"/"+name); err != nil {
 			t.Fatal(err)
 		}
@@ -233,6 +236,21 @@ func push(t *testing.T, address string) (known []string) {
 		}
 	}
 	return known
+}
+
+// healthChecked has a health check and a shell of its own.
+func healthChecked(t *testing.T, check ...string) v1.Image {
+	image, err := world.Busybox()
+	if err == nil {
+		image, err = world.Configure(image, v1.Config{
+			Cmd: []string{"sleep", "1000"}, User: "user", WorkingDir: "/tmp", Env: []string{"PATH=/bin", "GREETING=hello"}, Shell: []string{"/bin/sh", "-ec"},
+			Healthcheck: &v1.HealthConfig{Test: check, Interval: 200 * time.Millisecond, Retries: 1},
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
 }
 
 // web serves a page, its name and who asks for it.
