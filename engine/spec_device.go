@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/docker/docker/api/types/container"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -43,6 +44,9 @@ func (d *drawing) devices() error {
 			}
 		}
 	}
+	for _, r := range h.DeviceRequests {
+		return noDriver(r)
+	}
 	for _, rule := range h.DeviceCgroupRules {
 		parsed, err := parseDeviceRule(rule)
 		if err != nil {
@@ -52,6 +56,14 @@ func (d *drawing) devices() error {
 	}
 	l.Resources.Devices = rules
 	return nil
+}
+
+// noDriver refuses --gpus and devices of the Container Device Interface: nothing here knows how to make them.
+func noDriver(r container.DeviceRequest) error {
+	if r.Driver == "cdi" {
+		return invalid("CDI device injection failed: unresolvable CDI devices %s", strings.Join(r.DeviceIDs, ", "))
+	}
+	return invalid("could not select device driver %q with capabilities: %v", r.Driver, r.Capabilities)
 }
 
 func defaultDeviceRules() []specs.LinuxDeviceCgroup {

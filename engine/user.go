@@ -42,8 +42,8 @@ func lookupUser(f files, who string, groups []string) (account, error) {
 		}
 		defer again.Close()
 		added, err := user.GetAdditionalGroups(groups, again)
-		if err != nil {
-			return a, invalid("%w", err)
+		if err != nil { // the package's newer words begin in lower case
+			return a, invalid("%s", strings.Replace(err.Error(), "unable to find group", "Unable to find group", 1))
 		}
 		more = append(more, added...)
 	}

@@ -180,7 +180,7 @@ func validateModes(h *container.HostConfig) (warnings []string, err error) {
 	case h.Runtime != "" && h.Runtime != runtimeName:
 		return nil, invalid("unknown or invalid runtime name: %s", h.Runtime)
 	case !h.Isolation.IsValid():
-		return nil, invalid("invalid isolation '%s' on linux", h.Isolation)
+		return nil, invalid("invalid isolation (%s): linux only supports 'default'", h.Isolation)
 	}
 	return nil, nil
 }
@@ -202,34 +202,31 @@ func validateMachine(h *container.HostConfig) (warnings []string, err error) {
 		// cgroup v2 has no file for it: Documentation/admin-guide/cgroup-v2.rst, "CPU".
 		return nil, invalid("kernel does not support CPU real-time scheduler")
 	}
-	for _, r := range h.DeviceRequests {
-		return nil, invalid("could not select device driver %q with capabilities: %v", r.Driver, r.Capabilities)
-	}
 	return nil, nil
 }
 
 // resolveModes replaces the names in container:NAME by ids, which outlive a rename.
 func (c *Containers) resolveModes(h *container.HostConfig) error {
-	resolve := func(kind, ref string) (string, error) {
+	resolve := func(ref string) (string, error) {
 		r, err := c.load(ref)
 		if err != nil {
-			return "", prefixed("joining the "+kind+" namespace", err)
+			return "", err
 		}
 		return "container:" + r.ID, nil
 	}
 	var errs [3]error
 	if h.PidMode.IsContainer() {
 		var v string
-		v, errs[0] = resolve("PID", h.PidMode.Container())
+		v, errs[0] = resolve(h.PidMode.Container())
 		h.PidMode = container.PidMode(v)
 	}
 	if h.IpcMode.IsContainer() {
 		var v string
-		v, errs[1] = resolve("IPC", h.IpcMode.Container())
+		v, errs[1] = resolve(h.IpcMode.Container())
 		h.IpcMode = container.IpcMode(v)
 	}
 	if h.NetworkMode.IsContainer() {
-		v, err := resolve("network", h.NetworkMode.ConnectedContainer())
+		v, err := resolve(h.NetworkMode.ConnectedContainer())
 		if err == nil {
 			h.NetworkMode = container.NetworkMode(v)
 		} else if !Is(err, NotFound) { // Docker lets the start find out

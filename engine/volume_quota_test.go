@@ -22,7 +22,7 @@ func TestSizesAreRefused(t *testing.T) {
 	for text, do := range map[string]func() error{
 		"--storage-opt is supported only for overlay over xfs with 'pquota' mount option": m.sized("size=1G"),
 		"create vol5: quota size requested but no quota support":                          m.refusing("vol5", "", "size=1m"),
-		"unknown option colour": m.sized("colour=red"),
+		"Unknown option colour": m.sized("colour=red"),
 		"invalid size: 'big'":   m.sized("size=big"),
 	} {
 		err := do()

@@ -3,8 +3,8 @@ package image
 import (
 	"fmt"
 	"runtime"
-	"strings"
 
+	"github.com/containerd/platforms"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -19,37 +19,10 @@ func thisPlatform() ocispec.Platform {
 
 // parsePlatform reads os/architecture[/variant], or one of the first two, as `--platform` takes it.
 func parsePlatform(s string) (ocispec.Platform, error) {
-	p := thisPlatform()
 	if s == "" {
-		return p, nil
+		return thisPlatform(), nil
 	}
-	parts := strings.Split(strings.ToLower(s), "/")
-	switch len(parts) {
-	case 1:
-		if parts[0] != "linux" {
-			p.Architecture, p.Variant = architecture(parts[0], "")
-		}
-	case 2:
-		p.OS = parts[0]
-		p.Architecture, p.Variant = architecture(parts[1], "")
-	case 3:
-		p.OS = parts[0]
-		p.Architecture, p.Variant = architecture(parts[1], parts[2])
-	}
-	for _, part := range parts {
-		if part == "" || strings.Trim(part, "abcdefghijklmnopqrstuvwxyz0123456789_-.") != "" || len(parts) > 3 {
-			return p, fmt.Errorf("%q: platform specifier component must match \"^[A-Za-z0-9_.-]+$\": invalid argument", s)
-		}
-	}
-	if len(parts) == 1 && p.Architecture == parts[0] && !architectures[p.Architecture] {
-		return p, fmt.Errorf("%q: unknown operating system or architecture: invalid argument", s)
-	}
-	return p, nil
-}
-
-var architectures = map[string]bool{
-	"386": true, "amd64": true, "arm": true, "arm64": true, "loong64": true, "mips64le": true,
-	"ppc64le": true, "riscv64": true, "s390x": true,
+	return platforms.Parse(s)
 }
 
 // architecture gives the Go name of an architecture and variant known under others.

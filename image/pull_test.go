@@ -180,7 +180,7 @@ func TestPullPlatforms(t *testing.T) {
 		"linux/arm/v5":  "no matching manifest for linux/arm/v5 in the manifest list entries",
 		"windows/amd64": "no matching manifest for windows/amd64 in the manifest list entries",
 		"bogus":         `"bogus": unknown operating system or architecture: invalid argument`,
-		"a/b/c/d":       `"a/b/c/d": platform specifier component must match "^[A-Za-z0-9_.-]+$": invalid argument`,
+		"a/b/c/d":       `"a/b/c/d": cannot parse platform specifier: invalid argument`,
 	} {
 		s := newStore(t)
 		if _, _, err := pullText(s, t, name, PullOptions{Platform: ask}); err == nil || err.Error() != want {

@@ -29,6 +29,8 @@ type containerFlags struct {
 	restart    string
 	cidfile    string
 	rootfs     string
+	isolation  string
+	runtime    string
 	quiet      bool
 	remove     bool
 }
@@ -50,8 +52,8 @@ func (c *containerFlags) define(f *pflag.FlagSet, pullUsage string) {
 	f.StringVar(&c.rootfs, "rootfs", "", "Use a plain directory as root file system instead of an image")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "Suppress the pull output")
 	f.BoolVar(&c.remove, "rm", false, "Automatically remove the container and its associated anonymous volumes when it exits")
-	f.String("isolation", "", "Container isolation technology")
-	f.String("runtime", "", "Runtime to use for this container")
+	f.StringVar(&c.isolation, "isolation", "", "Container isolation technology")
+	f.StringVar(&c.runtime, "runtime", "", "Runtime to use for this container")
 	f.Bool("disable-content-trust", true, "Skip image verification")
 	f.Bool("use-api-socket", false, "Bind mount Docker API socket and required auth")
 	f.Bool("help", false, "Print usage") // without -h, which is --hostname
@@ -89,7 +91,7 @@ func (c *containerFlags) apply(o *engine.Options) error {
 	if err != nil {
 		return err
 	}
-	o.HostConfig.RestartPolicy = policy
+	o.HostConfig.RestartPolicy, o.HostConfig.Runtime, o.HostConfig.Isolation = policy, c.runtime, container.Isolation(c.isolation)
 	if c.remove && !policy.IsNone() {
 		return errors.New("conflicting options: cannot specify both --restart and --rm")
 	}

@@ -11,6 +11,7 @@ import (
 
 	"glassbox/engine"
 
+	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	"github.com/docker/cli/cli/config/configfile"
 	"github.com/docker/cli/opts"
@@ -76,6 +77,11 @@ func (c *call) createContainer(ctx context.Context, flags *containerFlags, o eng
 	if o.Config.Image != "" {
 		if _, err := reference.ParseAnyReference(o.Config.Image); err != nil {
 			return "", plainFailure("%w", err)
+		}
+	}
+	if o.Platform != "" {
+		if _, err := platforms.Parse(o.Platform); err != nil {
+			return "", plainFailure("error parsing specified platform: %w", err)
 		}
 	}
 	b, err := c.backend()

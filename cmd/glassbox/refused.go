@@ -17,10 +17,7 @@ var refused = map[string]string{
 	"health-start-period":   noHealth,
 	"health-start-interval": noHealth,
 	"log-opt":               "this build's log is one file that is neither rotated nor sent anywhere",
-	"gpus":                  "this build knows no device drivers; --device gives single devices",
 	"kernel-memory":         "cgroup v2 has no limit for kernel memory alone: it is part of --memory",
-	"cpu-rt-period":         "Your kernel does not support CPU real-time scheduler: cgroup v2 has no file for it",
-	"cpu-rt-runtime":        "Your kernel does not support CPU real-time scheduler: cgroup v2 has no file for it",
 	"use-api-socket":        "glassbox has no daemon, so there is no API socket to mount",
 }
 
@@ -60,10 +57,6 @@ func refuseDrivers(f *pflag.FlagSet, h *container.HostConfig) error {
 	switch text := func(name string) string { return f.Lookup(name).Value.String() }; {
 	case text("log-driver") != "" && text("log-driver") != "json-file" && text("log-driver") != "none":
 		return fmt.Errorf("--log-driver %s: this build has json-file and none", text("log-driver"))
-	case text("runtime") != "" && text("runtime") != "glassrun":
-		return fmt.Errorf("unknown or invalid runtime name: %s", text("runtime"))
-	case text("isolation") != "" && text("isolation") != "default":
-		return fmt.Errorf("invalid isolation %q: on Linux there is only \"default\"", text("isolation"))
 	case text("disable-content-trust") != "true":
 		return fmt.Errorf("--disable-content-trust=false: this build verifies digests, not Notary signatures")
 	}

@@ -44,6 +44,7 @@ func (l *limitFlags) define(f *pflag.FlagSet, article string) {
 
 func (l *limitFlags) apply(r *container.Resources) {
 	r.BlkioWeight, r.CpusetCpus, r.CpusetMems = l.blkioWeight, l.cpusetCpus, l.cpusetMems
+	r.CPURealtimePeriod, r.CPURealtimeRuntime = l.cpuRealtimePeriod, l.cpuRealtimeRuntime
 	r.CPUPeriod, r.CPUQuota, r.CPUShares, r.NanoCPUs = l.cpuPeriod, l.cpuQuota, l.shares, l.cpus.Value()
 	r.Memory, r.MemoryReservation, r.MemorySwap = l.memory.Value(), l.memoryReservation.Value(), l.memorySwap.Value()
 	if l.pids != 0 {
@@ -99,6 +100,7 @@ func (r *resourceFlags) apply(h *container.HostConfig) error {
 	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = r.readBps.GetList(), r.writeBps.GetList()
 	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = r.readIOps.GetList(), r.writeIOps.GetList()
 	h.OomScoreAdj, h.CgroupParent = r.oomScoreAdj, r.cgroupParent
+	h.DeviceRequests = append(h.DeviceRequests, r.gpus.Value()...)
 	return nil
 }
 

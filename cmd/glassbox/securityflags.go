@@ -40,6 +40,10 @@ func (s *securityFlags) apply(h *container.HostConfig) error {
 	h.DeviceCgroupRules = s.deviceRules.GetSlice()
 	h.Devices = []container.DeviceMapping{} // inspect shows [], not null
 	for _, d := range s.devices.GetSlice() {
+		if qualified(d) {
+			h.DeviceRequests = append(h.DeviceRequests, container.DeviceRequest{Driver: "cdi", DeviceIDs: []string{d}})
+			continue
+		}
 		m, err := deviceMapping(d)
 		if err != nil {
 			return err
@@ -84,6 +88,12 @@ func securityOption(o string) (string, error) {
 		return "", fmt.Errorf("compacting json for seccomp profile (%s) failed: %v", v, err)
 	}
 	return "seccomp=" + compact.String(), nil
+}
+
+// qualified says whether a device is one of the Container Device Interface: VENDOR/CLASS=NAME.
+func qualified(device string) bool {
+	is, err := regexp.MatchString(`^[A-Za-z]([\w.-]*[A-Za-z0-9])?/[A-Za-z]([\w-]*[A-Za-z0-9])?=[A-Za-z0-9]([\w.:-]*[A-Za-z0-9])?$`, device)
+	return is && err == nil
 }
 
 // deviceMapping reads HOST[:CONTAINER][:MODE], or HOST:MODE.
