@@ -140,7 +140,7 @@ func (s *sieve) passes(l listed) bool {
 		return false
 	case len(s.exited) > 0 && (l.now.Running || l.now.StartedAt.IsZero() || !slices.Contains(s.exited, l.now.ExitCode)):
 		return false
-	case !f.Match("status", string(l.now.word())), !f.ExactMatch("health", string(container.NoHealthcheck)):
+	case !f.Match("status", string(l.now.word())), !f.ExactMatch("health", string(l.now.health())):
 		return false
 	case s.images != nil && !s.images[string(l.Image)]:
 		return false

@@ -34,6 +34,7 @@ func (c *Containers) Inspect(id string, size bool) (container.InspectResponse, e
 	}
 	r.HostConfig.Links = r.shownLinks()
 	base := r.inspectBase(s)
+	base.State.Health = c.inspectHealth(r, s)
 	if size {
 		rw, all, err := c.sizes(r)
 		if err != nil {

@@ -29,6 +29,7 @@ func (c *Containers) Pause(id string) error {
 	if err != nil {
 		return fmt.Errorf("cannot pause container %s: %w", r.ID, err)
 	}
+	c.heed(r)
 	return nil
 }
 
@@ -53,6 +54,7 @@ func (c *Containers) Unpause(id string) error {
 	if err != nil {
 		return fmt.Errorf("Cannot unpause container %s: %w", r.ID, err)
 	}
+	c.heed(r)
 	return nil
 }
 

@@ -200,6 +200,10 @@ func (r *record) monitored() (monitor.Config, error) {
 	if r.HostConfig.LogConfig.Type == "none" {
 		m.LogFile = ""
 	}
+	var err error
+	if m.Health, err = r.health(); err != nil {
+		return m, err
+	}
 	if !r.tidies() {
 		return m, nil
 	}

@@ -18,7 +18,7 @@ import (
 
 const (
 	createFailed = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: "
-	execFailed   = "OCI runtime exec failed: exec failed: unable to start container process: "
+	execFailed   = monitor.ExecFailed
 )
 
 // startError puts a failed start into the words that Docker's users know, and keeps step and errno below.

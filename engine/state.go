@@ -219,6 +219,10 @@ func (s state) sentence(now time.Time) string {
 	switch {
 	case s.Paused:
 		return "Up " + units.HumanDuration(now.Sub(s.StartedAt)) + " (Paused)"
+	case s.Running && s.Health == monitor.Starting:
+		return "Up " + units.HumanDuration(now.Sub(s.StartedAt)) + " (health: starting)"
+	case s.Running && s.Health != "":
+		return "Up " + units.HumanDuration(now.Sub(s.StartedAt)) + " (" + s.Health + ")"
 	case s.Running:
 		return "Up " + units.HumanDuration(now.Sub(s.StartedAt))
 	case s.StartedAt.IsZero():

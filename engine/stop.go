@@ -114,7 +114,11 @@ func (c *Containers) signal(r *record, s state, sig unix.Signal) error {
 	if err != nil {
 		return err
 	}
-	return g.Freeze(false)
+	if err := g.Freeze(false); err != nil {
+		return err
+	}
+	c.heed(r)
+	return nil
 }
 
 // thaws: SIGKILL and the stop signal are meant to end the container.

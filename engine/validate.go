@@ -37,9 +37,6 @@ func (c *Containers) validate(o *Options) (warnings []string, err error) {
 	if err := c.resolveModes(o.HostConfig); err != nil {
 		return warnings, err
 	}
-	if h := o.Config.Healthcheck; h != nil && len(h.Test) > 0 && h.Test[0] != "NONE" {
-		warnings = append(warnings, "Health checks are recorded but not run by this version")
-	}
 	return warnings, adapt(o.HostConfig)
 }
 

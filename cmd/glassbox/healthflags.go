@@ -2,13 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/spf13/pflag"
 )
 
-// healthFlags describe a health check. This build runs none; --no-healthcheck is what it does anyway.
+// healthFlags describe a health check.
 type healthFlags struct {
 	command                                 string
 	interval, timeout, start, startInterval time.Duration
@@ -28,11 +29,38 @@ func (h *healthFlags) define(f *pflag.FlagSet) {
 
 func (h *healthFlags) apply(c *container.Config) error {
 	asked := h.command != "" || h.interval != 0 || h.timeout != 0 || h.start != 0 || h.startInterval != 0 || h.retries != 0
-	if h.off && asked {
+	switch {
+	case h.off && asked:
 		return errors.New("--no-healthcheck conflicts with --health-* options")
-	}
-	if h.off {
+	case h.off:
 		c.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
+		return nil
+	case !asked:
+		return nil
+	}
+	if err := h.negative(); err != nil {
+		return err
+	}
+	c.Healthcheck = &container.HealthConfig{
+		Interval: h.interval, Timeout: h.timeout, StartPeriod: h.start, StartInterval: h.startInterval, Retries: h.retries,
+	}
+	if h.command != "" {
+		c.Healthcheck.Test = []string{"CMD-SHELL", h.command}
+	}
+	return nil
+}
+
+func (h *healthFlags) negative() error {
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"interval", int64(h.interval)}, {"timeout", int64(h.timeout)}, {"retries", int64(h.retries)}, {"start-period", int64(h.start)},
+		{"start-interval", int64(h.startInterval)},
+	} {
+		if f.value < 0 {
+			return fmt.Errorf("--health-%s cannot be negative", f.name)
+		}
 	}
 	return nil
 }
