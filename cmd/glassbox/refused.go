@@ -10,19 +10,12 @@ import (
 // refused are the flags of Docker's that this build cannot honour, each with the reason. Ignoring one would let a
 // container run otherwise than it was asked to.
 var refused = map[string]string{
-	"health-cmd":            noHealth,
-	"health-interval":       noHealth,
-	"health-retries":        noHealth,
-	"health-timeout":        noHealth,
-	"health-start-period":   noHealth,
-	"health-start-interval": noHealth,
-	"log-opt":               "this build's log is one file that is neither rotated nor sent anywhere",
-	"kernel-memory":         "cgroup v2 has no limit for kernel memory alone: it is part of --memory",
-	"use-api-socket":        "glassbox has no daemon, so there is no API socket to mount",
+	"log-opt":        "this build's log is one file that is neither rotated nor sent anywhere",
+	"kernel-memory":  "cgroup v2 has no limit for kernel memory alone: it is part of --memory",
+	"use-api-socket": "glassbox has no daemon, so there is no API socket to mount",
 }
 
 const (
-	noHealth   = "this build runs no health checks yet"
 	noRestarts = "this build does not restart containers yet; `glassbox start` does it by hand"
 )
 
