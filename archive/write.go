@@ -18,6 +18,7 @@ type Options struct {
 	Root   string                 // the name of the tree's own entry, before which all others stand; empty: it has none
 	Owners Owners                 // the user namespace whose numbers are written
 	Enter  func(name string) bool // whether to go into what is mounted there; nil: a mount is shown as an empty directory
+	Omit   map[string]bool        // names that are left out, with all below them
 }
 
 // Write writes a file or a directory with all below it, by name. It may be opened with O_PATH. What vanishes meanwhile is left
@@ -32,13 +33,13 @@ func Write(w io.Writer, tree *os.File, o Options) error {
 
 // Layer writes the upper directory of an overlay as the layer that it is, with the marks of deletions that the OCI image spec
 // (layer.md) knows in place of overlayfs's own.
-func Layer(w io.Writer, upper string, owners Owners) error {
+func Layer(w io.Writer, upper string, o Options) error {
 	dir, err := os.Open(upper)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	p := newWriter(w, Options{Owners: owners})
+	p := newWriter(w, o)
 	p.layer = true
 	if err := p.root(int(dir.Fd())); err != nil {
 		return err
@@ -101,6 +102,9 @@ func (p *writer) below(n *node, prefix string) error {
 	}
 	slices.Sort(names)
 	for _, name := range names {
+		if p.Omit[prefix+name] {
+			continue
+		}
 		if err := p.entry(n, name, prefix+name); err != nil {
 			return err
 		}

@@ -130,12 +130,12 @@ func TestLayerMarksDeletions(t *testing.T) {
 	put(t, dir+"/user", "", 0o644)
 	must(t, unix.Setxattr(dir+"/user", "security.capability", capability(3), 0))
 	var b bytes.Buffer
-	must(t, Layer(&b, dir, nil))
+	must(t, Layer(&b, dir, Options{}))
 	expect(t, b.Bytes(), "5 0755 0:0 merged/", "0 0600 0:0 merged/.wh.old", "5 0755 0:0 opaque/", "0 0755 0:0 opaque/.wh..wh..opq",
 		`0 0644 0:0 opaque/new "n"`, fmt.Sprintf("0 0644 0:0 user security.capability=%q", capability(2)))
 
 	must(t, unix.Setxattr(dir+"/merged", "trusted.overlay.redirect", []byte("elsewhere"), 0))
-	if err := Layer(io.Discard, dir, nil); err == nil || !strings.Contains(err.Error(), "redirect_dir=off") {
+	if err := Layer(io.Discard, dir, Options{}); err == nil || !strings.Contains(err.Error(), "redirect_dir=off") {
 		t.Errorf("a renamed directory: %v, want an error that names redirect_dir", err)
 	}
 }

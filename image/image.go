@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 
@@ -23,6 +22,7 @@ type Image struct {
 	Tags     []string           // familiar references: "alpine:latest"
 	Digests  []string           // "alpine@sha256:..."
 	Size     int64              // of the unpacked layers, in bytes
+	Parent   digest.Digest      // the image that it was made of here; empty: it came as it is
 
 	layers []ocispec.Descriptor
 }
@@ -32,7 +32,7 @@ type DockerConfig struct {
 	dockerspec.DockerOCIImageConfigExt        // Healthcheck, OnBuild, Shell
 	ArgsEscaped                        bool   // of config: only Windows images set it
 	Hostname, Domainname               string // of config: written by builders before 2021, ignored when running
-	DockerVersion, Comment, Parent     string // of the document itself, shown by inspect
+	DockerVersion, Comment             string // of the document itself, shown by inspect
 }
 
 // ChainIDs names the image's layers, lowest first: each stands for itself and all below it.
@@ -44,6 +44,9 @@ func (i *Image) ChainIDs() []digest.Digest {
 func (i *Image) entry() ocispec.Descriptor {
 	d := i.Manifest
 	d.Annotations = map[string]string{idNote: i.ID.String()}
+	if i.Parent != "" {
+		d.Annotations[parentNote] = i.Parent.String()
+	}
 	return d
 }
 
@@ -92,7 +95,7 @@ func (s *Store) loadManifest(d ocispec.Descriptor, m ocispec.Manifest) (*Image, 
 	if err != nil {
 		return nil, fmt.Errorf("reading image config %s: %w", m.Config.Digest, err)
 	}
-	img.ID, img.layers = m.Config.Digest, m.Layers
+	img.ID, img.layers, img.Parent = m.Config.Digest, m.Layers, parentOf(d)
 	img.Manifest = ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, Platform: d.Platform}
 	img.Size, err = s.size(img)
 	return img, err
@@ -131,7 +134,6 @@ func parseConfig(raw []byte) (*Image, error) {
 		} `json:"config"`
 		DockerVersion string `json:"docker_version"`
 		Comment       string `json:"comment"`
-		Parent        string `json:"parent"`
 	}
 	img := &Image{}
 	if err := errors.Join(json.Unmarshal(raw, &img.Config), json.Unmarshal(raw, &doc)); err != nil {
@@ -145,7 +147,7 @@ func parseConfig(raw []byte) (*Image, error) {
 	img.Docker = DockerConfig{
 		DockerOCIImageConfigExt: doc.Config.DockerOCIImageConfigExt, ArgsEscaped: doc.Config.ArgsEscaped,
 		Hostname: doc.Config.Hostname, Domainname: doc.Config.Domainname,
-		DockerVersion: doc.DockerVersion, Comment: doc.Comment, Parent: doc.Parent,
+		DockerVersion: doc.DockerVersion, Comment: doc.Comment,
 	}
 	return img, nil
 }
@@ -153,15 +155,9 @@ func parseConfig(raw []byte) (*Image, error) {
 // size is what `images` shows. A layer that is not unpacked (the layout was written by another tool) counts when it is.
 func (s *Store) size(img *Image) (int64, error) {
 	var sum int64
-	for _, id := range img.ChainIDs() {
-		l, err := s.layer(id)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return 0, err
-		}
-		sum += l.Size
+	sizes, err := s.LayerSizes(img)
+	for _, n := range sizes {
+		sum += n
 	}
-	return sum, nil
+	return sum, err
 }

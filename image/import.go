@@ -7,9 +7,13 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"slices"
 
 	"github.com/distribution/reference"
+	"github.com/klauspost/compress/gzip"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/identity"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -22,21 +26,45 @@ func (s *Store) ImportTar(r io.Reader, tag string, config ocispec.Image) (*Image
 
 // importTar notes notes beside the image's entry in the index.
 func (s *Store) importTar(ctx context.Context, r io.Reader, tag string, config ocispec.Image, notes map[string]string) (*Image, error) {
-	var ref reference.Named
+	d := Draft{notes: notes}
+	d.Document.DockerOCIImage = dockerspec.DockerOCIImage{Image: config, Config: dockerspec.DockerOCIImageConfig{ImageConfig: config.Config}}
 	if tag != "" {
 		var err error
-		if ref, err = tagRef(tag); err != nil {
+		if d.Ref, err = tagRef(tag); err != nil {
 			return nil, err
 		}
 	}
+	return s.Add(ctx, r, d)
+}
+
+// Draft is an image to be: one more layer on those of another image.
+type Draft struct {
+	Base     *Image   // nil: nothing is below
+	Document Document // all but RootFS; the platform is this machine's where it says none
+	Ref      reference.Named
+	Pack     bool // the layer comes as a plain archive and is kept compressed
+	Sparse   bool // an archive without entries is no layer: the last step of the history is then said to have none
+
+	notes map[string]string
+}
+
+// Document is an image's config as Docker writes it.
+type Document struct {
+	dockerspec.DockerOCIImage
+	Comment string `json:"comment,omitempty"`
+}
+
+// Add makes an image: it reads the layer's archive once, and what it needs of Base must still be here then. An image made so, that
+// is given no name, stays until it is removed.
+func (s *Store) Add(ctx context.Context, r io.Reader, d Draft) (*Image, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	m, err := s.read(ctx, r)
+	m, err := s.read(ctx, r, d)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.describe(config); err != nil {
+	if err := m.describe(d.Document); err != nil {
 		return nil, errors.Join(err, m.discard())
 	}
 	lease, err := s.lease(ctx, m.held())
@@ -44,12 +72,14 @@ func (s *Store) importTar(ctx context.Context, r io.Reader, tag string, config o
 		return nil, errors.Join(err, m.discard())
 	}
 	if err = m.keep(ctx, s); err == nil {
-		err = s.changeIndex(ctx, func(x *index) error { m.name(x, ref, notes); return nil })
+		err = s.changeIndex(ctx, func(x *index) error { return m.enter(s, x) })
 	}
 	if err = errors.Join(err, lease.discard()); err != nil {
 		return nil, errors.Join(err, s.collect(context.WithoutCancel(ctx)))
 	}
-	img, err := s.load(m.descriptor)
+	entry := m.descriptor
+	entry.Annotations = m.annotations()
+	img, err := s.load(entry)
 	if err != nil {
 		return nil, err
 	}
@@ -60,19 +90,25 @@ func (s *Store) importTar(ctx context.Context, r io.Reader, tag string, config o
 	return img, s.addNames(x, img)
 }
 
-// made is an image of one layer whose digests are known only after the archive was read: till then its parts lie in temp.
+// made is an image whose topmost layer's digests are known only after the archive was read: till then its parts lie in temp.
 type made struct {
+	Draft
 	dir, file  *claim
 	layer      layer
-	blob       ocispec.Descriptor
+	empty      bool // Sparse, and there was nothing in the archive: the parts in temp are of no use
+	layers     []ocispec.Descriptor
+	diffs      []digest.Digest
 	config     []byte
 	manifest   []byte
 	configID   digest.Digest
 	descriptor ocispec.Descriptor
 }
 
+// emptyTar is the digest of an archive of no entries: two blocks of zeros.
+var emptyTar = digest.FromBytes(make([]byte, 1024))
+
 // read reads the archive once: into a blob, into a directory, and through both digests.
-func (s *Store) read(ctx context.Context, r io.Reader) (*made, error) {
+func (s *Store) read(ctx context.Context, r io.Reader, d Draft) (*made, error) {
 	name := "import-" + randomName()
 	dir, _, err := claimDir(ctx, s.layers+"/temp/"+name)
 	if err != nil {
@@ -82,28 +118,67 @@ func (s *Store) read(ctx context.Context, r io.Reader) (*made, error) {
 	if err != nil {
 		return nil, errors.Join(err, dir.discard())
 	}
-	m := &made{dir: dir, file: file}
-	sum, u := sha256.New(), &unpacking{root: dir.file}
-	counted := &counter{r: io.TeeReader(r, io.MultiWriter(file.file, sum))}
-	if err := u.run(ctx, counted); err != nil {
+	m := &made{Draft: d, dir: dir, file: file}
+	blob, err := m.take(ctx, r)
+	if err != nil {
 		return nil, errors.Join(err, m.discard())
 	}
-	m.blob = ocispec.Descriptor{MediaType: u.kind.mediaType(), Digest: digestOf(sum), Size: counted.n}
-	m.layer = layer{Diff: u.diff, Blob: m.blob.Digest, Size: u.size}
+	if d.Base != nil {
+		m.layers, m.diffs = ociLayers(d.Base.layers), slices.Clone(d.Base.Config.RootFS.DiffIDs)
+	}
+	if m.empty = d.Sparse && m.layer.Diff == emptyTar; !m.empty {
+		m.layers, m.diffs = append(m.layers, blob), append(m.diffs, m.layer.Diff)
+	}
 	return m, nil
+}
+
+// take writes the archive to both places and describes the blob.
+func (m *made) take(ctx context.Context, r io.Reader) (ocispec.Descriptor, error) {
+	sum, size, u := sha256.New(), &counter{}, &unpacking{root: m.dir.file}
+	blob := io.MultiWriter(m.file.file, sum, size)
+	packed, kind := blob, func() compression { return u.kind }
+	finish := func() error { return nil }
+	if m.Pack {
+		z, err := gzip.NewWriterLevel(blob, gzip.BestSpeed)
+		if err != nil {
+			return ocispec.Descriptor{}, err
+		}
+		packed, kind, finish = z, func() compression { return gzipped }, z.Close
+	}
+	if err := errors.Join(u.run(ctx, io.TeeReader(r, packed)), finish()); err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	d := ocispec.Descriptor{MediaType: kind().mediaType(), Digest: digestOf(sum), Size: size.n}
+	m.layer = layer{Diff: u.diff, Blob: d.Digest, Size: u.size}
+	return d, nil
+}
+
+// ociLayers gives layers that came in a manifest of Docker's their names in one of OCI's: a manifest speaks one language.
+func ociLayers(layers []ocispec.Descriptor) []ocispec.Descriptor {
+	all := slices.Clone(layers)
+	for i := range all {
+		if all[i].MediaType == "application/vnd.docker.image.rootfs.diff.tar.gzip" {
+			all[i].MediaType = ocispec.MediaTypeImageLayerGzip
+		}
+	}
+	return all
 }
 
 func (m *made) discard() error { return errors.Join(m.dir.discard(), m.file.discard()) }
 
 // describe makes config and manifest.
-func (m *made) describe(config ocispec.Image) error {
-	config.RootFS = ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{m.layer.Diff}}
+func (m *made) describe(config Document) error {
+	config.RootFS = ocispec.RootFS{Type: "layers", DiffIDs: m.diffs}
 	here := thisPlatform()
 	if config.OS == "" {
 		config.OS = here.OS
 	}
 	if config.Architecture == "" {
 		config.Architecture, config.Variant = here.Architecture, here.Variant
+	}
+	if n := len(config.History); n > 0 && m.empty {
+		config.History = slices.Clone(config.History)
+		config.History[n-1].EmptyLayer = true
 	}
 	var err error
 	if m.config, err = json.Marshal(config); err != nil {
@@ -112,7 +187,7 @@ func (m *made) describe(config ocispec.Image) error {
 	m.configID = digest.FromBytes(m.config)
 	c := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: m.configID, Size: int64(len(m.config))}
 	manifest := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-		Config: c, Layers: []ocispec.Descriptor{m.blob}}
+		Config: c, Layers: m.layers}
 	if m.manifest, err = json.Marshal(manifest); err != nil {
 		return err
 	}
@@ -122,36 +197,51 @@ func (m *made) describe(config ocispec.Image) error {
 }
 
 func (m *made) held() held {
-	return held{Blobs: []digest.Digest{m.blob.Digest, m.configID, m.descriptor.Digest}, Chains: []digest.Digest{m.layer.Diff}}
+	h := held{Blobs: []digest.Digest{m.configID, m.descriptor.Digest}, Chains: identity.ChainIDs(slices.Clone(m.diffs))}
+	for _, l := range m.layers {
+		h.Blobs = append(h.Blobs, l.Digest)
+	}
+	return h
 }
 
-// keep gives all parts their places; what is there already stays. The chain id of a lowest layer is its diff id.
+// keep gives all parts their places; what is there already stays.
 func (m *made) keep(ctx context.Context, s *Store) error {
-	return errors.Join(
-		s.keepBlob(m.file, m.blob.Digest, nil),
-		s.commit(ctx, m.dir, m.layer.Diff, m.layer),
-		s.putBlob(ctx, m.configID, m.config),
-		s.putBlob(ctx, m.descriptor.Digest, m.manifest))
+	err := errors.Join(s.putBlob(ctx, m.configID, m.config), s.putBlob(ctx, m.descriptor.Digest, m.manifest))
+	if m.empty {
+		return errors.Join(err, m.discard())
+	}
+	chain := identity.ChainID(slices.Clone(m.diffs))
+	return errors.Join(err, s.keepBlob(m.file, m.layer.Blob, nil), s.commit(ctx, m.dir, chain, m.layer))
 }
 
-func (m *made) name(x *index, ref reference.Named, notes map[string]string) {
+// enter puts the image into the index, unless its base has been removed since it was looked up.
+func (m *made) enter(s *Store, x *index) error {
+	if m.Base != nil && !s.names(x, m.Base) {
+		return &NotFound{m.Base.ID.String()}
+	}
 	d := m.descriptor
-	d.Annotations = map[string]string{idNote: m.configID.String()}
-	maps.Copy(d.Annotations, notes)
-	if ref != nil {
-		x.set(ref, d)
+	d.Annotations = m.annotations()
+	if m.Ref != nil {
+		x.set(m.Ref, d)
 	} else if !x.holds(d.Digest) {
 		x.add("", d)
 	}
+	return nil
 }
 
-type counter struct {
-	r io.Reader
-	n int64
+func (m *made) annotations() map[string]string {
+	all := map[string]string{idNote: m.configID.String()}
+	if m.Base != nil {
+		all[parentNote] = m.Base.ID.String()
+	}
+	maps.Copy(all, m.notes)
+	return all
 }
 
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
+// counter counts what is written to it.
+type counter struct{ n int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return len(p), nil
 }

@@ -46,6 +46,9 @@ func (s *Store) Pull(ctx context.Context, ref reference.Named, o PullOptions) (*
 	p.progress = newProgress(o)
 	defer p.progress.close()
 	img, err := p.from(ctx, endpoints(p.ref, config))
+	if err == nil {
+		s.tell(img.event(reference.FamiliarString(p.ref), "pull", reference.FamiliarName(p.ref)))
+	}
 	if err != nil || o.Implicit {
 		return img, err
 	}

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
+
+	"glassbox/event"
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
@@ -16,9 +19,19 @@ type Conflict struct{ message string }
 
 func (e *Conflict) Error() string { return "conflict: " + e.message }
 
-// Remove untags ref and deletes what nothing names any longer. inUse reports which container, if any, uses an image id, and
-// whether that container runs (one that runs first); nil: InUse is asked. The rules are those of moby's ImageDelete.
+// Remove untags ref and deletes what nothing names any longer, with the nameless images that it was made of. inUse reports which
+// container, if any, uses an image id, and whether that container runs (one that runs first); nil: InUse is asked. The rules are
+// those of moby's ImageDelete.
 func (s *Store) Remove(ref string, force bool, inUse func(digest.Digest) (container string, running bool)) (untagged, deleted []string, err error) {
+	return s.remove(ref, &removal{force: force, parents: true}, inUse)
+}
+
+// RemoveAlone is Remove, but leaves what the image was made of.
+func (s *Store) RemoveAlone(ref string, force bool) (untagged, deleted []string, err error) {
+	return s.remove(ref, &removal{force: force}, nil)
+}
+
+func (s *Store) remove(ref string, r *removal, inUse func(digest.Digest) (string, bool)) (untagged, deleted []string, err error) {
 	if inUse == nil {
 		inUse = s.InUse
 	}
@@ -30,49 +43,58 @@ func (s *Store) Remove(ref string, force bool, inUse func(digest.Digest) (contai
 	if err := s.prepare(); err != nil {
 		return nil, nil, err
 	}
+	r.store, r.img, r.ref, r.inUse = s, img, ref, inUse
 	var doomed []string
 	err = s.change(ctx, func() error {
-		x, err := s.readIndex()
-		if err != nil {
+		if r.index, err = s.readIndex(); err != nil {
 			return err
-		}
-		r := &removal{store: s, index: x, img: img, ref: ref, force: force}
-		if inUse != nil {
-			r.container, r.running = inUse(img.ID)
 		}
 		if err := r.run(); err != nil {
 			return err
 		}
-		if r.gone && r.container != "" {
-			if err := s.keep(img); err != nil {
-				return err
-			}
-		}
 		untagged = r.untagged
-		if err := s.writeIndex(x); err != nil || !r.gone {
+		if err := s.writeIndex(r.index); err != nil {
 			return err
 		}
-		before := s.ownChains(img)
-		if doomed, err = s.unneeded(x); err != nil {
+		s.tell(r.told...)
+		if len(r.gone) == 0 {
+			return nil
+		}
+		before := s.ownChains(r.gone)
+		if doomed, err = s.unneeded(r.index); err != nil {
 			return err
 		}
-		deleted = append(deleted, img.ID.String())
-		for _, chain := range before {
-			if !s.hasLayer(chain) {
-				deleted = append(deleted, chain.String())
-			}
-		}
+		deleted = s.deleted(r.gone, before)
 		return nil
 	})
 	return untagged, deleted, errors.Join(err, removeAll(doomed))
 }
 
-// ownChains lists the image's unpacked layers, topmost first, as Docker deletes them.
-func (s *Store) ownChains(img *Image) []digest.Digest {
-	var all []digest.Digest
-	for _, chain := range img.ChainIDs() {
-		if s.hasLayer(chain) {
-			all = append([]digest.Digest{chain}, all...)
+// ownChains lists each image's unpacked layers, topmost first, as Docker deletes them. A layer that several have goes with the
+// last of them.
+func (s *Store) ownChains(images []*Image) [][]digest.Digest {
+	all := make([][]digest.Digest, len(images))
+	seen := map[digest.Digest]bool{}
+	for i, img := range slices.Backward(images) {
+		for _, chain := range slices.Backward(img.ChainIDs()) {
+			if !seen[chain] && s.hasLayer(chain) {
+				seen[chain] = true
+				all[i] = append(all[i], chain)
+			}
+		}
+	}
+	return all
+}
+
+// deleted names the images and those of their layers that are not there any longer.
+func (s *Store) deleted(images []*Image, chains [][]digest.Digest) []string {
+	var all []string
+	for i, img := range images {
+		all = append(all, img.ID.String())
+		for _, chain := range chains[i] {
+			if !s.hasLayer(chain) {
+				all = append(all, chain.String())
+			}
 		}
 	}
 	return all
@@ -85,11 +107,14 @@ type removal struct {
 	img       *Image
 	ref       string
 	force     bool
-	container string
+	parents   bool // nameless images of which the image was made go, too
+	inUse     func(digest.Digest) (container string, running bool)
+	container string // that uses img
 	running   bool
 	refs      []reference.Named
 	untagged  []string
-	gone      bool
+	gone      []*Image
+	told      []event.Event
 }
 
 func (r *removal) run() error {
@@ -113,18 +138,60 @@ func (r *removal) run() error {
 	}
 	if err := r.conflict(!quiet); err != nil {
 		if quiet {
-			return nil // the name is gone, the image stays for its container
+			return nil // the name is gone, the image stays for its container or for those made of it
 		}
 		return err
 	}
 	r.untagAll(r.refs)
+	if err := r.drop(manifests); err != nil || !r.parents {
+		return err
+	}
+	return r.dropParents()
+}
+
+// drop takes the image out of the index. One that a container needs leaves it its layers.
+func (r *removal) drop(manifests []digest.Digest) error {
 	r.index.drop(manifests)
-	r.gone = true
+	r.gone = append(r.gone, r.img)
+	r.told = append(r.told, event.Event{Type: "image", Action: "delete", ID: string(r.img.ID), Attributes: map[string]string{"name": string(r.img.ID)}})
+	if r.container == "" {
+		return nil
+	}
+	return r.store.keep(r.img)
+}
+
+// dropParents goes on with what the image was made of, as long as nothing else needs that.
+func (r *removal) dropParents() error {
+	for r.img.Parent != "" {
+		parent, err := r.store.resolveID(r.index, r.img.Parent.String(), "")
+		var unknown *NotFound
+		if errors.As(err, &unknown) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		r.img, r.ref, r.refs, r.force = parent, parent.ID.String(), nil, false
+		manifests, err := r.load()
+		if err != nil {
+			return err
+		}
+		if r.conflict(true) != nil {
+			return nil
+		}
+		if err := r.drop(manifests); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// load finds the image's references as they are now, tags first as they were given.
+// load finds who uses the image, and its references as they are now, in the order in which they were given.
 func (r *removal) load() (manifests []digest.Digest, err error) {
+	r.container, r.running = "", false
+	if r.inUse != nil {
+		r.container, r.running = r.inUse(r.img.ID)
+	}
 	for _, d := range r.index.Manifests {
 		id, err := r.store.idOf(d)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -168,12 +235,19 @@ func (r *removal) untag() (done bool, err error) {
 			}
 			digests = append(digests, other)
 		}
-		r.untagAll(digests)
+		r.unset(digests)
 	}
 	return len(r.refs) > 0, nil
 }
 
 func (r *removal) untagAll(refs []reference.Named) {
+	for range refs {
+		r.told = append(r.told, r.img.event(string(r.img.ID), "untag", string(r.img.ID)))
+	}
+	r.unset(refs)
+}
+
+func (r *removal) unset(refs []reference.Named) {
 	for _, ref := range append([]reference.Named(nil), refs...) {
 		r.index.unset(ref)
 		r.untagged = append(r.untagged, reference.FamiliarString(ref))
@@ -194,6 +268,8 @@ func (r *removal) conflict(references bool) error {
 	}
 	id := r.container[:min(12, len(r.container))]
 	switch {
+	case r.index.hasChild(r.img.ID):
+		return unable("cannot be forced", "image has dependent child images")
 	case r.running && r.container != "":
 		return unable("cannot be forced", "image is being used by running container "+id)
 	case r.force:

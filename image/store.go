@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"glassbox/event"
 	"glassbox/store"
 
 	"github.com/opencontainers/go-digest"
@@ -23,6 +24,8 @@ type Store struct {
 	// InUse reports a container that uses an image id, a running one if there is any; empty: none. Nil: nobody looks.
 	// A remade built-in's predecessor is deleted only where InUse says that nobody needs it.
 	InUse func(digest.Digest) (container string, running bool)
+	// Tell is told of what happens to images; may be nil.
+	Tell func(...event.Event)
 
 	dir    string
 	layers string

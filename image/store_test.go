@@ -110,7 +110,7 @@ func TestRemove(t *testing.T) {
 	stopped := func(digest.Digest) (string, bool) { return "387c2e0c3e5c" + strings.Repeat("0", 52), false }
 	running := func(digest.Digest) (string, bool) { return "387c2e0c3e5c" + strings.Repeat("0", 52), true }
 	for name, c := range map[string]struct {
-		ref       string // "ID": the image's id
+		ref       string // "ID": the image's id; a name that no id can begin with
 		tags      []string
 		force     bool
 		use       func(digest.Digest) (string, bool)
@@ -119,22 +119,22 @@ func TestRemove(t *testing.T) {
 		err       string // with SHORT for the short id
 		stillHere bool
 	}{
-		"only name":        {"a", nil, false, free, "a:latest", true, "", false},
-		"one of two":       {"a", []string{"b"}, false, free, "a:latest", false, "", true},
-		"one of two used":  {"a", []string{"b"}, false, running, "a:latest", false, "", true},
-		"id":               {"ID", nil, false, free, "a:latest", true, "", false},
+		"only name":        {"at", nil, false, free, "at:latest", true, "", false},
+		"one of two":       {"at", []string{"b"}, false, free, "at:latest", false, "", true},
+		"one of two used":  {"at", []string{"b"}, false, running, "at:latest", false, "", true},
+		"id":               {"ID", nil, false, free, "at:latest", true, "", false},
 		"id of two":        {"ID", []string{"b"}, false, free, "", false, "conflict: unable to delete SHORT (must be forced) - image is referenced in multiple repositories", true},
-		"id of two forced": {"ID", []string{"b"}, true, free, "a:latest b:latest", true, "", false},
-		"used":             {"a", nil, false, stopped, "", false, `conflict: unable to remove repository reference "a" (must force) - container 387c2e0c3e5c is using its referenced image SHORT`, true},
-		"running forced":   {"a", nil, true, running, "a:latest", false, "", true},
+		"id of two forced": {"ID", []string{"b"}, true, free, "at:latest b:latest", true, "", false},
+		"used":             {"at", nil, false, stopped, "", false, `conflict: unable to remove repository reference "at" (must force) - container 387c2e0c3e5c is using its referenced image SHORT`, true},
+		"running forced":   {"at", nil, true, running, "at:latest", false, "", true},
 		"id used":          {"ID", nil, false, stopped, "", false, "conflict: unable to delete SHORT (must be forced) - image is being used by stopped container 387c2e0c3e5c", true},
 		"id running":       {"ID", nil, true, running, "", false, "conflict: unable to delete SHORT (cannot be forced) - image is being used by running container 387c2e0c3e5c", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStore(t)
-			img := imports(t, s, "a", "1")
+			img := imports(t, s, "at", "1")
 			for _, tag := range c.tags {
-				if err := s.Tag("a", tag); err != nil {
+				if err := s.Tag("at", tag); err != nil {
 					t.Fatal(err)
 				}
 			}

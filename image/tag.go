@@ -19,7 +19,7 @@ func (s *Store) Tag(source, target string) error {
 	if err != nil {
 		return err
 	}
-	return s.changeIndex(context.Background(), func(x *index) error {
+	err = s.changeIndex(context.Background(), func(x *index) error {
 		if !s.names(x, img) {
 			return &NotFound{source} // removed in the meantime
 		}
@@ -29,6 +29,10 @@ func (s *Store) Tag(source, target string) error {
 		}
 		return nil
 	})
+	if err == nil {
+		s.tell(img.event(string(img.ID), "tag", reference.FamiliarString(ref)))
+	}
+	return err
 }
 
 // names tells whether an entry of the index still leads to the image.
