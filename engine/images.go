@@ -75,7 +75,7 @@ func createdAt(img *image.Image) time.Time {
 func summaryOf(img *image.Image, tags, digests []string, containers int) dockerimage.Summary {
 	s := dockerimage.Summary{
 		ID: string(img.ID), Containers: int64(containers), Labels: img.Config.Config.Labels, Size: img.Size, SharedSize: -1,
-		RepoTags: orEmpty(tags), RepoDigests: orEmpty(digests), ParentID: img.Docker.Parent,
+		RepoTags: orEmpty(tags), RepoDigests: orEmpty(digests), ParentID: img.Parent.String(),
 	}
 	if c := createdAt(img); !c.IsZero() {
 		s.Created = c.Unix()
@@ -188,7 +188,7 @@ func (e *Engine) ImageInspect(ref string) (dockerimage.InspectResponse, error) {
 	}
 	k := img.Config
 	out := dockerimage.InspectResponse{
-		ID: string(img.ID), RepoTags: orEmpty(img.Tags), RepoDigests: orEmpty(img.Digests), Parent: img.Docker.Parent, Comment: comment(img),
+		ID: string(img.ID), RepoTags: orEmpty(img.Tags), RepoDigests: orEmpty(img.Digests), Parent: img.Parent.String(), Comment: comment(img),
 		DockerVersion: img.Docker.DockerVersion, Author: k.Author, Architecture: k.Architecture, Variant: k.Variant, Os: k.OS, OsVersion: k.OSVersion,
 		Size:   img.Size,
 		Config: &dockerspec.DockerOCIImageConfig{ImageConfig: k.Config, DockerOCIImageConfigExt: img.Docker.DockerOCIImageConfigExt},
