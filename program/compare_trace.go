@@ -108,11 +108,17 @@ func (t *tracer) resume(pid int, text string) error {
 func (t *tracer) finished() []Traced {
 	var kept []Traced
 	for _, c := range t.calls {
-		if !strings.HasPrefix(c.Result, "? ERESTART") {
+		if !c.interrupted() {
 			kept = append(kept, c)
 		}
 	}
 	return kept
+}
+
+// interrupted is an attempt that a signal ended, and which is made again: by the kernel, or by the caller where the kernel leaves that
+// to it, as it does with the verification of a program.
+func (t Traced) interrupted() bool {
+	return strings.HasPrefix(t.Result, "? ERESTART") || strings.HasPrefix(t.Call, "bpf(BPF_PROG_LOAD,") && strings.HasPrefix(t.Result, "-1 EAGAIN")
 }
 
 // leader takes the process number off a line: "123  read(...", or "[pid   123] read(..." on a terminal.
