@@ -61,19 +61,21 @@ func (a Architecture) Of(name string) (number uint32, known bool) {
 	if !a.X32 {
 		return a.Calls.Of(name)
 	}
-	if i := slices.Index(x32Own[:], name); i >= 0 {
-		return X32Bit | x32First + uint32(i), true
-	}
 	number, known = a.Calls.Of(name)
+	if i := slices.Index(x32Own[:], uint16(number)); i >= 0 {
+		number = x32First + uint32(i)
+	}
 	return X32Bit | number, known
 }
 
-// x32Own are the calls that have a number of their own for x32, from x32First on, since they are handed structures with pointers.
-var x32Own = [...]string{
-	"rt_sigaction", "rt_sigreturn", "ioctl", "readv", "writev", "recvfrom", "sendmsg", "recvmsg", "execve", "ptrace", "rt_sigpending",
-	"rt_sigtimedwait", "rt_sigqueueinfo", "sigaltstack", "timer_create", "mq_notify", "kexec_load", "waitid", "set_robust_list",
-	"get_robust_list", "vmsplice", "move_pages", "preadv", "pwritev", "rt_tgsigqueueinfo", "recvmmsg", "sendmmsg", "process_vm_readv",
-	"process_vm_writev", "setsockopt", "getsockopt", "io_setup", "io_submit", "execveat", "preadv2", "pwritev2",
+// x32Own are x86_64's numbers of the calls that have another for x32, from x32First on, since they are handed structures with pointers.
+var x32Own = [...]uint16{
+	13, 15, 16, 19, 20, 45, // rt_sigaction, rt_sigreturn, ioctl, readv, writev, recvfrom
+	46, 47, 59, 101, 127, 128, // sendmsg, recvmsg, execve, ptrace, rt_sigpending, rt_sigtimedwait
+	129, 131, 222, 244, 246, 247, // rt_sigqueueinfo, sigaltstack, timer_create, mq_notify, kexec_load, waitid
+	273, 274, 278, 279, 295, 296, // set_robust_list, get_robust_list, vmsplice, move_pages, preadv, pwritev
+	297, 299, 307, 310, 311, 54, // rt_tgsigqueueinfo, recvmmsg, sendmmsg, process_vm_readv, process_vm_writev, setsockopt
+	55, 206, 209, 322, 327, 328, // getsockopt, io_setup, io_submit, execveat, preadv2, pwritev2
 }
 
 const x32First = 512

@@ -16,20 +16,24 @@ var sockets = [...]string{
 	"setsockopt", "getsockopt", "sendmsg", "recvmsg", "accept4", "recvmmsg", "sendmmsg",
 }
 
-// shared are the functions of ipc, include/uapi/linux/ipc.h; empty: none has this number.
-var shared = [...]string{
-	0: "", 1: "semop", 2: "semget", 3: "semctl", 4: "semtimedop", 11: "msgsnd", 12: "msgrcv", 13: "msgget", 14: "msgctl",
+// objects are the functions of ipc, include/uapi/linux/ipc.h.
+var objects = [...]string{
+	1: "semop", 2: "semget", 3: "semctl", 4: "semtimedop", 11: "msgsnd", 12: "msgrcv", 13: "msgget", 14: "msgctl",
 	21: "shmat", 22: "shmdt", 23: "shmget", 24: "shmctl",
 }
 
-// multiplexed is the call, and the condition on its first argument, by which the function is reached as well.
-func multiplexed(name string) (call string, function condition, is bool) {
-	if i := slices.Index(sockets[:], name); i >= 0 {
-		return "socketcall", condition{op: specs.OpEqualTo, value: uint64(i + 1)}, true
+// multiplexed are the rules for the other way to the calls of these names.
+func multiplexed(names []string, action uint32) (rules []rule) {
+	add := func(call string, first condition) {
+		rules = append(rules, rule{names: []string{call}, action: action, conditions: []condition{first}, multiplexed: true})
 	}
-	if i := slices.Index(shared[:], name); i > 0 {
-		// The upper half of the number is the version of the interface.
-		return "ipc", condition{op: specs.OpMaskedEqual, mask: 0xffff, value: uint64(i)}, true
+	for _, name := range names {
+		if i := slices.Index(sockets[:], name); i >= 0 {
+			add("socketcall", condition{op: specs.OpEqualTo, value: uint64(i + 1)})
+		} else if i := slices.Index(objects[:], name); i > 0 {
+			// The upper half of the number is the version of the interface.
+			add("ipc", condition{op: specs.OpMaskedEqual, mask: 0xffff, value: uint64(i)})
+		}
 	}
-	return "", condition{}, false
+	return rules
 }

@@ -12,6 +12,7 @@ type profile struct {
 	fallback uint32 // the action for calls that no rule names
 	stub     bool   // calls that nobody had thought of when the profile was written do not exist: ENOSYS
 	rules    []rule
+	answers  answers
 }
 
 // rule is one entry of linux.seccomp.syscalls.
@@ -19,6 +20,8 @@ type rule struct {
 	names      []string
 	action     uint32
 	conditions []condition // all must hold
+
+	multiplexed bool // see multiplex.go: of 32-bit x86 only
 }
 
 func read(s *specs.LinuxSeccomp) (*profile, error) {
@@ -41,7 +44,10 @@ func read(s *specs.LinuxSeccomp) (*profile, error) {
 			return nil, err
 		}
 		for _, c := range alternatives {
-			p.rules = append(p.rules, rule{call.Names, act, c})
+			p.rules = append(p.rules, rule{names: call.Names, action: act, conditions: c})
+		}
+		if len(call.Args) == 0 {
+			p.rules = append(p.rules, multiplexed(call.Names, act)...)
 		}
 	}
 	return p, nil

@@ -40,8 +40,8 @@ func Compile(s *specs.LinuxSeccomp, native linux.Architecture) ([]byte, error) {
 	}
 	program := code{stmt(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, dataArch)}
 	for _, audit := range audits(archs) {
-		body := code{stmt(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, dataNumber)}
-		body = append(body, search(p.answers(archs, audit))...)
+		spans := p.shared(archs, audit)
+		body := p.answers.search(code{stmt(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, dataNumber)}, spans)
 		program = append(program, unless(audit, len(body))...)
 		program = append(program, body...)
 	}
