@@ -199,3 +199,25 @@ func TestHealthGoesOn(t *testing.T) {
 		t.Errorf("%q", s.Health)
 	}
 }
+
+// TestRealHealthMemory: many checks, each with as much output as is kept, do not make a monitor grow.
+func TestRealHealthMemory(t *testing.T) {
+	b := real(t, "exec sleep 1000")
+	b.config.Health = &Health{
+		Process:  specs.Process{Args: []string{"/bin/sh", "-c", "yes | head -c 100000"}, Cwd: "/", Env: []string{"PATH=/bin"}},
+		Interval: 100 * time.Millisecond, Timeout: 30 * time.Second, Retries: 3, File: filepath.Join(b.dir, "health.json"),
+	}
+	b.start()
+	h := b.untilHealth(Healthy)
+	pid, began := b.state().MonitorPid, time.Now()
+	most := 0
+	for time.Since(began) < 3*time.Second {
+		time.Sleep(50 * time.Millisecond)
+		most = max(most, privateDirty(t, pid))
+	}
+	b.checks("more results", func(_ State, now HealthState) bool { return now.Log[0].Start.After(h.Log[0].Start) })
+	if most > 4<<10 {
+		t.Errorf("%d KiB", most)
+	}
+	t.Logf("at most %d KiB", most)
+}
