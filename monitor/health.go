@@ -145,11 +145,20 @@ func (h *health) settle(now time.Time) {
 	if at := h.wake(); at.IsZero() || now.Before(at) {
 		return
 	}
-	if h.check == nil {
+	switch {
+	case h.frozen(): // and nobody has told
+		h.suspend()
+		h.again(now)
+	case h.check == nil:
 		h.probe(now)
-	} else {
+	default:
 		h.kill()
 	}
+}
+
+func (h *health) frozen() bool {
+	frozen, err := h.m.group.Frozen()
+	return err == nil && frozen
 }
 
 func (h *health) kill() {
@@ -166,12 +175,12 @@ func (h *health) cancel() {
 }
 
 // look is called when the container was frozen or thawed. While it is frozen there are no checks, and, as in Docker, it counts
-// as unhealthy until the next one. Whoever froze it may not have told: then probe finds out.
+// as unhealthy until the next one.
 func (h *health) look() {
 	if h.wants() == nil || h.m.over || h.m.main().ended {
 		return
 	}
-	if frozen, err := h.m.group.Frozen(); err == nil && frozen {
+	if h.frozen() {
 		h.suspend()
 	}
 	h.again(time.Now())
@@ -194,11 +203,6 @@ func (h *health) turn(word string) {
 // probe starts a check.
 func (h *health) probe(now time.Time) {
 	h.due = time.Time{}
-	if frozen, err := h.m.group.Frozen(); err == nil && frozen {
-		h.suspend()
-		h.again(now)
-		return
-	}
 	debug.SetGCPercent(littleGarbage)
 	c := &check{p: &process{m: h.m, id: store.NewID(), pidfd: -1, console: -1}, began: now}
 	args := h.wants().Process.Args
