@@ -20,7 +20,7 @@ var floors = []struct {
 	packages []string
 }{
 	{1, []string{"linux", "store", "tiny"}},
-	{2, []string{"program", "sealed", "event", "seccomp"}},
+	{2, []string{"program", "sealed", "event", "logfile", "seccomp"}},
 	{3, []string{"namespaces", "rootfs", "cgroups", "confine", "network", "firewall", "volume", "archive"}},
 	{4, []string{"runtime", "image"}},
 	{5, []string{"monitor", "attendant"}},

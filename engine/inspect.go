@@ -51,14 +51,11 @@ func (r *record) inspectBase(s state) *container.ContainerJSONBase {
 	b := &container.ContainerJSONBase{
 		ID: r.ID, Created: r.Created.Format(time.RFC3339Nano), Path: r.Path, Args: r.Args, State: s.inspect(), Image: string(r.Image),
 		ResolvConfPath: r.place.ResolvConf(), HostnamePath: r.place.Hostname(), HostsPath: r.place.Hosts(),
-		Name: "/" + r.Name, Driver: "overlay2", Platform: "linux", HostConfig: r.HostConfig,
+		LogPath: r.logPath(s), Name: "/" + r.Name, Driver: "overlay2", Platform: "linux", HostConfig: r.HostConfig,
 		GraphDriver: storage.DriverData{Name: "overlay2", Data: r.graph(s)},
 	}
 	if b.Args == nil {
 		b.Args = []string{}
-	}
-	if r.HostConfig.LogConfig.Type != "none" {
-		b.LogPath = r.place.Log()
 	}
 	if r.Rootfs != "" {
 		b.Driver, b.GraphDriver.Name = "rootfs", "rootfs"

@@ -194,13 +194,13 @@ func (r *record) makeShm() error {
 func (r *record) monitored() (monitor.Config, error) {
 	k := r.Config
 	m := monitor.Config{
-		ID: r.ID, StateFile: r.place.State(), LogFile: r.place.Log(), Tty: k.Tty, OpenStdin: k.OpenStdin,
+		ID: r.ID, StateFile: r.place.State(), Tty: k.Tty, OpenStdin: k.OpenStdin,
 		StdinOnce: k.StdinOnce, Explain: r.Explain,
 	}
-	if r.HostConfig.LogConfig.Type == "none" {
-		m.LogFile = ""
-	}
 	var err error
+	if m.Log, err = r.openedLog(); err != nil {
+		return m, err
+	}
 	if m.Health, err = r.health(); err != nil {
 		return m, err
 	}

@@ -23,6 +23,12 @@ const (
 
 // startError puts a failed start into the words that Docker's users know, and keeps step and errno below.
 func (c *Containers) startError(r *record, cause error) error {
+	var there *monitor.Error
+	if errors.As(cause, &there) {
+		if err := r.unwritable(); err != nil {
+			return logFailed(err)
+		}
+	}
 	return runError(createFailed, r.Path, environment(r, r.Config.Tty), r.tree(), cause)
 }
 

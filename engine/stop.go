@@ -236,6 +236,7 @@ func (c *Containers) Restart(ctx context.Context, id string, o StopOptions) erro
 	if err != nil {
 		return err
 	}
+	defer r.promise()()
 	kept, err := c.keep(r)
 	if err == nil {
 		err = errors.Join(c.stop(ctx, r, o), kept())

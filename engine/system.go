@@ -39,7 +39,7 @@ func (s *System) Info() (system.Info, error) {
 		SecurityOptions: []string{}, CDISpecDirs: []string{},
 	}
 	info.Runtimes[runtimeName] = system.RuntimeWithStatus{Runtime: system.Runtime{Path: "glassrun"}}
-	info.Plugins = system.PluginsInfo{Volume: []string{"local"}, Network: []string{"bridge", "host", "ipvlan", "macvlan", "null"}, Log: []string{"json-file"}}
+	info.Plugins = system.PluginsInfo{Volume: []string{"local"}, Network: []string{"bridge", "host", "ipvlan", "macvlan", "null"}, Log: logNames()}
 	var err error
 	if info.Name, err = os.Hostname(); err != nil {
 		return info, err

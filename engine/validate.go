@@ -138,24 +138,6 @@ func validateExtraHost(v string) error {
 	return nil
 }
 
-func validateLog(l container.LogConfig) error {
-	switch l.Type {
-	case "", "json-file", "none":
-	case "local", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "gcplogs", "etwlogs":
-		return later("--log-driver " + l.Type)
-	default:
-		return invalid("logger: no log driver named '%s' is registered", l.Type)
-	}
-	for k := range l.Config {
-		switch k {
-		case "max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag":
-			return later("--log-opt " + k)
-		}
-		return invalid("unknown log opt '%s' for json-file log driver", k)
-	}
-	return nil
-}
-
 func validateModes(h *container.HostConfig) (warnings []string, err error) {
 	switch {
 	case !h.IpcMode.Valid():

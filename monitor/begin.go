@@ -86,12 +86,8 @@ func (m *monitor) open(patience time.Duration) error {
 	if err := m.readSpec(); err != nil {
 		return err
 	}
-	if m.config.LogFile != "" {
-		l, err := openLog(m.config.LogFile)
-		if err != nil {
-			return err
-		}
-		m.log = l
+	if err := m.openLog(); err != nil {
+		return err
 	}
 	c, err := watchChildren(m)
 	m.children = c

@@ -3,6 +3,8 @@ package monitor
 import (
 	"time"
 
+	"glassbox/logfile"
+
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -23,14 +25,14 @@ import (
 // Config is what the engine tells the monitor.
 type Config struct {
 	ID        string
-	StateFile string   // where State is kept (JSON, atomically replaced)
-	LogFile   string   // json-file log: {"log":"line\n","stream":"stdout","time":"..."}; empty: no log
-	Health    *Health  // nil: none
-	Tty       bool     // the process has a terminal
-	OpenStdin bool     // keep stdin open for attach; otherwise the process reads end-of-file
-	StdinOnce bool     // close stdin when the first attached client goes
-	Cleanup   []string // command line run as the monitor's last act, unless an attached client took it over; [0] is an absolute path
-	Explain   bool     // keep times and write account.json
+	StateFile string         // where State is kept (JSON, atomically replaced)
+	Log       logfile.Config // what becomes of the output
+	Health    *Health        // nil: none
+	Tty       bool           // the process has a terminal
+	OpenStdin bool           // keep stdin open for attach; otherwise the process reads end-of-file
+	StdinOnce bool           // close stdin when the first attached client goes
+	Cleanup   []string       // command line run as the monitor's last act, unless an attached client took it over; [0] is an absolute path
+	Explain   bool           // keep times and write account.json
 
 	// The rest is read again from monitor.json, which the engine replaces (store.Write), each time that it is needed.
 
@@ -61,14 +63,4 @@ type Health struct {
 	StartInterval time.Duration // instead of Interval in the start period, until one has succeeded
 	Retries       int           // failures in a row that make it unhealthy
 	File          string        // where HealthState is kept
-}
-
-// Log is where the container's output is kept.
-type Log struct {
-	Driver   string // json-file, local; none: nowhere
-	File     string
-	MaxSize  int64             // bytes after which a new file is begun; 0: never
-	MaxFile  int               // how many files there are at most, the current one included
-	Compress bool              // gzip all but the current one
-	Attrs    map[string]string // --log-opt labels, env, tag: part of each entry of json-file
 }

@@ -91,14 +91,6 @@ func (m *monitor) openOutput(p *process, kind byte, name string) error {
 	return nil
 }
 
-// lines is the log of one stream; an exec's output is not logged.
-func (m *monitor) lines(stream string, p *process) *lines {
-	if m.log == nil || p.id != "" {
-		return nil
-	}
-	return &lines{log: m.log, stream: stream}
-}
-
 // makeFifo gives the FIFO to the container's user, who may open it again as /dev/stdout.
 func makeFifo(path string, uid, gid int) error {
 	unix.Unlink(path)

@@ -112,6 +112,7 @@ func (m *monitor) timeout(now time.Time) int {
 		by(p.giveUpAt())
 	}
 	by(m.health.wake())
+	by(m.log.RetryAt(now))
 	if !m.busyAt.IsZero() {
 		by(m.tidyAt())
 	}
@@ -135,6 +136,7 @@ func (m *monitor) settle(now time.Time) {
 		p.settle(now)
 	}
 	m.sweep()
+	m.log.Retry()
 	if !m.busyAt.IsZero() && !now.Before(m.tidyAt()) {
 		m.tidy(now)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"glassbox/cgroups"
+	"glassbox/logfile"
 	"glassbox/program"
 	"glassbox/store"
 
@@ -35,11 +36,11 @@ type monitor struct {
 	c       container     // nil after a renewal, until it is needed
 	group   cgroups.Group // of the container
 	state   State
-	before  []byte // the state file as it was found
-	lock    int    // descriptor, -1: not held
-	grown   bool   // work was done that leaves traces in memory: renew
-	garbage int    // estimated, beside that
-	log     *logFile
+	before  []byte          // the state file as it was found
+	lock    int             // descriptor, -1: not held
+	grown   bool            // work was done that leaves traces in memory: renew
+	garbage int             // estimated, beside that
+	log     *logfile.Writer // nil: none is kept
 	health  health
 	started bool
 	over    bool

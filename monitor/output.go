@@ -3,22 +3,24 @@ package monitor
 import (
 	"time"
 
+	"glassbox/logfile"
+
 	"golang.org/x/sys/unix"
 )
 
 // output is one stream that a process writes: the reading end of a FIFO or pipe, or the terminal.
 type output struct {
 	p    *process
-	kind byte // Stdout or Stderr
-	fd   int  // -1: at its end
-	log  *lines
-	said *said // of a health check
+	kind byte           // Stdout or Stderr
+	fd   int            // -1: at its end
+	log  *logfile.Lines // nil: it is not kept
+	said *said          // of a health check
 }
 
-// interest is none while a client is behind, so that the process feels a full pipe. When it has ended, what is
+// interest is none while a client or the log is behind, so that the process feels a full pipe. When it has ended, what is
 // left in the pipe is taken at once: it is not much, and the end must be told.
 func (o *output) interest() (int, int16) {
-	if !o.p.ended && o.p.m.behind(o) {
+	if !o.p.ended && (o.p.m.behind(o) || o.log != nil && o.p.m.log.Waits()) {
 		return -1, 0
 	}
 	return o.fd, unix.POLLIN
@@ -48,7 +50,7 @@ func (o *output) read() bool {
 
 func (o *output) pass(b []byte) {
 	if o.log != nil {
-		o.log.write(b, time.Now())
+		o.log.Write(b, time.Now())
 	}
 	if o.said != nil {
 		o.said.write(b)
@@ -67,7 +69,7 @@ func (o *output) close() {
 	unix.Close(o.fd)
 	o.fd = -1
 	if o.log != nil {
-		o.log.end()
+		o.log.End()
 	}
 }
 

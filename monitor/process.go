@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"time"
 
+	"glassbox/logfile"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -102,7 +104,7 @@ func (p *process) close() {
 
 // terminal makes the terminal's master the process's input and output. It is a descriptor of our own, whatever the runtime
 // does with its.
-func (p *process) terminal(master int, log *lines) error {
+func (p *process) terminal(master int, log *logfile.Lines) error {
 	fd, err := duplicate(master)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"glassbox/cgroups"
+	"glassbox/logfile"
 	"glassbox/program"
 	"glassbox/runtime"
 	"glassbox/sealed"
@@ -39,7 +40,7 @@ type kept struct {
 	Console  int
 	Input    int
 	Outputs  []keptOutput
-	Log      keptLog
+	Log      logfile.Kept
 	Due      time.Time // of the next health check
 	Peers    []keptPeer
 }
@@ -47,14 +48,7 @@ type kept struct {
 type keptOutput struct {
 	Kind  byte
 	FD    int
-	Rest  []byte // of a line that has begun
-	CutAt []byte
-}
-
-type keptLog struct {
-	FD         int
-	Size, Lost int64
-	Told       bool
+	Begun logfile.Rest
 }
 
 type keptPeer struct {
@@ -90,7 +84,7 @@ func (m *monitor) renew() error {
 		return os.NewSyscallError("memfd_create", err)
 	}
 	defer unix.Close(fd)
-	if err := writeAll(fd, b); err != nil {
+	if err := store.WriteAll(fd, b); err != nil {
 		return os.NewSyscallError("write", err)
 	}
 	inheritable(m.descriptors(), true)
@@ -116,19 +110,19 @@ func inheritable(fds []int, yes bool) {
 func (m *monitor) keep() kept {
 	p := m.main()
 	k := kept{Config: m.config, State: m.state, Started: m.started, Adopted: p.child == nil, Pid: p.pid, Pidfd: p.pidfd, Group: m.group.Path,
-		Lock: m.lock, Listener: m.listener.fd, Console: p.console, Input: -1, Log: keptLog{FD: -1}, Due: m.health.due}
+		Lock: m.lock, Listener: m.listener.fd, Console: p.console, Input: -1, Log: logfile.Kept{FD: -1}, Due: m.health.due}
 	if p.in != nil {
 		k.Input = p.in.fd
 	}
 	for _, o := range p.outputs {
 		out := keptOutput{Kind: o.kind, FD: o.fd}
 		if o.log != nil {
-			out.Rest, out.CutAt = o.log.rest, o.log.cutAt
+			out.Begun = o.log.Rest
 		}
 		k.Outputs = append(k.Outputs, out)
 	}
 	if m.log != nil {
-		k.Log = keptLog{m.log.fd, m.log.size, m.log.lost, m.log.told}
+		k.Log = m.log.Kept
 	}
 	for _, c := range m.peers {
 		k.Peers = append(k.Peers, keptPeer{c.fd, c.stream == p, c.waits == p, c.cleans, c == m.first, c.wants})
@@ -160,7 +154,7 @@ func (m *monitor) resume(fd int) error {
 	m.group = cgroups.Group{Path: k.Group}
 	m.lock, m.listener = k.Lock, &listener{m, k.Listener}
 	if k.Log.FD >= 0 {
-		m.log = &logFile{fd: k.Log.FD, size: k.Log.Size, lost: k.Log.Lost, told: k.Log.Told}
+		m.log = m.logger(logfile.Resume(m.config.Log, k.Log))
 	}
 	m.processes = []*process{m.revive(k)}
 	for _, c := range k.Peers {
@@ -201,7 +195,7 @@ func (m *monitor) revive(k kept) *process {
 	for _, o := range k.Outputs {
 		out := &output{p: p, kind: o.Kind, fd: o.FD, log: m.lines(streamName(o.Kind), p)}
 		if out.log != nil {
-			out.log.rest, out.log.cutAt = o.Rest, o.CutAt
+			out.log.Rest = o.Begun
 		}
 		p.outputs = append(p.outputs, out)
 	}

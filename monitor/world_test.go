@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"glassbox/logfile"
 	"glassbox/store"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -50,7 +51,7 @@ func newBox(t testing.TB, argv ...string) *box {
 	t.Helper()
 	dir := t.TempDir()
 	b := &box{t: t, dir: dir, exe: "/proc/self/exe"}
-	b.config = Config{ID: "test", StateFile: filepath.Join(dir, "state.json"), LogFile: filepath.Join(dir, "log")}
+	b.config = Config{ID: "test", StateFile: filepath.Join(dir, "state.json"), Log: logfile.Config{Driver: logfile.JSON, File: filepath.Join(dir, "log")}}
 	b.spec.Process = &specs.Process{Args: argv, Cwd: "/"}
 	t.Cleanup(b.end)
 	return b
@@ -221,7 +222,7 @@ type logEntry struct{ Log, Stream, Time string }
 // log reads the log; every line must be whole, but for one that is just being written.
 func (b *box) log() (entries []logEntry) {
 	b.t.Helper()
-	data, err := os.ReadFile(b.config.LogFile)
+	data, err := os.ReadFile(b.config.Log.File)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 // Package store keeps JSON documents in directories: atomic replacement, flock, exclusive claims. It is the only
 // place that knows paths.
 //
-//	DATA/containers/<id>/   container.json state.json hostname hosts resolv.conf upper/ work/ <id>-json.log
+//	DATA/containers/<id>/   container.json state.json hostname hosts resolv.conf upper/ work/ <id>-json.log local-logs/
 //	DATA/names/<name>       -> ../containers/<id>, the container that has claimed the name
 //	DATA/idranges/<block>   -> ../containers/<id>, the container that owns these 65536 host ids
 //	DATA/networks/<id>/     network.json addresses/<address> -> ../../../containers/<id>, the container that has claimed it
@@ -76,6 +76,9 @@ func (p Place) Work() string       { return p.Dir + "/work" }
 func (p Place) Health() string     { return p.Dir + "/health.json" }
 func (p Place) Log() string        { return p.Dir + "/" + p.ID + "-json.log" }
 
+// LocalLog is the log of the driver local.
+func (p Place) LocalLog() string { return p.Dir + "/local-logs/container.log" }
+
 func (p Place) Spec() string    { return p.Run + "/config.json" }
 func (p Place) Layers() string  { return p.Run + "/layers.json" }
 func (p Place) Monitor() string { return p.Run + "/monitor.json" }
@@ -89,6 +92,9 @@ func (p Place) Plugged() string { return p.Run + "/network-account.json" }
 
 // Linked names the containers that are linked to this one.
 func (p Place) Linked() string { return p.Run + "/linked" }
+
+// Restart is locked by who stops the container to start it again: its output goes on.
+func (p Place) Restart() string { return p.Run + "/restart" }
 
 // Alive is locked by the monitor for as long as it lives.
 func (p Place) Alive() string { return p.Run + "/lock" }

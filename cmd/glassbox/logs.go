@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -24,17 +24,18 @@ func logsVerb() verb {
 			c.flags.BoolVar(&o.Details, "details", false, "Show extra details provided to logs")
 			tail := c.flags.StringP("tail", "n", "all", "Number of lines to show from the end of the logs")
 			return func(ctx context.Context, args []string) (err error) {
-				if o.Since, err = moment("since", *since); err != nil {
-					return err
-				}
-				if o.Until, err = moment("until", *until); err != nil {
-					return err
-				}
-				o.Tail = tailLines(*tail)
 				b, err := c.backend()
 				if err != nil {
 					return err
 				}
+				if o.Since, err = moment("since", *since); err == nil {
+					o.Until, err = moment("until", *until)
+				}
+				if err != nil { // of a container that does not exist Docker says that first
+					_, missing := b.containers.Inspect(args[0], false)
+					return cmp.Or(missing, err)
+				}
+				o.Tail = tailLines(*tail)
 				if err := b.containers.Logs(ctx, args[0], o, c.stdout, c.stderr); err != nil {
 					return waitFailure(ctx, err)
 				}
@@ -44,19 +45,17 @@ func logsVerb() verb {
 	}
 }
 
-// moment reads a time, or how long ago it was.
+// moment reads a time, or how long ago it was; 0 is none.
 func moment(flag, text string) (time.Time, error) {
-	if text == "" {
+	if text == "" || text == "0" {
 		return time.Time{}, nil
 	}
 	value, err := timestamp.GetTimestamp(text, time.Now())
-	if err == nil {
-		var seconds, nanos int64
-		if seconds, nanos, err = timestamp.ParseTimestamps(value, 0); err == nil {
-			return time.Unix(seconds, nanos), nil
-		}
+	if err != nil {
+		return time.Time{}, plainFailure(`invalid value for "%s": %w`, flag, err)
 	}
-	return time.Time{}, plainFailure(`invalid value for "%s": %w`, flag, fmt.Errorf("failed to parse value as time or duration: %q", text))
+	seconds, nanoseconds, err := timestamp.ParseTimestamps(value, 0)
+	return time.Unix(seconds, nanoseconds), err
 }
 
 // tailLines: what is not a number means all lines, as in dockerd.

@@ -10,7 +10,6 @@ import (
 // refused are the flags of Docker's that this build cannot honour, each with the reason. Ignoring one would let a
 // container run otherwise than it was asked to.
 var refused = map[string]string{
-	"log-opt":        "this build's log is one file that is neither rotated nor sent anywhere",
 	"kernel-memory":  "cgroup v2 has no limit for kernel memory alone: it is part of --memory",
 	"use-api-socket": "glassbox has no daemon, so there is no API socket to mount",
 }
@@ -48,8 +47,6 @@ func refuseRestart(f *pflag.FlagSet, h *container.HostConfig) error {
 
 func refuseDrivers(f *pflag.FlagSet, h *container.HostConfig) error {
 	switch text := func(name string) string { return f.Lookup(name).Value.String() }; {
-	case text("log-driver") != "" && text("log-driver") != "json-file" && text("log-driver") != "none":
-		return fmt.Errorf("--log-driver %s: this build has json-file and none", text("log-driver"))
 	case text("disable-content-trust") != "true":
 		return fmt.Errorf("--disable-content-trust=false: this build verifies digests, not Notary signatures")
 	}

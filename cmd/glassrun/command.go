@@ -28,6 +28,7 @@ func commands() []command {
 		{"run", "run [--bundle DIR] [--explain FILE] ID", "Run the container of an OCI bundle to its end", true, runBundle},
 		{"init", "init -- COMMAND [ARGUMENT...]", "Be PID 1 of a container: start COMMAND, pass signals on, reap (run --init)", false, runInit},
 		{"monitor", "monitor [--adopt] DIR", "Stay with the container whose state directory is DIR (started by glassbox)", true, monitor.Run},
+		{"compress", "compress FILE SECONDS NANOSECONDS", "Compress a log file, open as standard input (started by the monitor)", false, monitor.Compress},
 		{"attend", "attend DIR", "Stay with the network of the container whose state directory is DIR (started by glassbox)", true, attendant.Run},
 	}
 }
