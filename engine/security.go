@@ -10,7 +10,14 @@ type security struct {
 	noNewPrivileges bool
 	systemPaths     bool // neither masked nor read-only paths
 	writableCgroups *bool
+	seccomp         string // a profile, in Docker's JSON; or one of the words below
 }
+
+// What --security-opt seccomp= takes instead of a profile.
+const (
+	builtinFilter = "builtin" // Docker's default profile
+	noFilter      = "unconfined"
+)
 
 // parseSecurity accepts the options that describe what is, and refuses the profiles of later versions by name.
 func parseSecurity(opts []string) (security, error) {
@@ -47,10 +54,10 @@ func (s *security) option(opt, k, v string, valued bool) error {
 		return invalid("invalid --security-opt 1: %q", opt)
 	case k == "systempaths" && v == "unconfined":
 		s.systemPaths = true
-	case k == "label" && v == "disable", k == "apparmor" && v == "unconfined", k == "seccomp" && v == "unconfined":
+	case k == "label" && v == "disable", k == "apparmor" && v == "unconfined":
 		// That is how this version runs every container.
 	case k == "seccomp":
-		return later("the seccomp profile " + strconv.Quote(v))
+		s.seccomp = v
 	case k == "apparmor":
 		return later("the AppArmor profile " + strconv.Quote(v))
 	case k == "label":

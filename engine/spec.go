@@ -58,7 +58,7 @@ func (c *Containers) draw(r *record) (*blueprint, error) {
 		d.memory = c.root.Container(id)
 	}
 	for _, part := range []func() error{
-		d.root, d.process, d.user, d.namespaces, d.resources, d.devices, d.sysctls, d.mounts, d.paths,
+		d.root, d.process, d.user, d.namespaces, d.resources, d.devices, d.sysctls, d.mounts, d.paths, d.filter,
 	} {
 		if err := part(); err != nil {
 			return nil, err
