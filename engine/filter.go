@@ -134,8 +134,6 @@ func (s *sieve) passes(l listed) bool {
 		return false
 	case task: // none of ours belongs to a swarm
 		return false
-	case f.Contains("isolation") && !f.Match("isolation", string(l.HostConfig.Isolation)):
-		return false
 	case !f.MatchKVList("label", l.Config.Labels):
 		return false
 	case len(s.exited) > 0 && (l.now.Running || l.now.StartedAt.IsZero() || !slices.Contains(s.exited, l.now.ExitCode)):

@@ -50,6 +50,7 @@ func (c *containerFlags) define(f *pflag.FlagSet, pullUsage string) {
 	f.StringVar(&c.restart, "restart", "no", "Restart policy to apply when a container exits")
 	f.StringVar(&c.cidfile, "cidfile", "", "Write the container ID to the file")
 	f.StringVar(&c.rootfs, "rootfs", "", "Use a plain directory as root file system instead of an image")
+	own(f, "rootfs")
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "Suppress the pull output")
 	f.BoolVar(&c.remove, "rm", false, "Automatically remove the container and its associated anonymous volumes when it exits")
 	f.StringVar(&c.isolation, "isolation", "", "Container isolation technology")

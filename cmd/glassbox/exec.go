@@ -34,6 +34,8 @@ func execVerb() verb {
 			c.flags.StringVarP(&f.WorkingDir, "workdir", "w", "", "Working directory inside the container")
 			c.flags.BoolVar(&f.explain, "explain", false, "Print every request made of the kernel to start the command")
 			c.flags.StringVar(&f.format, "format", "", "Format of --explain: text or json")
+			own(c.flags, "explain")
+			own(c.flags, "format")
 			return func(ctx context.Context, args []string) error { return c.exec(ctx, &f, args[0], args[1:]) }
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/moby/term"
+	"github.com/spf13/pflag"
 	"github.com/urfave/cli/v2"
 )
 
@@ -50,8 +51,23 @@ func (c *call) help(v verb) {
 	if v.same != "" {
 		put(c.stdout, "\nAliases:\n  %s\n", c.spellings(v))
 	}
+	if c.isDocker() {
+		c.flags.VisitAll(asDocker)
+	}
 	if c.flags.HasAvailableFlags() {
 		put(c.stdout, "\nOptions:\n%s\n", strings.TrimRight(c.flags.FlagUsagesWrapped(c.width()-1), " \n"))
+	}
+}
+
+// own annotates a flag that Docker does not have, or (with a usage) one of which its help says less: who asks docker for help is told
+// what Docker tells.
+func own(f *pflag.FlagSet, name string, usage ...string) { _ = f.SetAnnotation(name, "docker", usage) }
+
+func asDocker(f *pflag.Flag) {
+	usage, is := f.Annotations["docker"]
+	f.Hidden = f.Hidden || is && len(usage) == 0
+	for _, u := range usage {
+		f.Usage = u
 	}
 }
 

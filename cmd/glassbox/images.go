@@ -7,6 +7,7 @@ import (
 
 	"github.com/docker/cli/cli/command/formatter"
 	"github.com/docker/cli/opts"
+	"github.com/docker/docker/api/types/filters"
 )
 
 // imagesFlags are those of images.
@@ -30,24 +31,24 @@ func imagesVerb() verb {
 			c.flags.VarP(&f.filter, "filter", "f", "Filter output based on conditions provided")
 			tree := c.flags.Bool("tree", false, "List multi-platform images as a tree (EXPERIMENTAL)")
 			return func(ctx context.Context, args []string) error {
-				if *tree {
-					return plainFailure("--tree: this build keeps one platform of an image, so there are no trees")
-				}
 				name := ""
 				if len(args) > 0 {
 					name = args[0]
 				}
-				return c.listImages(&f, name)
+				filter := f.filter.Value()
+				if name != "" {
+					filter.Add("reference", name)
+				}
+				if *tree {
+					return c.treeImages(&f, filter)
+				}
+				return c.listImages(&f, filter, name)
 			}
 		},
 	}
 }
 
-func (c *call) listImages(f *imagesFlags, name string) error {
-	filter := f.filter.Value()
-	if name != "" {
-		filter.Add("reference", name)
-	}
+func (c *call) listImages(f *imagesFlags, filter filters.Args, name string) error {
 	b, err := c.backend()
 	if err != nil {
 		return err

@@ -31,6 +31,8 @@ func (n *namespaceFlags) define(f *pflag.FlagSet) {
 	f.Var(&n.user, "userns", `User namespace to use (host|auto|UID:HOST:SIZE)
 'UID:HOST:SIZE': Map SIZE ids from UID inside to HOST outside; may be repeated`)
 	f.Var(&n.time, "time-offset", `Run in a time namespace of its own with a clock moved (monotonic=SECONDS or boottime=SECONDS)`)
+	own(f, "userns", "User namespace to use")
+	own(f, "time-offset")
 }
 
 func (n *namespaceFlags) apply(o *engine.Options) error {

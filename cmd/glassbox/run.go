@@ -35,6 +35,8 @@ func runVerb() verb {
 			f.define(c.flags, `Pull image before running ("always", "missing", "never")`)
 			c.flags.BoolVar(&f.explain, "explain", false, "Print every request made of the kernel to start the container")
 			c.flags.StringVar(&f.format, "format", "", "Format of --explain: text or json")
+			own(c.flags, "explain")
+			own(c.flags, "format")
 			return func(ctx context.Context, args []string) error { return c.runContainer(ctx, &f, args) }
 		},
 	}

@@ -49,6 +49,9 @@ func (s *session) run(args []string) int {
 	if err := global.Parse(args); err != nil {
 		return s.report(flagFailure(s.name, s.name+" [OPTIONS] COMMAND [ARG...]", err))
 	}
+	if err := refuseGlobal(global); err != nil {
+		return s.report(err)
+	}
 	s.porcelain = isSet(global, "porcelain")
 	if dir := global.Lookup("config").Value.String(); dir != "" {
 		config.SetDir(dir)
@@ -77,19 +80,6 @@ func (s *session) dispatch(ctx context.Context, args []string) int {
 		return 128 + int(sig)
 	}
 	return code
-}
-
-func (s *session) globalFlags() *pflag.FlagSet {
-	f := pflag.NewFlagSet(s.name, pflag.ContinueOnError)
-	f.SetInterspersed(false)
-	f.SetOutput(s.stderr)
-	f.Usage = func() {}
-	f.String("config", "", "Location of client config files (default: $DOCKER_CONFIG or ~/.docker)")
-	f.Bool("porcelain", false, "Print errors on one line, without hints, on terminals too")
-	f.BoolP("version", "v", false, "Print version information and quit")
-	f.BoolP("help", "h", false, "Print usage")
-	_ = f.MarkHidden("help")
-	return f
 }
 
 func isSet(f *pflag.FlagSet, name string) bool {
@@ -145,7 +135,7 @@ func (s *session) configFile() *configfile.ConfigFile {
 	if s.file == nil {
 		file, err := config.Load(config.Dir())
 		if err != nil {
-			fmt.Fprintln(s.stderr, "WARNING: Error loading config file:", err)
+			fmt.Fprintln(s.stderr, "WARNING: Error", err)
 		}
 		s.file = file
 	}
