@@ -21,7 +21,13 @@ type Target struct {
 	Host   bool     // the tree is the user's own: a link that leads out of the directory is refused, and all belongs to the user
 	Owners Owners   // the user namespace whose numbers stand in the archive
 	Owner  *Owner   // to whom everything is given; nil: to those whom the archive names
+	Rename Rename
 }
+
+// Rename calls what an archive has as From, and all below it, To. Nothing is renamed if both are the same.
+type Rename struct{ From, To string }
+
+func (r Rename) name(old string) string { return strings.Replace(old, r.From, r.To, 1) }
 
 // Owner is a user and a group, as the container counts.
 type Owner struct{ UID, GID int }
@@ -76,6 +82,12 @@ func (x *extraction) entry(ctx context.Context, h *tar.Header) error {
 // name cleans the names in a header and refuses those that lead out of the directory, as they are written: what links there are
 // make of them is the tree's concern.
 func (x *extraction) name(h *tar.Header) (string, error) {
+	if r := x.to.Rename; r.From != r.To {
+		h.Name = r.name(h.Name)
+		if h.Typeflag == tar.TypeLink {
+			h.Linkname = r.name(h.Linkname)
+		}
+	}
 	h.Name = path.Clean(h.Name)
 	name := strings.TrimPrefix(path.Clean("./"+h.Name), "/")
 	if climbs(name) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 
+	"glassbox/archive"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -140,13 +142,25 @@ func (l live) open(name string) (*os.File, error) {
 		return nil, err
 	}
 	defer unix.Close(root)
-	fd, err := unix.Openat2(root, name, &unix.OpenHow{
-		Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
+	return openIn(root, name)
+}
+
+// openIn opens a regular file of a tree in which anybody may make devices, that do things as soon as they are opened.
+func openIn(root int, name string) (*os.File, error) {
+	fd, err := archive.Resolve(root, name, unix.O_PATH, unix.RESOLVE_IN_ROOT)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
-	return os.NewFile(uintptr(fd), name), nil
+	held := os.NewFile(uintptr(fd), name)
+	defer held.Close()
+	info, err := held.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &os.PathError{Op: "open", Path: name, Err: unix.EINVAL}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.Open("/proc/self/fd/" + strconv.Itoa(fd))
 }
 
 // files opens what a container sees.

@@ -67,7 +67,7 @@ func (t *Tree) Takes() ([]Take, error) {
 		}
 		list = append(list, take)
 	}
-	if t.UserNS {
+	if t.UserNS && !t.Still {
 		for _, d := range t.deviceList() {
 			list = append(list, Take{For: d.Path, From: d.from, Source: d.host, Why: "take hold of the host's device: mknod is not for a user namespace"})
 		}

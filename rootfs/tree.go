@@ -21,6 +21,7 @@ type Tree struct {
 	OwnNet bool              // the network namespace is not the host's
 	OwnPID bool              // the PID namespace is not the host's
 	Cgroup string            // what /sys/fs/cgroup shows: the container's group, or with the host's cgroup namespace the whole tree; empty: no cgroup2 here
+	Still  bool              // nothing will run in it, it is only to be looked at: no devices, no terminal, nothing covered
 
 	made map[string]bool // directories that the program has seen to
 }
@@ -55,6 +56,9 @@ func (t *Tree) Compile(b *program.Builder) error {
 		if err := t.mount(b, i, held); err != nil {
 			return err
 		}
+	}
+	if t.Still {
+		return nil
 	}
 	if err := t.devices(b, held); err != nil {
 		return err

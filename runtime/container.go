@@ -158,6 +158,9 @@ func streamFiles(o Options, terminal bool) (map[program.Host]*os.File, error) {
 		return hosts, nil
 	}
 	for name, f := range map[program.Host]*os.File{stdin: o.Stdin, stdout: o.Stdout, stderr: o.Stderr} {
+		if f == nil {
+			continue // nothing will run
+		}
 		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 		if err != nil {
 			closeAll(hosts)

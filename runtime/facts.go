@@ -23,24 +23,28 @@ type Facts struct {
 
 // Observe reads the facts for a start of spec. It changes nothing.
 func Observe(spec *specs.Spec, dir string) (Facts, error) {
-	f := Facts{Kinds: map[string]uint32{}}
+	var f Facts
 	var err error
 	if f.Dir, err = filepath.Abs(dir); err != nil {
 		return f, err
 	}
+	f.Kinds = sourceKinds(spec, f.Dir)
 	if f.Cgroups, err = cgroups.Observe(resources(spec)); err != nil {
 		return f, err
 	}
-	if f.Inherited, err = confine.Observe(); err != nil {
-		return f, err
-	}
-	for _, source := range rootfs.Sources(spec, f.Dir) {
+	f.Inherited, err = confine.Observe()
+	return f, err
+}
+
+func sourceKinds(spec *specs.Spec, dir string) map[string]uint32 {
+	found := map[string]uint32{}
+	for _, source := range rootfs.Sources(spec, dir) {
 		var st unix.Stat_t
 		if unix.Stat(source, &st) == nil {
-			f.Kinds[source] = st.Mode
+			found[source] = st.Mode
 		}
 	}
-	return f, nil
+	return found
 }
 
 func resources(spec *specs.Spec) *specs.LinuxResources {

@@ -11,7 +11,7 @@ import (
 
 // verb is one command: how it is called, what its help says, and what it does. Its flags are made only when it runs.
 type verb struct {
-	use     string   // "run [OPTIONS] IMAGE [COMMAND] [ARG...]"
+	use     string   // "run [OPTIONS] IMAGE [COMMAND] [ARG...]"; a second form on a line of its own, behind a tab
 	alias   []string // other names in the same place
 	same    string   // all its spellings, for the help: "container run, run"
 	short   string   // one line for lists of commands
@@ -103,7 +103,7 @@ func (s *session) prepared(path string, v verb) (*call, action) {
 
 func (c *call) usageLine(v verb) string {
 	parent := c.path[:strings.LastIndexByte(c.path, ' ')]
-	return parent + " " + v.use
+	return parent + " " + strings.ReplaceAll(v.use, "\n\t", "\n\t"+c.name+" ") // a second form has a line of its own
 }
 
 // checkArity words what Docker's cli/required.go words.
