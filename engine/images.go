@@ -17,8 +17,7 @@ import (
 
 var imageFilters = map[string]bool{"dangling": true, "label": true, "label!": true, "before": true, "since": true, "reference": true, "until": true}
 
-// ImageSummaries is `images` in Docker's type, newest first. Every image here has a name or had one: there are no
-// intermediate ones for all to add.
+// ImageSummaries is `images` in Docker's type, newest first. What has no name and was made into other images is listed with all only.
 func (e *Engine) ImageSummaries(all bool, f filters.Args) ([]dockerimage.Summary, error) {
 	if err := f.Validate(imageFilters); err != nil {
 		return nil, &Error{Class: InvalidParameter, Text: err.Error(), Cause: err}
@@ -35,6 +34,10 @@ func (e *Engine) ImageSummaries(all bool, f filters.Args) ([]dockerimage.Summary
 	if err != nil {
 		return nil, err
 	}
+	heads := map[digest.Digest]bool{}
+	for _, img := range image.Heads(images) {
+		heads[img.ID] = true
+	}
 	uses, err := e.Containers.uses()
 	if err != nil {
 		return nil, err
@@ -44,6 +47,8 @@ func (e *Engine) ImageSummaries(all bool, f filters.Args) ([]dockerimage.Summary
 		created := createdAt(img)
 		untagged := len(img.Tags) == 0
 		switch {
+		case !heads[img.ID] && (dangling || !all && untagged && len(img.Digests) == 0):
+			continue
 		case !before.IsZero() && !created.Before(before), !since.IsZero() && !created.After(since):
 			continue
 		case !labelsMatch(f, img.Config.Config.Labels):
@@ -129,7 +134,7 @@ func matching(patterns, tags, digests []string) (keptTags, keptDigests []string,
 			for _, p := range patterns {
 				ok, err := reference.FamiliarMatch(p, ref)
 				if err == path.ErrBadPattern {
-					return nil, invalid("invalid reference filter %q: %w", p, err)
+					return nil, invalid("%w", err)
 				}
 				if ok {
 					kept = append(kept, text)
@@ -228,8 +233,20 @@ func layerData(lower []string) map[string]string {
 }
 
 // ImageRemove is `rmi`: Docker's conflicts with containers that use the image are checked here.
-func (e *Engine) ImageRemove(ref string, force bool) ([]dockerimage.DeleteResponse, error) {
-	untagged, deleted, err := e.Images.Remove(ref, force, e.Containers.user)
+func (e *Engine) ImageRemove(ref string, o dockerimage.RemoveOptions) ([]dockerimage.DeleteResponse, error) {
+	if len(o.Platforms) > 1 {
+		return nil, invalid("multiple platforms are not supported")
+	}
+	if len(o.Platforms) == 1 {
+		if _, err := e.imageFor(ref, &o.Platforms[0]); err != nil {
+			return nil, err
+		}
+	}
+	remove := e.Images.RemoveAlone
+	if o.PruneChildren {
+		remove = func(ref string, force bool) ([]string, []string, error) { return e.Images.Remove(ref, force, nil) }
+	}
+	untagged, deleted, err := remove(ref, o.Force)
 	var out []dockerimage.DeleteResponse
 	for _, u := range untagged {
 		out = append(out, dockerimage.DeleteResponse{Untagged: u})

@@ -2,11 +2,17 @@ package engine
 
 import (
 	"context"
-	"strconv"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
+
+	"glassbox/image"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	dockerimage "github.com/docker/docker/api/types/image"
+	timestamp "github.com/docker/docker/api/types/time"
 )
 
 // Prune removes stopped containers.
@@ -40,11 +46,93 @@ func (c *Containers) Prune(f filters.Args) (container.PruneReport, error) {
 		report.SpaceReclaimed += uint64(size)
 		report.ContainersDeleted = append(report.ContainersDeleted, l.ID)
 	}
+	c.tellAll(pruned("container", report.SpaceReclaimed))
 	return report, c.sweepClaims()
 }
 
 func labelsMatch(f filters.Args, labels map[string]string) bool {
 	return f.MatchKVList("label", labels) && !(f.Contains("label!") && f.MatchKVList("label!", labels))
+}
+
+// ImagesPrune removes images that nothing needs: those without a name or, with dangling=false, all that no container uses. As moby's
+// it takes names away one by one, so that an image goes that is in use under none of them.
+func (e *Engine) ImagesPrune(f filters.Args) (dockerimage.PruneReport, error) {
+	var report dockerimage.PruneReport
+	doomed, err := e.prunable(f)
+	if err != nil {
+		return report, err
+	}
+	all, err := e.Images.List()
+	if err != nil {
+		return report, err
+	}
+	sizes, err := e.chainSizes(all)
+	if err != nil {
+		return report, err
+	}
+	for _, ref := range doomed {
+		gone, err := e.ImageRemove(ref, dockerimage.RemoveOptions{PruneChildren: true})
+		var conflict *image.Conflict
+		var missing *image.NotFound
+		if err != nil && !errors.As(err, &conflict) && !errors.As(err, &missing) {
+			e.Containers.warn(fmt.Sprintf("failed to prune image %s: %v", ref, err))
+		}
+		report.ImagesDeleted = append(report.ImagesDeleted, gone...)
+	}
+	for _, d := range report.ImagesDeleted {
+		report.SpaceReclaimed += uint64(sizes[d.Deleted])
+	}
+	e.Containers.tellAll(pruned("image", report.SpaceReclaimed))
+	return report, nil
+}
+
+// prunable are the references to remove, or the ids of images that have none.
+func (e *Engine) prunable(f filters.Args) ([]string, error) {
+	if err := f.Validate(map[string]bool{"dangling": true, "label": true, "label!": true, "until": true}); err != nil {
+		return nil, &Error{Class: InvalidParameter, Text: err.Error(), Cause: err}
+	}
+	dangling, err := f.GetBoolOrDefault("dangling", true)
+	if err != nil {
+		return nil, invalid("%w", err)
+	}
+	until, err := pruneUntil(f)
+	if err != nil {
+		return nil, err
+	}
+	all, err := e.Images.List()
+	if err != nil {
+		return nil, err
+	}
+	heads := image.Heads(all)
+	var doomed []string
+	for _, img := range all {
+		refs := append(slices.Clone(img.Tags), img.Digests...)
+		intermediate := !slices.ContainsFunc(heads, func(h *image.Image) bool { return h.ID == img.ID })
+		switch {
+		case intermediate && (dangling || len(refs) == 0), dangling && len(img.Tags) > 0,
+			!until.IsZero() && (img.Config.Created == nil || img.Config.Created.After(until)), !labelsMatch(f, img.Config.Config.Labels):
+			continue
+		case len(refs) == 0:
+			refs = []string{img.ID.Encoded()}
+		}
+		doomed = append(doomed, refs...)
+	}
+	return doomed, nil
+}
+
+// chainSizes are the layers' sizes by what a removal calls them.
+func (e *Engine) chainSizes(all []*image.Image) (map[string]int64, error) {
+	sizes := map[string]int64{}
+	for _, img := range all {
+		each, err := e.Images.LayerSizes(img)
+		if err != nil {
+			return nil, err
+		}
+		for i, chain := range img.ChainIDs() {
+			sizes[string(chain)] = each[i]
+		}
+	}
+	return sizes, nil
 }
 
 // pruneUntil reads until=10m (ago), a Unix time, or a date.
@@ -56,17 +144,13 @@ func pruneUntil(f filters.Args) (time.Time, error) {
 	case len(values) > 1:
 		return time.Time{}, invalid("more than one until filter specified")
 	}
-	v := values[0]
-	if d, err := time.ParseDuration(v); err == nil {
-		return time.Now().Add(-d), nil
+	stamp, err := timestamp.GetTimestamp(values[0], time.Now())
+	if err != nil {
+		return time.Time{}, invalid("%w", err)
 	}
-	if s, err := strconv.ParseFloat(v, 64); err == nil {
-		return time.Unix(0, int64(s*float64(time.Second))), nil
+	s, ns, err := timestamp.ParseTimestamps(stamp, 0)
+	if err != nil {
+		return time.Time{}, invalid("%w", err)
 	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
-		if t, err := time.ParseInLocation(layout, v, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, invalid("failed to parse value as time or duration: %q", v)
+	return time.Unix(s, ns), nil
 }

@@ -9,6 +9,8 @@ import (
 	"maps"
 	"slices"
 
+	"glassbox/event"
+
 	"github.com/distribution/reference"
 	"github.com/klauspost/compress/gzip"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
@@ -42,8 +44,9 @@ type Draft struct {
 	Base     *Image   // nil: nothing is below
 	Document Document // all but RootFS; the platform is this machine's where it says none
 	Ref      reference.Named
-	Pack     bool // the layer comes as a plain archive and is kept compressed
-	Sparse   bool // an archive without entries is no layer: the last step of the history is then said to have none
+	Pack     bool   // the layer comes as a plain archive and is kept compressed
+	Sparse   bool   // an archive without entries is no layer: the last step of the history is then said to have none
+	Event    string // what is told of the image, beside its name: create or import; empty: nothing
 
 	notes map[string]string
 }
@@ -83,11 +86,27 @@ func (s *Store) Add(ctx context.Context, r io.Reader, d Draft) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.announce(s, img)
 	x, err := s.readIndex()
 	if err != nil {
 		return nil, err
 	}
 	return img, s.addNames(x, img)
+}
+
+// announce tells of the image in Docker's order: an import is told of when it has its name, a commit before.
+func (m *made) announce(s *Store, img *Image) {
+	if m.Event == "" {
+		return
+	}
+	all := []event.Event{img.event(string(img.ID), m.Event, string(img.ID))}
+	if m.Ref != nil {
+		all = append(all, img.event(string(img.ID), "tag", reference.FamiliarString(m.Ref)))
+	}
+	if m.Event == "import" {
+		slices.Reverse(all)
+	}
+	s.tell(all...)
 }
 
 // made is an image whose topmost layer's digests are known only after the archive was read: till then its parts lie in temp.
