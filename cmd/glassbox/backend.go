@@ -11,12 +11,15 @@ import (
 	"glassbox/tiny"
 
 	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	dockerimage "github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/api/types/volume"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // containers is what the commands ask of engine.Containers.
@@ -46,7 +49,14 @@ type containers interface {
 	Denied(id, text string) ([]engine.Denial, error)
 	Blocked(id string) ([]firewall.Blocker, error)
 	Prune(f filters.Args) (container.PruneReport, error)
+	Diff(id string) ([]container.FilesystemChange, error)
+	Commit(ctx context.Context, id string, o container.CommitOptions) (string, error)
+	Stats(ctx context.Context, o engine.StatsOptions, show func([]engine.Usage) error) error
 	Cleanup(id string) error
+	StatPath(ctx context.Context, id, path string) (container.PathStat, error)
+	CopyFrom(ctx context.Context, id, path string) (io.ReadCloser, container.PathStat, error)
+	CopyTo(ctx context.Context, id, path string, content io.Reader, o container.CopyToContainerOptions) error
+	Export(ctx context.Context, id string) (io.ReadCloser, error)
 }
 
 // images is what the commands ask of the image store and of the engine's view of it.
@@ -55,7 +65,10 @@ type images interface {
 	Tag(source, target string) error
 	Summaries(all bool, f filters.Args) ([]dockerimage.Summary, error)
 	Inspect(ref string) (dockerimage.InspectResponse, error)
-	Remove(ref string, force bool) ([]dockerimage.DeleteResponse, error)
+	Remove(ref string, o dockerimage.RemoveOptions) ([]dockerimage.DeleteResponse, error)
+	Import(ctx context.Context, archive io.Reader, from, ref string, o dockerimage.ImportOptions) (string, error)
+	History(ref string, platform *ocispec.Platform) ([]dockerimage.HistoryResponseItem, error)
+	Prune(f filters.Args) (dockerimage.PruneReport, error)
 }
 
 // networks is what the commands ask of engine.Networks.
@@ -85,7 +98,9 @@ type backend struct {
 	networks   networks
 	volumes    volumes
 	info       func() (system.Info, error)
+	diskUsage  func() (types.DiskUsage, error)
 	check      func(clean bool) ([]engine.Finding, error)
+	events     func(ctx context.Context, o events.ListOptions, each func(events.Message) error) error
 }
 
 // openEngine opens the real one; warn is told of damage that it repaired, tell of what it changed on the host.
@@ -96,7 +111,7 @@ func openEngine(warn, tell func(message string)) (*backend, error) {
 	}
 	e.Containers.Warn, e.Networks.Warn = warn, tell
 	e.Images.Applets = tiny.Names
-	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, info: e.System.Info, check: e.System.Check}, nil
+	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, info: e.System.Info, diskUsage: e.DiskUsage, check: e.System.Check, events: e.System.Events}, nil
 }
 
 // engineImages joins the store's verbs with those that need to know about containers too.
@@ -112,6 +127,13 @@ func (i engineImages) Summaries(all bool, f filters.Args) ([]dockerimage.Summary
 func (i engineImages) Inspect(ref string) (dockerimage.InspectResponse, error) {
 	return i.ImageInspect(ref)
 }
-func (i engineImages) Remove(ref string, force bool) ([]dockerimage.DeleteResponse, error) {
-	return i.ImageRemove(ref, force)
+func (i engineImages) Remove(ref string, o dockerimage.RemoveOptions) ([]dockerimage.DeleteResponse, error) {
+	return i.ImageRemove(ref, o)
 }
+func (i engineImages) Import(ctx context.Context, archive io.Reader, from, ref string, o dockerimage.ImportOptions) (string, error) {
+	return i.ImageImport(ctx, archive, from, ref, o)
+}
+func (i engineImages) History(ref string, platform *ocispec.Platform) ([]dockerimage.HistoryResponseItem, error) {
+	return i.ImageHistory(ref, platform)
+}
+func (i engineImages) Prune(f filters.Args) (dockerimage.PruneReport, error) { return i.ImagesPrune(f) }

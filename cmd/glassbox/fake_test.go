@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,12 +19,15 @@ import (
 	"glassbox/program"
 
 	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	dockerimage "github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/api/types/volume"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // fake is an engine with one running container, web, and one that ended, old. Create prints what it was asked for to the
@@ -38,7 +42,7 @@ const (
 
 func openFake() (*backend, error) {
 	f := &fake{}
-	return &backend{containers: f, images: fakeImages{}, networks: fakeNetworks{}, volumes: fakeVolumes{}, info: f.info}, nil
+	return &backend{containers: f, images: fakeImages{}, networks: fakeNetworks{}, volumes: fakeVolumes{}, info: f.info, diskUsage: fakeUsage, events: fakeEvents}, nil
 }
 
 func (f *fake) info() (system.Info, error) {
@@ -231,6 +235,29 @@ func (f *fake) Logs(ctx context.Context, id string, o engine.LogOptions, stdout,
 	fmt.Fprintf(stdout, "tail %d\n", o.Tail)
 	return known(id)
 }
+func (f *fake) Stats(_ context.Context, o engine.StatsOptions, show func([]engine.Usage) error) error {
+	for _, name := range o.Names {
+		if err := known(name); err != nil {
+			return err
+		}
+	}
+	cpu, pids := 12.345, uint64(3)
+	return show([]engine.Usage{
+		{Container: "web", ID: webID, Name: "/web", CPU: &cpu, Memory: &engine.Memory{Used: 3 << 20, Limit: 64 << 20}, Network: &engine.Traffic{In: 1234, Out: 56}, Block: &engine.Traffic{}, Pids: &pids},
+		{Container: "gone", ID: oldID},
+	})
+}
+
+func fakeEvents(_ context.Context, o events.ListOptions, each func(events.Message) error) error {
+	if o.Since == "99" {
+		return &engine.Error{Class: engine.InvalidParameter, Text: "`since` time (99) cannot be after `until` time (" + o.Until + ")"}
+	}
+	at := time.Date(2026, 11, 21, 18, 23, 4, 5000, time.UTC)
+	return each(events.Message{
+		Status: "die", ID: webID, From: "alpine", Type: "container", Action: "die", Scope: "local", Time: at.Unix(), TimeNano: at.UnixNano(),
+		Actor: events.Actor{ID: webID, Attributes: map[string]string{"name": "web", "image": "alpine", "exitCode": "3"}},
+	})
+}
 func (f *fake) Prune(filters.Args) (container.PruneReport, error) {
 	return container.PruneReport{ContainersDeleted: []string{oldID}, SpaceReclaimed: 2000}, nil
 }
@@ -359,9 +386,34 @@ func (fakeImages) Inspect(ref string) (dockerimage.InspectResponse, error) {
 	}
 	return dockerimage.InspectResponse{ID: "sha256:" + webID, RepoTags: []string{"alpine:latest"}, Os: "linux", Architecture: "amd64"}, nil
 }
-func (fakeImages) Remove(ref string, force bool) ([]dockerimage.DeleteResponse, error) {
+func (fakeImages) Remove(ref string, o dockerimage.RemoveOptions) ([]dockerimage.DeleteResponse, error) {
 	if ref != "alpine" {
 		return nil, &image.NotFound{Ref: ref + ":latest"}
 	}
 	return []dockerimage.DeleteResponse{{Untagged: "alpine:latest"}, {Deleted: "sha256:" + webID}}, nil
+}
+func (fakeImages) Import(ctx context.Context, archive io.Reader, from, ref string, o dockerimage.ImportOptions) (string, error) {
+	return "sha256:" + newID, asked(map[string]any{"from": from, "ref": ref, "options": o})
+}
+func (fakeImages) History(ref string, platform *ocispec.Platform) ([]dockerimage.HistoryResponseItem, error) {
+	if ref != "alpine" {
+		return nil, &image.NotFound{Ref: ref + ":latest"}
+	}
+	return []dockerimage.HistoryResponseItem{
+		{ID: "sha256:" + webID, Created: time.Now().Add(-72 * time.Hour).Unix(), CreatedBy: "/bin/sh -c #(nop)  CMD [\"/bin/sh\"]", Comment: "buildkit"},
+		{ID: "<missing>", CreatedBy: "ADD rootfs.tar.gz / # of a name that is longer than tables show", Size: 7_800_000},
+	}, nil
+}
+func (fakeImages) Prune(f filters.Args) (dockerimage.PruneReport, error) {
+	return dockerimage.PruneReport{ImagesDeleted: []dockerimage.DeleteResponse{{Untagged: "old:latest"}, {Deleted: "sha256:" + oldID}}, SpaceReclaimed: 1000}, nil
+}
+
+func (f *fake) Diff(id string) ([]container.FilesystemChange, error) {
+	return []container.FilesystemChange{{Kind: container.ChangeModify, Path: "/etc"}, {Kind: container.ChangeAdd, Path: "/etc/x"}}, known(id)
+}
+func (f *fake) Commit(ctx context.Context, id string, o container.CommitOptions) (string, error) {
+	return "sha256:" + newID, cmp.Or(known(id), asked(o))
+}
+func fakeUsage() (types.DiskUsage, error) {
+	return types.DiskUsage{LayersSize: 2000, Images: []*dockerimage.Summary{{ID: "sha256:" + webID, Size: 2000, Containers: 1}}}, nil
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/docker/cli/opts"
 	"github.com/docker/docker/api/types/filters"
-	"github.com/docker/docker/api/types/image"
 	"github.com/docker/go-units"
 )
 
@@ -27,7 +26,7 @@ func containerPruneVerb() verb {
 				if err := c.agreed(ctx, *force, "WARNING! This will remove all stopped containers."); err != nil {
 					return err
 				}
-				return c.pruneContainers(c.withPruneFilters(filter.Value()))
+				return c.summed(c.pruneContainers(c.withPruneFilters(filter.Value())))
 			}
 		},
 	}
@@ -51,7 +50,7 @@ func imagePruneVerb() verb {
 				}
 				f := filter.Value().Clone()
 				f.Add("dangling", strconv.FormatBool(!*all))
-				return c.pruneImages(c.withPruneFilters(f))
+				return c.summed(c.pruneImages(c.withPruneFilters(f)))
 			}
 		},
 	}
@@ -69,7 +68,9 @@ func networkPruneVerb() verb {
 				if err := c.agreed(ctx, *force, "WARNING! This will remove all custom networks not used by at least one container."); err != nil {
 					return err
 				}
-				return c.pruneNetworks(f)
+				gone, err := c.pruneNetworks(f)
+				c.show(gone)
+				return err
 			}
 		},
 	}
@@ -95,7 +96,7 @@ func volumePruneVerb() verb {
 				if err := c.agreed(ctx, *force, warning); err != nil {
 					return err
 				}
-				return c.pruneVolumes(f)
+				return c.summed(c.pruneVolumes(f))
 			}
 		},
 	}
@@ -124,107 +125,76 @@ func (c *call) withPruneFilters(f filters.Args) filters.Args {
 	return f
 }
 
-func (c *call) pruneContainers(f filters.Args) error {
-	b, err := c.backend()
+// pruned is what one kind of prune prints before its sum.
+type pruned struct {
+	text  string
+	space uint64
+}
+
+// heard lists what was removed, below a heading; nothing removed, nothing printed.
+func heard(heading string, lines []string, space uint64) pruned {
+	if len(lines) == 0 {
+		return pruned{}
+	}
+	return pruned{heading + "\n" + strings.Join(lines, "\n") + "\n", space}
+}
+
+// summed runs a prune by itself.
+func (c *call) summed(p pruned, err error) error {
 	if err != nil {
 		return err
+	}
+	c.show(p)
+	fmt.Fprintln(c.stdout, "Total reclaimed space:", units.HumanSize(float64(p.space)))
+	return nil
+}
+
+func (c *call) show(p pruned) {
+	if p.text != "" {
+		fmt.Fprintln(c.stdout, p.text)
+	}
+}
+
+func (c *call) pruneContainers(f filters.Args) (pruned, error) {
+	b, err := c.backend()
+	if err != nil {
+		return pruned{}, err
 	}
 	report, err := b.containers.Prune(f)
-	if err != nil {
-		return engineFailure(err)
-	}
-	if len(report.ContainersDeleted) > 0 {
-		fmt.Fprintf(c.stdout, "Deleted Containers:\n%s\n\n", strings.Join(report.ContainersDeleted, "\n"))
-	}
-	fmt.Fprintln(c.stdout, "Total reclaimed space:", units.HumanSize(float64(report.SpaceReclaimed)))
-	return nil
+	return heard("Deleted Containers:", report.ContainersDeleted, report.SpaceReclaimed), engineFailure(err)
 }
 
-func (c *call) pruneNetworks(f filters.Args) error {
+func (c *call) pruneNetworks(f filters.Args) (pruned, error) {
 	b, err := c.backend()
 	if err != nil {
-		return err
+		return pruned{}, err
 	}
 	report, err := b.networks.Prune(f)
-	if err != nil {
-		return engineFailure(err)
-	}
-	if len(report.NetworksDeleted) > 0 {
-		fmt.Fprintf(c.stdout, "Deleted Networks:\n%s\n\n", strings.Join(report.NetworksDeleted, "\n"))
-	}
-	return nil
+	return heard("Deleted Networks:", report.NetworksDeleted, 0), engineFailure(err)
 }
 
-func (c *call) pruneVolumes(f filters.Args) error {
+func (c *call) pruneVolumes(f filters.Args) (pruned, error) {
 	b, err := c.backend()
 	if err != nil {
-		return err
+		return pruned{}, err
 	}
 	report, err := b.volumes.Prune(f)
-	if err != nil {
-		return engineFailure(err)
-	}
-	if len(report.VolumesDeleted) > 0 {
-		fmt.Fprintf(c.stdout, "Deleted Volumes:\n%s\n\n", strings.Join(report.VolumesDeleted, "\n"))
-	}
-	fmt.Fprintln(c.stdout, "Total reclaimed space:", units.HumanSize(float64(report.SpaceReclaimed)))
-	return nil
+	return heard("Deleted Volumes:", report.VolumesDeleted, report.SpaceReclaimed), engineFailure(err)
 }
 
-// pruneImages removes what is listed, unused, and matches: an image that a container uses is refused by Remove and kept.
-func (c *call) pruneImages(f filters.Args) error {
+func (c *call) pruneImages(f filters.Args) (pruned, error) {
 	b, err := c.backend()
 	if err != nil {
-		return err
+		return pruned{}, err
 	}
-	if f.ExactMatch("dangling", "false") {
-		f.Del("dangling", "false")
-	}
-	list, err := b.images.Summaries(true, f)
-	if err != nil {
-		return engineFailure(err)
-	}
-	used, err := c.usedImages()
-	if err != nil {
-		return err
-	}
-	var gone []image.DeleteResponse
-	var freed int64
-	for _, i := range list {
-		if used[i.ID] {
-			continue
-		}
-		g, err := b.images.Remove(i.ID, true)
-		if err != nil {
-			return engineFailure(err)
-		}
-		gone, freed = append(gone, g...), freed+i.Size
-	}
-	if len(gone) > 0 {
-		fmt.Fprintln(c.stdout, "Deleted Images:")
-	}
-	for _, g := range gone {
+	report, err := b.images.Prune(f)
+	var lines []string
+	for _, g := range report.ImagesDeleted {
 		if g.Untagged != "" {
-			fmt.Fprintln(c.stdout, "untagged:", g.Untagged)
+			lines = append(lines, "untagged: "+g.Untagged)
 		} else {
-			fmt.Fprintln(c.stdout, "deleted:", g.Deleted)
+			lines = append(lines, "deleted: "+g.Deleted)
 		}
 	}
-	if len(gone) > 0 {
-		fmt.Fprintln(c.stdout)
-	}
-	fmt.Fprintln(c.stdout, "Total reclaimed space:", units.HumanSize(float64(freed)))
-	return nil
-}
-
-func (c *call) usedImages() (map[string]bool, error) {
-	list, err := c.opened.containers.List(true, -1, false, filters.NewArgs())
-	if err != nil {
-		return nil, engineFailure(err)
-	}
-	used := map[string]bool{}
-	for _, s := range list {
-		used[s.ImageID] = true
-	}
-	return used, nil
+	return heard("Deleted Images:", lines, report.SpaceReclaimed), engineFailure(err)
 }

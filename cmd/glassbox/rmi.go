@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/containerd/platforms"
+	"github.com/docker/docker/api/types/image"
 )
 
 func rmiVerb() verb {
@@ -12,21 +15,25 @@ func rmiVerb() verb {
 		short: "Remove one or more images", min: 1, max: -1, group: commands, offers: offerImages,
 		prepare: func(c *call) action {
 			force := c.flags.BoolP("force", "f", false, "Force removal of the image")
-			// An image here is one manifest with its layers: it has no untagged parents that could go with it or stay.
-			c.flags.Bool("no-prune", false, "Do not delete untagged parents")
-			platforms := c.flags.StringSlice("platform", nil, `Remove only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")`)
+			keep := c.flags.Bool("no-prune", false, "Do not delete untagged parents")
+			names := c.flags.StringSlice("platform", nil, `Remove only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")`)
 			return func(ctx context.Context, args []string) error {
-				if len(*platforms) > 0 {
-					return plainFailure("--platform: this build keeps one platform of an image; leave the flag out to remove that")
+				o := image.RemoveOptions{Force: *force, PruneChildren: !*keep}
+				for _, name := range *names {
+					p, err := platforms.Parse(name)
+					if err != nil {
+						return plainFailure("%w", err)
+					}
+					o.Platforms = append(o.Platforms, p)
 				}
-				return c.removeImages(args, *force)
+				return c.removeImages(args, o)
 			}
 		},
 	}
 }
 
 // removeImages: with force, names that do not exist are said and forgiven.
-func (c *call) removeImages(names []string, force bool) error {
+func (c *call) removeImages(names []string, o image.RemoveOptions) error {
 	b, err := c.backend()
 	if err != nil {
 		return err
@@ -34,7 +41,7 @@ func (c *call) removeImages(names []string, force bool) error {
 	var errs []error
 	fatal := false
 	for _, name := range names {
-		gone, err := b.images.Remove(name, force)
+		gone, err := b.images.Remove(name, o)
 		if err != nil {
 			fatal = fatal || !isNotFound(err)
 			errs = append(errs, engineFailure(err))
@@ -47,7 +54,7 @@ func (c *call) removeImages(names []string, force bool) error {
 			}
 		}
 	}
-	if force && !fatal {
+	if o.Force && !fatal {
 		c.report(errors.Join(errs...))
 		return nil
 	}

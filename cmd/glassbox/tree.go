@@ -25,24 +25,26 @@ func rootVerbs() []verb {
 	return []verb{
 		runVerb(), execVerb(), psVerb(), pullVerb(), imagesVerb(), versionVerb(), infoVerb(),
 		explainVerb(),
-		attachVerb(), completionVerb(), createVerb(), helpVerb(), inspectVerb(), killVerb(), logsVerb(), pauseVerb(), portVerb(),
-		renameVerb(), restartVerb(), rmVerb(), rmiVerb(), startVerb(), stopVerb(), tagVerb(), topVerb(), unpauseVerb(), updateVerb(),
+		attachVerb(), commitVerb(), completionVerb(), copyVerb(), createVerb(), diffVerb(), eventsVerb(), exportVerb(), helpVerb(), historyVerb(), importVerb(), inspectVerb(),
+		killVerb(), logsVerb(), pauseVerb(), portVerb(),
+		renameVerb(), restartVerb(), rmVerb(), rmiVerb(), startVerb(), statsVerb(), stopVerb(), tagVerb(), topVerb(), unpauseVerb(), updateVerb(),
 		waitVerb(), completeVerb(),
 	}
 }
 
 func containerVerbs() []verb {
 	return []verb{
-		attachVerb(), cleanupVerb(), createVerb(), execVerb(), containerInspectVerb(), killVerb(), logsVerb(),
+		attachVerb(), cleanupVerb(), commitVerb(), copyVerb(), createVerb(), diffVerb(), execVerb(), exportVerb(), containerInspectVerb(), killVerb(), logsVerb(),
 		psVerb().renamed("ls [OPTIONS]", "ps", "list"), pauseVerb(), portVerb(), containerPruneVerb(), renameVerb(), restartVerb(),
-		rmVerb().renamed("rm [OPTIONS] CONTAINER [CONTAINER...]", "remove"), runVerb(), startVerb(), stopVerb(), topVerb(),
+		rmVerb().renamed("rm [OPTIONS] CONTAINER [CONTAINER...]", "remove"), runVerb(), startVerb(), statsVerb(), stopVerb(), topVerb(),
 		unpauseVerb(), updateVerb(), waitVerb(),
 	}
 }
 
 func imageVerbs() []verb {
 	return []verb{
-		imageInspectVerb(), imagesVerb().renamed("ls [OPTIONS] [REPOSITORY[:TAG]]", "list"), imagePruneVerb(), pullVerb(),
+		historyVerb(), importVerb(), imageInspectVerb(), imagesVerb().renamed("ls [OPTIONS] [REPOSITORY[:TAG]]", "list"), imagePruneVerb(),
+		pullVerb(),
 		rmiVerb().renamed("rm [OPTIONS] IMAGE [IMAGE...]", "rmi", "remove"), tagVerb(),
 	}
 }
@@ -58,7 +60,7 @@ func volumeVerbs() []verb {
 	return []verb{volumeCreateVerb(), volumeInspectVerb(), volumeLsVerb(), volumePruneVerb(), volumeRmVerb()}
 }
 
-func systemVerbs() []verb { return []verb{checkVerb(), infoVerb()} }
+func systemVerbs() []verb { return []verb{checkVerb(), dfVerb(), eventsVerb(), infoVerb(), systemPruneVerb()} }
 
 // tree is the command tree.
 func (s *session) tree() *cli.App {
@@ -144,8 +146,8 @@ func badFlag(word string) error {
 
 // dockersOnly are commands of Docker's that later builds will have.
 var dockersOnly = []string{
-	"build", "builder", "buildx", "commit", "compose", "cp", "diff", "events", "export", "history", "import", "load", "login", "logout",
-	"push", "save", "search", "stats",
+	"build", "builder", "buildx", "compose", "load", "login", "logout",
+	"push", "save", "search",
 }
 
 func put(w io.Writer, format string, a ...any) { fmt.Fprintf(w, format, a...) }
