@@ -91,6 +91,16 @@ func (g Group) OOMKills() (n int, known bool) {
 	return max(n, int(sum)), known
 }
 
+// Threads counts the threads of the group and the groups below it: what pids.current says where that controller is ours.
+func (g Group) Threads() (n uint64, ok bool) {
+	err := g.walk(func(dir string) error {
+		text, err := Group{dir}.read("cgroup.threads")
+		n += uint64(strings.Count(text, "\n"))
+		return err
+	})
+	return n, err == nil && g.Path != ""
+}
+
 func (g Group) read(file string) (string, error) {
 	if g.Path == "" {
 		return "", os.ErrNotExist

@@ -32,6 +32,7 @@ func (c *Containers) Create(ctx context.Context, o Options) (Created, error) {
 	if err := c.establish(r, o.Name); err != nil {
 		return Created{Warnings: warnings}, err
 	}
+	c.tell(r, "create")
 	return Created{ID: r.ID, Warnings: warnings}, nil
 }
 

@@ -39,6 +39,7 @@ func (n *Networks) Create(name string, o dockernetwork.CreateOptions) (dockernet
 	if err := n.establish(r); err != nil {
 		return dockernetwork.CreateResponse{}, err
 	}
+	n.containers.tellAll(r.membership().event("create"))
 	return dockernetwork.CreateResponse{ID: r.ID}, nil
 }
 

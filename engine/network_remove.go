@@ -71,7 +71,11 @@ func (n *Networks) remove(r *networkRecord) error {
 	if err := n.lower(r); err != nil {
 		return fmt.Errorf("error while removing network: %w", err)
 	}
-	return errors.Join(r.place.Remove(), n.unname(r))
+	err := errors.Join(r.place.Remove(), n.unname(r))
+	if err == nil && !r.ConfigOnly {
+		n.containers.tellAll(r.membership().event("destroy"))
+	}
+	return err
 }
 
 func (n *Networks) removable(r *networkRecord) error {
@@ -123,6 +127,7 @@ func (n *Networks) Prune(f filters.Args) (dockernetwork.PruneReport, error) {
 		}
 		report.NetworksDeleted = append(report.NetworksDeleted, r.Name)
 	}
+	n.containers.tellAll(pruned("network", 0))
 	return report, n.tidy()
 }
 

@@ -43,7 +43,7 @@ func (c *Containers) remove(ctx context.Context, id string, force, volumes bool)
 		}
 	}
 	rest := relief.rest()
-	return errors.Join(c.unplugLeaving(r.place, rest), c.erase(r, volumes), relief.leave(rest))
+	return errors.Join(c.unplugLeaving(r.place, rest), c.destroy(r, volumes), relief.leave(rest))
 }
 
 func (c *Containers) endForRemoval(ctx context.Context, id string, r *record, s state, force bool) error {
@@ -57,6 +57,15 @@ func (c *Containers) endForRemoval(ctx context.Context, id string, r *record, s 
 		return prefixed("cannot remove container \""+id+"\": could not kill container", err)
 	}
 	return nil
+}
+
+// destroy is erase of a container that users knew.
+func (c *Containers) destroy(r *record, anonymous bool) error {
+	err := c.erase(r, anonymous)
+	if err == nil {
+		c.tell(r, "destroy")
+	}
+	return err
 }
 
 // erase deletes everything that a container has; with anonymous also the volumes that nobody named. The caller holds its lock.
@@ -149,9 +158,11 @@ func (c *Containers) Cleanup(id string) error {
 	gone := err == nil && !s.Running && r.HostConfig.AutoRemove
 	switch {
 	case gone && client == nil:
-		return c.erase(r, true)
+		return c.destroy(r, true)
 	case gone:
-		err = c.forget(r)
+		if err = c.forget(r); err == nil {
+			c.tell(r, "destroy")
+		}
 	}
 	if client == nil {
 		return err

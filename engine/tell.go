@@ -2,27 +2,70 @@ package engine
 
 import (
 	"maps"
-	"time"
+	"strconv"
 
 	"glassbox/event"
+	"glassbox/store"
 )
 
 // tell appends what happened to a container to the journal; more are pairs of an attribute and its value.
 func (c *Containers) tell(r *record, action string, more ...string) {
-	attributes := r.actor()
-	for i := 0; i+1 < len(more); i += 2 {
-		attributes[more[i]] = more[i+1]
+	c.tellAll(r.event(action, more...))
+}
+
+// tellAll appends events. That they cannot be kept is told, and stops nothing.
+func (c *Containers) tellAll(events ...event.Event) {
+	if len(events) == 0 {
+		return
 	}
-	e := event.Event{Type: "container", Action: action, ID: r.ID, Attributes: attributes, Time: time.Now()}
-	if err := (event.Journal{Path: c.root.Events()}).Append(e); err != nil {
+	if err := journal(c.root).Append(events...); err != nil {
 		c.warn(err.Error())
 	}
 }
 
+func journal(root store.Root) event.Journal { return event.Journal{Path: root.Events()} }
+
+func (r *record) event(action string, more ...string) event.Event {
+	a := attributes(more...)
+	maps.Copy(a, r.actor())
+	return event.Event{Type: "container", Action: action, ID: r.ID, Attributes: a}
+}
+
 // actor are the attributes that all events of the container have.
 func (r *record) actor() map[string]string {
-	attributes := map[string]string{}
-	maps.Copy(attributes, r.Config.Labels)
-	attributes["image"], attributes["name"] = r.Config.Image, r.Name
-	return attributes
+	a := map[string]string{}
+	maps.Copy(a, r.Config.Labels)
+	if r.Config.Image != "" {
+		a["image"] = r.Config.Image
+	}
+	a["name"] = r.Name
+	return a
+}
+
+// volumeEvent and imageEvent are of the volume, or image, of that name.
+func volumeEvent(name, action string, more ...string) event.Event {
+	return event.Event{Type: "volume", Action: action, ID: name, Attributes: attributes(more...)}
+}
+
+func imageEvent(id, action, name string, labels map[string]string) event.Event {
+	a := maps.Clone(labels)
+	if a == nil {
+		a = map[string]string{}
+	}
+	a["name"] = name
+	return event.Event{Type: "image", Action: action, ID: id, Attributes: a}
+}
+
+// pruned is the event of a prune of all things of a type.
+func pruned(kind string, reclaimed uint64) event.Event {
+	return event.Event{Type: kind, Action: "prune", Attributes: map[string]string{"reclaimed": strconv.FormatUint(reclaimed, 10)}}
+}
+
+// attributes are made of pairs.
+func attributes(pairs ...string) map[string]string {
+	a := map[string]string{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		a[pairs[i]] = pairs[i+1]
+	}
+	return a
 }

@@ -74,6 +74,7 @@ func (v *Volumes) found(o volume.CreateOptions) (*volumeRecord, *store.Lock, err
 			return nil, nil, err
 		}
 		if lock, err = v.make(r); err == nil {
+			v.containers.tellAll(volumeEvent(r.Name, "create", "driver", vol.Driver))
 			return r, lock, nil
 		}
 		if !errors.Is(err, fs.ErrExist) {

@@ -82,7 +82,11 @@ func (v *Volumes) remove(r *volumeRecord) error {
 	if err := v.evacuate(r); err != nil {
 		return prefixed("remove "+r.Name, err)
 	}
-	return errors.Join(r.place.Remove(), v.containers.unproject(r.Project))
+	err = errors.Join(r.place.Remove(), v.containers.unproject(r.Project))
+	if err == nil {
+		v.containers.tellAll(volumeEvent(r.Name, "destroy", "driver", vol.Driver))
+	}
+	return err
 }
 
 // Prune removes volumes that no container has: anonymous ones, with all=1 named ones too. Those that stand for something mounted
@@ -115,6 +119,7 @@ func (v *Volumes) Prune(f filters.Args) (volume.PruneReport, error) {
 		report.SpaceReclaimed += uint64(size)
 		report.VolumesDeleted = append(report.VolumesDeleted, r.Name)
 	}
+	v.containers.tellAll(pruned("volume", report.SpaceReclaimed))
 	return report, nil
 }
 
