@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -45,13 +46,17 @@ var ErrDetached = errors.New("read escape sequence")
 // done after the container's end is the caller's, with Cleanup after Run; should the caller die, its monitor has that done.
 func (c *Containers) StartAttached(ctx context.Context, id string, s Streams) (Attachment, error) {
 	a := &attachment{containers: c, streams: s}
-	client, r, err := c.start(ctx, id, func(r *record, client *monitor.Client) error { return a.connect(r, client) })
+	client, r, err := c.start(ctx, id, func(r *record, client *monitor.Client) error {
+		c.tell(r, "attach")
+		return a.connect(r, client)
+	})
 	if err != nil {
 		return nil, errors.Join(err, a.hangUp())
 	}
 	if client == nil { // it runs already
 		return c.Attach(ctx, id, s)
 	}
+	a.tellSize(a.size)
 	if r.tidies() {
 		c.promise(r.ID, client)
 	}
@@ -72,11 +77,15 @@ func (c *Containers) Attach(ctx context.Context, id string, s Streams) (Attachme
 		return nil, conflict("container %s is paused, unpause the container before attach", id)
 	case !now.Running:
 		return nil, notRunning(r.ID)
+	case now.Restarting:
+		return nil, conflict("container %s is restarting, wait until the container is running", id)
 	}
 	a := &attachment{containers: c, streams: s}
 	if _, err := c.reach(ctx, r, func(client *monitor.Client) error { return a.connect(r, client) }); err != nil {
 		return nil, err
 	}
+	c.tell(r, "attach")
+	a.tellSize(a.size)
 	return a, nil
 }
 
@@ -88,6 +97,7 @@ type attachment struct {
 	client     *monitor.Client
 	exec       string // empty: the container's first process
 	ends       bool   // the process's input ends with ours
+	size       Size   // that its terminal got first; zero: none
 
 	mu     sync.Mutex
 	stream *monitor.Stream // another one after the monitor was replaced
@@ -148,10 +158,17 @@ func (a *attachment) connect(r *record, client *monitor.Client) error {
 // firstSize gives the terminal its size before the process can look at it.
 func (a *attachment) firstSize() error {
 	select {
-	case size := <-a.streams.Resize:
-		return a.client.Resize(a.exec, monitor.Size(size))
+	case a.size = <-a.streams.Resize:
+		return a.client.Resize(a.exec, monitor.Size(a.size))
 	default:
 		return nil
+	}
+}
+
+// tellSize tells that the container's terminal has this size; Docker does not tell of those of execs.
+func (a *attachment) tellSize(s Size) {
+	if a.exec == "" && s != (Size{}) {
+		a.containers.tell(a.record, "resize", "height", strconv.Itoa(int(s.Rows)), "width", strconv.Itoa(int(s.Cols)))
 	}
 }
 
@@ -219,17 +236,30 @@ func (a *attachment) pass(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case size := <-a.streams.Resize:
-			a.client.Resize(a.exec, monitor.Size(size))
+			if a.client.Resize(a.exec, monitor.Size(size)) == nil {
+				a.tellSize(size)
+			}
 		case s, open := <-a.streams.Signals:
 			if !open {
 				a.streams.Signals = nil
 				continue
 			}
 			if number, ok := s.(syscall.Signal); ok && number != unix.SIGCHLD && number != unix.SIGPIPE && number != unix.SIGURG {
-				a.client.Signal(a.exec, number)
+				a.signal(number)
 			}
 		}
 	}
+}
+
+// signal is one of the user's. What it means for the container's restarts is noted first; who cannot note it passes it on all the same.
+func (a *attachment) signal(sig syscall.Signal) {
+	if a.exec == "" {
+		if err := a.record.intend(a.record.ends(sig)); err != nil {
+			a.containers.warn(err.Error())
+		}
+		a.containers.tell(a.record, "kill", "signal", strconv.Itoa(int(sig)))
+	}
+	a.client.Signal(a.exec, sig)
 }
 
 // Close detaches. A promise to clean up is kept by its own connection.

@@ -32,6 +32,9 @@ func (c *Containers) connect(r *record, n *networkRecord, e *dockernetwork.Endpo
 		}
 		e.NetworkID = n.ID
 	}
+	if s.Running {
+		c.tellAll(n.membership().event("connect", "container", r.ID))
+	}
 	return r.save()
 }
 
@@ -45,6 +48,7 @@ func (c *Containers) disconnect(r *record, n *networkRecord, force bool) error {
 		if err := c.unplugLive(r, n); err != nil && !force {
 			return err
 		}
+		c.tellAll(n.membership().event("disconnect", "container", r.ID))
 	}
 	r.Networks = maps.Clone(r.networks())
 	delete(r.Networks, n.Name)
@@ -66,6 +70,7 @@ func (c *Containers) change(r *record, s state) (*change, error) {
 	if w == nil {
 		w = &wiring{ID: store.NewID(), Pid: s.Pid, PidStart: s.PidStart, BootID: s.BootID}
 	}
+	w.Pid, w.PidStart = s.Pid, s.PidStart // it may have been started again
 	ns, err := network.Open(w.Pid)
 	if err != nil {
 		return nil, err
@@ -179,7 +184,7 @@ func (ch *change) follow() error {
 			return err
 		}
 	}
-	if err := ch.save(); err != nil {
+	if err := errors.Join(ch.save(), ch.c.surround(ch.r, ch.w)); err != nil {
 		return err
 	}
 	return ch.attendAgain(moved || ch.w.Resolver != ch.resolver)

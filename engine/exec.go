@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"path"
+	"strings"
 
 	"glassbox/monitor"
 	"glassbox/program"
+	"glassbox/store"
 
 	"github.com/docker/docker/api/types/container"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -32,6 +34,8 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 		return nil, nil, conflict("Container %s is paused, unpause the container before exec", id)
 	case !now.Running:
 		return nil, nil, notRunning(r.ID)
+	case now.Restarting:
+		return nil, nil, restarting(r.ID)
 	case len(o.Cmd) == 0:
 		return nil, nil, invalid("No exec command specified")
 	}
@@ -48,9 +52,11 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 		p.ConsoleSize = &specs.Box{Height: uint(size.Rows), Width: uint(size.Cols)}
 	default:
 	}
+	id, line := store.NewID(), o.Cmd[0]+" "+strings.Join(o.Cmd[1:], " ")
+	c.tellAll(r.event("exec_create: "+line, "execID", id), r.event("exec_start: "+line, "execID", id))
 	var stream *monitor.Stream
 	client, err := c.reach(ctx, r, func(client *monitor.Client) (err error) {
-		stream, err = client.Exec(monitor.ExecSpec{Process: *p, Stdin: o.AttachStdin && !o.Detach, Detach: o.Detach, Explain: o.Explain})
+		stream, err = client.Exec(monitor.ExecSpec{ID: id, Process: *p, Stdin: o.AttachStdin && !o.Detach, Detach: o.Detach, Explain: o.Explain})
 		if errors.Is(err, monitor.ErrDead) && !errors.Is(err, monitor.ErrUnheard) {
 			return errors.New("the container's monitor was killed while it started the command, which may run or not")
 		}

@@ -52,7 +52,7 @@ func (r *record) inspectBase(s state) *container.ContainerJSONBase {
 		ID: r.ID, Created: r.Created.Format(time.RFC3339Nano), Path: r.Path, Args: r.Args, State: s.inspect(), Image: string(r.Image),
 		ResolvConfPath: r.place.ResolvConf(), HostnamePath: r.place.Hostname(), HostsPath: r.place.Hosts(),
 		LogPath: r.logPath(s), Name: "/" + r.Name, Driver: "overlay2", Platform: "linux", HostConfig: r.HostConfig,
-		GraphDriver: storage.DriverData{Name: "overlay2", Data: r.graph(s)},
+		RestartCount: s.Restarts, GraphDriver: storage.DriverData{Name: "overlay2", Data: r.graph(s)},
 	}
 	if b.Args == nil {
 		b.Args = []string{}
@@ -67,7 +67,7 @@ func (r *record) inspectBase(s state) *container.ContainerJSONBase {
 // while it runs, /proc shows it.
 func (r *record) graph(s state) map[string]string {
 	merged := r.place.Mount()
-	if s.Running {
+	if s.Running && !s.Restarting {
 		merged = "/proc/" + strconv.Itoa(s.Pid) + "/root"
 	}
 	if r.Rootfs != "" {
@@ -80,7 +80,7 @@ func (r *record) graph(s state) map[string]string {
 
 func (s state) inspect() *container.State {
 	out := &container.State{
-		Status: s.word(), Running: s.Running, Paused: s.Paused, OOMKilled: s.OOMKilled, ExitCode: s.ExitCode, Error: s.Error,
+		Status: s.word(), Running: s.Running, Paused: s.Paused, Restarting: s.Restarting, OOMKilled: s.OOMKilled, ExitCode: s.ExitCode, Error: s.Error,
 		StartedAt: s.StartedAt.Format(time.RFC3339Nano), FinishedAt: s.FinishedAt.Format(time.RFC3339Nano),
 	}
 	if s.Running {

@@ -39,6 +39,9 @@ func (c *Containers) join(r *record) (map[specs.LinuxNamespaceType]int, error) {
 		if !s.Running {
 			return nil, conflict("%s%s", want.words, other.ID)
 		}
+		if s.Restarting {
+			return nil, restarting(other.ID)
+		}
 		if want.kind == specs.IPCNamespace && !other.HostConfig.IpcMode.IsShareable() {
 			return nil, invalid("failed to join IPC namespace: non-shareable IPC (hint: use IpcMode:shareable for the donor container)")
 		}
@@ -59,6 +62,9 @@ func (c *Containers) donor(r *record, ref string) (pid int, err error) {
 	s, err := c.state(other)
 	if err == nil && !s.Running {
 		err = conflict("cannot join network namespace of a non running container: container %s is %s", other.Name, s.word())
+	}
+	if err == nil && s.Restarting {
+		err = prefixed("cannot join network namespace of container", restarting(ref))
 	}
 	return s.Pid, err
 }

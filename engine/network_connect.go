@@ -21,6 +21,9 @@ func (n *Networks) Connect(ref, container string, e *dockernetwork.EndpointSetti
 	if s.Running && r.HostConfig.NetworkMode.IsContainer() {
 		return errSharedNetwork
 	}
+	if s.Restarting {
+		return restarting(r.ID)
+	}
 	to, err := n.load(ref)
 	if err != nil {
 		return err
@@ -83,6 +86,9 @@ func (n *Networks) Disconnect(ref, container string, force bool) error {
 	s, err := n.containers.state(r)
 	if err != nil {
 		return err
+	}
+	if s.Restarting {
+		return restarting(r.ID)
 	}
 	from, missing := n.load(ref)
 	if missing != nil && !Is(missing, NotFound) {

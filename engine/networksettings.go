@@ -60,7 +60,9 @@ func (l listed) settings(n *container.NetworkSettings) {
 	if !l.now.Running || l.HostConfig.NetworkMode.IsContainer() {
 		return
 	}
-	n.SandboxID, n.SandboxKey = l.derivedID("sandbox"), "/proc/"+strconv.Itoa(l.now.Pid)+"/ns/net"
+	if n.SandboxID = l.derivedID("sandbox"); !l.now.Restarting {
+		n.SandboxKey = "/proc/" + strconv.Itoa(l.now.Pid) + "/ns/net"
+	}
 	if l.wiring != nil {
 		n.SandboxID, n.Ports = l.wiring.ID, l.wiring.portMap()
 	}

@@ -21,6 +21,8 @@ func (c *Containers) Pause(id string) error {
 		return notRunning(r.ID)
 	case s.Paused:
 		return conflict("Container %s is already paused", r.ID)
+	case s.Restarting:
+		return restarting(r.ID)
 	}
 	g, err := c.groupOf(r)
 	if err == nil {
@@ -30,6 +32,7 @@ func (c *Containers) Pause(id string) error {
 		return fmt.Errorf("cannot pause container %s: %w", r.ID, err)
 	}
 	c.heed(r)
+	c.tell(r, "pause")
 	return nil
 }
 
@@ -55,6 +58,7 @@ func (c *Containers) Unpause(id string) error {
 		return fmt.Errorf("Cannot unpause container %s: %w", r.ID, err)
 	}
 	c.heed(r)
+	c.tell(r, "unpause")
 	return nil
 }
 
@@ -79,5 +83,12 @@ func (c *Containers) Rename(id, name string) error {
 		c.root.Names().Release(r.Name) // a claim that stays is stale: the document has the old name
 		return err
 	}
-	return errors.Join(c.root.Names().Release(old), c.renameOnNetworks(r))
+	err = errors.Join(c.root.Names().Release(old), c.renameOnNetworks(r))
+	if s, e := c.state(r); e == nil && s.Running {
+		err = errors.Join(err, r.rebrief())
+	}
+	if err == nil {
+		c.tell(r, "rename", "oldName", "/"+old)
+	}
+	return err
 }

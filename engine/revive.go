@@ -29,7 +29,7 @@ func (c *Containers) revive(r *record, w *wiring) {
 
 func (c *Containers) attendOnceMore(r *record) error {
 	w, err := liveAt(r.place)
-	if err != nil || w == nil {
+	if err != nil || w == nil || !w.inhabited() {
 		return err
 	}
 	if running, err := attendant.Running(r.place.Run); running || err != nil {

@@ -147,13 +147,13 @@ func (c *Containers) write(r *record, p *plugging) error {
 	if err != nil {
 		return err
 	}
-	return r.brief(plan)
+	return c.brief(r, plan, p.wiring())
 }
 
 // brief writes the state directory. What an earlier start left there goes, but for the lock: two monitors must never hold
 // two files of that name.
-func (r *record) brief(plan *blueprint) error {
-	for _, path := range []string{r.place.Account(), r.place.Plugged()} {
+func (c *Containers) brief(r *record, plan *blueprint, w *wiring) error {
+	for _, path := range []string{r.place.Account(), r.place.Plugged(), r.place.Stopped()} {
 		if err := unix.Unlink(path); err != nil && err != unix.ENOENT {
 			return &os.PathError{Op: "remove", Path: path, Err: err}
 		}
@@ -171,7 +171,10 @@ func (r *record) brief(plan *blueprint) error {
 			return err
 		}
 	}
-	config, err := r.monitored()
+	config, err := c.monitored(r)
+	if err == nil {
+		config.Arriving, config.Parting, err = c.surroundings(r, w)
+	}
 	if err != nil {
 		return err
 	}
@@ -191,11 +194,15 @@ func (r *record) makeShm() error {
 }
 
 // monitored is what the monitor is told.
-func (r *record) monitored() (monitor.Config, error) {
+func (c *Containers) monitored(r *record) (monitor.Config, error) {
 	k := r.Config
 	m := monitor.Config{
 		ID: r.ID, StateFile: r.place.State(), Tty: k.Tty, OpenStdin: k.OpenStdin,
-		StdinOnce: k.StdinOnce, Explain: r.Explain,
+		StdinOnce: k.StdinOnce, Explain: r.Explain, Stopped: r.place.Stopped(),
+		Restart: r.restart(), Actor: r.actor(), Events: c.root.Events(),
+	}
+	if err := c.nameDonors(r, &m); err != nil {
+		return m, err
 	}
 	var err error
 	if m.Log, err = r.openedLog(); err != nil {
@@ -237,9 +244,10 @@ func (c *Containers) open(r *record, client *monitor.Client, attach func(*record
 // failed records a start that did not succeed, as Docker does: the container stays as it was, with the error and an
 // exit code; with --rm it goes.
 func (c *Containers) failed(r *record, before state, client *monitor.Client, p *plugging, cause error) error {
+	c.tellFailed(r, p.wiring())
 	err := errors.Join(c.startError(r, cause), p.back())
 	if r.HostConfig.AutoRemove {
-		err2 := c.erase(r, true)
+		err2 := c.destroy(r, true)
 		if client != nil && err2 == nil {
 			client.Cleaned(monitor.Rest{}) // or the monitor does it once more: harmless
 		}

@@ -20,8 +20,9 @@ import (
 // state is what became of a container, checked against the kernel: the monitor's word, and whether it still holds.
 type state struct {
 	monitor.State
-	Running bool
-	Paused  bool
+	Running    bool // or restarting, as Docker has it
+	Paused     bool
+	Restarting bool // Pid is 0 then
 }
 
 // bootID tells a state of this boot from one of before.
@@ -44,11 +45,14 @@ func (c *Containers) state(r *record) (state, error) {
 	case err != nil:
 		return s, err
 	}
-	if s.Status != monitor.Running {
+	if !s.lives() {
 		return s, nil
 	}
 	return c.verify(r, s)
 }
+
+// lives: that is what its monitor said last.
+func (s state) lives() bool { return s.Status == monitor.Running || s.Status == monitor.Restarting }
 
 // reconstruct is for a container whose state was damaged: its monitor knows, and where there is none nobody knows how
 // the container ended.
@@ -62,7 +66,7 @@ func (c *Containers) reconstruct(r *record) (state, error) {
 		if s.State, err = client.State(); err != nil {
 			return s, err
 		}
-		if s.Status == monitor.Running {
+		if s.lives() {
 			if s, err = c.verify(r, s); err != nil {
 				return s, err
 			}
@@ -79,11 +83,15 @@ func (c *Containers) verify(r *record, s state) (state, error) {
 		return s, err
 	}
 	if !alive {
-		if s, err = c.orphaned(r); err != nil || s.Status != monitor.Running {
+		if s, err = c.orphaned(r); err != nil || !s.lives() {
 			return s, err
 		}
 	}
 	s.Running = true
+	if s.Status == monitor.Restarting {
+		s.Restarting, s.Pid = true, 0 // or it is that of a process at its gate
+		return s, nil
+	}
 	s.Paused, err = c.paused(r)
 	return s, err
 }
@@ -100,7 +108,7 @@ func (r *record) again() (s state, err error) {
 // a new one; or it is gone too, after a crash or a reboot.
 func (c *Containers) orphaned(r *record) (state, error) {
 	s, err := r.again()
-	if err != nil || s.Status != monitor.Running {
+	if err != nil || !s.lives() {
 		return s, err
 	}
 	if s.Alive() {
@@ -109,7 +117,7 @@ func (c *Containers) orphaned(r *record) (state, error) {
 			return s, nil
 		}
 		// Perhaps because it ended meanwhile. Then the new monitor has recorded that, or it is for us to do.
-		if s, err = r.again(); err != nil || s.Status != monitor.Running {
+		if s, err = r.again(); err != nil || !s.lives() {
 			return s, err
 		}
 		if s.Alive() {
@@ -133,16 +141,25 @@ func (c *Containers) unseen(r *record) (state, error) {
 		return state{}, err
 	}
 	s, err := r.again()
-	if err != nil || s.Status != monitor.Running || s.Alive() {
+	if err != nil || !s.lives() || s.Alive() {
 		return s, err
 	}
-	s.Status, s.ExitCode = monitor.Exited, monitor.Unobserved
-	s.Error = "exit status not observed: the monitor was killed"
-	s.FinishedAt, s.Pid = c.lastSign(r, s), 0
-	if boot, err := bootID(); err == nil && boot != s.BootID {
-		s.Error = "exit status not observed: the machine was restarted"
+	if s.Status == monitor.Running {
+		s.ExitCode, s.FinishedAt, s.Error = monitor.Unobserved, c.lastSign(r, s), unobserved(s, "exit status not observed")
+		defer c.tellUnseen(r, s)
+	} else {
+		s.Error = unobserved(s, "not started again by its restart policy")
 	}
+	s.Status, s.Pid = monitor.Exited, 0
 	return s, errors.Join(c.bury(r), store.Write(r.place.State(), s.State))
+}
+
+// unobserved says why there was no monitor.
+func unobserved(s state, what string) string {
+	if boot, err := bootID(); err == nil && boot != s.BootID {
+		return what + ": the machine was restarted"
+	}
+	return what + ": the monitor was killed"
 }
 
 // retract takes back what a start has left whose monitor was killed before it could record that the container runs. The caller holds the
@@ -206,6 +223,8 @@ func (s state) word() container.ContainerState {
 	switch {
 	case s.Paused:
 		return container.StatePaused
+	case s.Restarting:
+		return container.StateRestarting
 	case s.Running:
 		return container.StateRunning
 	case s.StartedAt.IsZero():
@@ -219,6 +238,8 @@ func (s state) sentence(now time.Time) string {
 	switch {
 	case s.Paused:
 		return "Up " + units.HumanDuration(now.Sub(s.StartedAt)) + " (Paused)"
+	case s.Restarting:
+		return fmt.Sprintf("Restarting (%d) %s ago", s.ExitCode, units.HumanDuration(now.Sub(s.FinishedAt)))
 	case s.Running && s.Health == monitor.Starting:
 		return "Up " + units.HumanDuration(now.Sub(s.StartedAt)) + " (health: starting)"
 	case s.Running && s.Health != "":

@@ -50,14 +50,14 @@ func (c *Containers) stop(ctx context.Context, r *record, o StopOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.Warn != nil && sig != sigkill && seconds != 0 {
+	if o.Warn != nil && sig != sigkill && seconds != 0 && !s.Restarting {
 		if m := ignored(s.Pid, sig, seconds); m != "" {
 			o.Warn(m)
 		}
 	}
 	relief := c.relieve(r)
 	defer relief.close()
-	if err := c.signal(r, s, sig); err != nil {
+	if err := c.send(r, s, sig); err != nil {
 		return err
 	}
 	grace := ctx
@@ -67,13 +67,19 @@ func (c *Containers) stop(ctx context.Context, r *record, o StopOptions) error {
 		defer cancel()
 	}
 	_, err = c.await(grace, r)
+	if err == nil && r.ends(sig) {
+		err = c.quell(r)
+	}
+	switch {
+	case err == nil:
+		err = c.ended(ctx, r, relief)
+	case ctx.Err() == nil && seconds >= 0:
+		err = c.killed(ctx, r, s, relief)
+	}
 	if err == nil {
-		return c.ended(ctx, r, relief)
+		c.tell(r, "stop")
 	}
-	if ctx.Err() != nil || seconds < 0 {
-		return err
-	}
-	return c.killed(ctx, r, s, relief)
+	return err
 }
 
 // farewell is the signal and the grace period.
@@ -104,10 +110,11 @@ func (c *Containers) signal(r *record, s state, sig unix.Signal) error {
 	if !s.Alive() {
 		return nil
 	}
+	c.tell(r, "kill", "signal", strconv.Itoa(int(sig))) // beforehand: the container's end is told by its monitor
 	if err := unix.PidfdSendSignal(fd, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("sending %s to process %d: %w", linux.Signal(int(sig)), s.Pid, err)
 	}
-	if !s.Paused || !r.thaws(sig) {
+	if !s.Paused || !r.ends(sig) {
 		return nil
 	}
 	g, err := c.groupOf(r)
@@ -121,8 +128,8 @@ func (c *Containers) signal(r *record, s state, sig unix.Signal) error {
 	return nil
 }
 
-// thaws: SIGKILL and the stop signal are meant to end the container.
-func (r *record) thaws(sig unix.Signal) bool {
+// ends: SIGKILL and the stop signal are meant to end the container, and without a stop signal of its own, in Docker, all are.
+func (r *record) ends(sig unix.Signal) bool {
 	if r.Config.StopSignal == "" || sig == sigkill {
 		return true
 	}
@@ -132,7 +139,7 @@ func (r *record) thaws(sig unix.Signal) bool {
 
 // kill ends everything in the container and waits for the record of its end.
 func (c *Containers) kill(ctx context.Context, r *record, s state) error {
-	if err := c.signal(r, s, sigkill); err != nil {
+	if err := c.send(r, s, sigkill); err != nil {
 		return err
 	}
 	// The end of PID 1 is the end of its PID namespace. Without one of its own the group says who belongs to the container.
@@ -150,7 +157,7 @@ func (c *Containers) kill(ctx context.Context, r *record, s state) error {
 	if _, err := c.await(ctx, r); err != nil {
 		return fmt.Errorf("tried to kill container, but did not receive an exit event: %w", err)
 	}
-	return nil
+	return c.quell(r)
 }
 
 // killed is kill, and what is due after a container's end.
@@ -247,6 +254,7 @@ func (c *Containers) Restart(ctx context.Context, id string, o StopOptions) erro
 	if err := c.Start(ctx, r.ID); err != nil {
 		return prefixed("Cannot restart container "+id, err)
 	}
+	c.tell(r, "restart")
 	return nil
 }
 
@@ -301,7 +309,7 @@ func (c *Containers) killWith(id, signal string) error {
 		defer relief.close()
 		return c.killed(context.Background(), r, s, relief)
 	}
-	return c.signal(r, s, sig)
+	return c.send(r, s, sig)
 }
 
 // Wait returns the exit code when the container is not running.

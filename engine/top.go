@@ -26,6 +26,8 @@ func (c *Containers) Top(id string, psArgs []string) (container.TopResponse, err
 	s, err := c.state(r)
 	if err == nil && !s.Running {
 		err = notRunning(r.ID)
+	} else if err == nil && s.Restarting {
+		err = restarting(r.ID)
 	}
 	if err != nil {
 		return container.TopResponse{}, err

@@ -10,13 +10,13 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// Update changes limits live and in the record.
+// Update changes limits and the restart policy, live and in the record.
 func (c *Containers) Update(id string, u container.UpdateConfig) (warnings []string, err error) {
 	if warnings, err = checkResources(&u.Resources, true); err != nil {
 		return warnings, err
 	}
-	if u.RestartPolicy.Name != "" && !u.RestartPolicy.IsNone() {
-		return warnings, later("--restart " + string(u.RestartPolicy.Name))
+	if err := container.ValidateRestartPolicy(u.RestartPolicy); err != nil {
+		return warnings, invalid("%w", err)
 	}
 	r, lock, err := c.locked(context.Background(), id)
 	if err != nil {
@@ -26,18 +26,32 @@ func (c *Containers) Update(id string, u container.UpdateConfig) (warnings []str
 	if err := overlay(&r.HostConfig.Resources, u.Resources); err != nil {
 		return warnings, prefixed("Cannot update container "+r.ID, err)
 	}
+	if u.RestartPolicy.Name != "" {
+		if r.HostConfig.AutoRemove && !u.RestartPolicy.IsNone() {
+			return warnings, conflict("Cannot update container %s: Restart policy cannot be updated because AutoRemove is enabled for the container", r.ID)
+		}
+		r.HostConfig.RestartPolicy = u.RestartPolicy
+	}
 	s, err := c.state(r)
 	if err != nil {
 		return warnings, err
 	}
-	if s.Running {
+	if s.Running && !s.Restarting {
 		if err := c.apply(r); err != nil {
 			return warnings, prefixed("Cannot update container "+r.ID, limitRefused(err))
 		}
 	} else if err := c.refuseLimits(r); err != nil {
 		return warnings, prefixed("Cannot update container "+r.ID, err)
 	}
-	return warnings, r.save()
+	if err := r.save(); err != nil || !s.Running {
+		return warnings, err
+	}
+	if changes(u.Resources) {
+		if err := r.relimit(); err != nil {
+			return warnings, err
+		}
+	}
+	return warnings, r.rebrief()
 }
 
 // apply changes the limits of a running container. When one cannot be set, those before it are put back.

@@ -88,9 +88,6 @@ func validateHost(h *container.HostConfig) (warnings []string, err error) {
 	if err := container.ValidateRestartPolicy(h.RestartPolicy); err != nil {
 		return nil, invalid("%w", err)
 	}
-	if !h.RestartPolicy.IsNone() {
-		return nil, later("--restart " + string(h.RestartPolicy.Name))
-	}
 	for _, host := range h.ExtraHosts {
 		if err := validateExtraHost(host); err != nil {
 			return nil, err

@@ -25,11 +25,30 @@ type wiring struct {
 	Exposed   []string   `json:",omitempty"` // 80/tcp: all that inspect lists, published or not
 	Resolver  bool       `json:",omitempty"` // its resolv.conf leads to the attendant, which it does for good
 	Links     []string   `json:",omitempty"` // environment variables of links on the default bridge
+
+	place store.Place // where it was read; empty: of a start that is going on
 }
 
-// alive: the wiring belongs to a process that exists, be it still at its gate.
-func (w *wiring) alive() bool {
+// inhabited: the wiring's process exists, be it still at its gate.
+func (w *wiring) inhabited() bool {
 	return monitor.State{Pid: w.Pid, PidStart: w.PidStart, BootID: w.BootID}.Alive()
+}
+
+// alive: the wiring is in use, by its process, by the one that took that one's place after a restart, which becomes the wiring's, or by none
+// between the two, when the monitor holds the namespace.
+func (w *wiring) alive() bool {
+	if w.inhabited() {
+		return true
+	}
+	if held, err := store.Held(w.place.Alive()); w.place.Run == "" || err != nil || !held {
+		return false
+	}
+	s, err := monitor.ReadState(w.place.State())
+	if err != nil || s.BootID != w.BootID || s.Status != monitor.Running && s.Status != monitor.Restarting {
+		return false
+	}
+	w.Pid, w.PidStart = s.Pid, s.PidStart
+	return true
 }
 
 // endpoint on the network of that id; nil when there is none.
@@ -120,10 +139,11 @@ func wiringAt(p store.Place) (*wiring, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.place = p
 	return w, nil
 }
 
-// liveAt is the wiring of a container whose process lives; nil when it has none.
+// liveAt is the wiring of a container that uses it; nil when it has none.
 func liveAt(p store.Place) (*wiring, error) {
 	w, err := wiringAt(p)
 	if w == nil || !w.alive() {

@@ -23,14 +23,14 @@ func (m *monitor) adopt() error {
 	if err != nil {
 		return err
 	}
-	if s.Status != Running && s.Status != Created {
+	if s.Status != Running && s.Status != Created && s.Status != Restarting {
 		return fmt.Errorf("container %s is %s: there is nothing to adopt", m.config.ID, s.Status)
 	}
 	m.state = s
 	if !s.Alive() {
 		return m.recordUnseen()
 	}
-	if s.Status == Created {
+	if s.Status != Running {
 		return m.killUnstarted()
 	}
 	err = m.takeOver()
@@ -48,9 +48,13 @@ func (m *monitor) recordUnseen() error {
 		return err
 	}
 	m.state.Pid, m.state.PidStart = 0, 0
-	if m.state.Status == Running {
+	switch m.state.Status {
+	case Running:
 		m.state.Status, m.state.ExitCode, m.state.Error = Exited, Unobserved, unobserved
 		m.state.FinishedAt = time.Now().UTC()
+		defer m.tellEnd()
+	case Restarting:
+		m.state.Status, m.state.Error = Exited, NotStartedAgain
 	}
 	if err := m.writeState(); err != nil {
 		return err
@@ -73,8 +77,8 @@ func (m *monitor) bury() error {
 	return m.raze()
 }
 
-// killUnstarted: the gate of a container whose creator died can be opened by nobody, and its process ends by itself
-// when it sees that. Here it is made sure.
+// killUnstarted: the gate of a container whose creator died, at its first start or a later one, can be opened by nobody, and its process
+// ends by itself when it sees that. Here it is made sure.
 func (m *monitor) killUnstarted() error {
 	fd, err := unix.PidfdOpen(m.state.Pid, 0)
 	if err == nil {
@@ -94,6 +98,9 @@ func (m *monitor) takeOver() error {
 	_, pidfd := c.pids()
 	p.pidfd, m.group = int(pidfd.Fd()), c.Group()
 	m.started = true
+	if err := m.holdNetwork(p.pid); err != nil {
+		return err
+	}
 	if err := m.reopen(p); err != nil {
 		return err
 	}

@@ -80,6 +80,7 @@ func (m *monitor) open(patience time.Duration) error {
 		return err
 	}
 	m.lock = lock
+	m.replaced()
 	if err := m.read("monitor.json", &m.config); err != nil {
 		return err
 	}
@@ -134,15 +135,24 @@ func (m *monitor) create() error {
 		return err
 	}
 	m.before, _ = os.ReadFile(m.config.StateFile)
-	layers, err := m.layers()
-	if err != nil {
-		return err
-	}
 	if err := m.listen(); err != nil {
 		return err
 	}
 	p := &process{m: m, pidfd: -1, console: -1}
-	o := runtime.Options{Dir: m.dir, Layers: layers, Explain: m.config.Explain, Born: m.born}
+	if err := m.bear(p, m.born); err != nil {
+		return err
+	}
+	m.processes = []*process{p}
+	return m.record(p)
+}
+
+// bear makes the container and its process, which waits at its gate.
+func (m *monitor) bear(p *process, born func(pid int)) error {
+	layers, err := m.layers()
+	if err != nil {
+		return err
+	}
+	o := runtime.Options{Dir: m.dir, Layers: layers, Explain: m.config.Explain, Born: born}
 	if err := m.connect(p, &o); err != nil {
 		return err
 	}
@@ -152,12 +162,15 @@ func (m *monitor) create() error {
 		p.close()
 		return err
 	}
-	if err := m.hold(p, m.c); err != nil {
+	m.group = m.c.Group()
+	err = m.hold(p, m.c)
+	if err == nil {
+		err = m.holdNetwork(p.pid)
+	}
+	if err != nil {
 		return errors.Join(err, m.destroy())
 	}
-	m.processes = []*process{p}
-	m.group = m.c.Group()
-	return m.record(p)
+	return nil
 }
 
 // born tells the engine of the process, so that it can plug its network in while the file tree is made.
@@ -180,7 +193,9 @@ func (m *monitor) record(p *process) error {
 	if err != nil {
 		return errors.Join(err, m.destroy())
 	}
-	s.Status, s.MonitorPid = Created, os.Getpid()
+	var last State
+	store.Decode(m.before, &last) //nolint:errcheck // there may be none
+	s.Status, s.MonitorPid, s.FinishedAt = Created, os.Getpid(), last.FinishedAt
 	m.state = s
 	if err := m.writeState(); err != nil {
 		return errors.Join(err, m.destroy())

@@ -132,6 +132,12 @@ func (c *Client) Frozen() error {
 	return err
 }
 
+// Cancel ends the waiting for a restart; where the container does not wait for one, nothing changes.
+func (c *Client) Cancel() error {
+	_, err := c.call(request{Do: "cancel"})
+	return err
+}
+
 // State is what the monitor knows.
 func (c *Client) State() (State, error) {
 	r, err := c.call(request{Do: "state"})

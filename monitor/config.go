@@ -3,6 +3,8 @@ package monitor
 import (
 	"time"
 
+	"glassbox/event"
+
 	"glassbox/logfile"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -25,20 +27,24 @@ import (
 // Config is what the engine tells the monitor.
 type Config struct {
 	ID        string
-	StateFile string         // where State is kept (JSON, atomically replaced)
-	Log       logfile.Config // what becomes of the output
-	Health    *Health        // nil: none
-	Tty       bool           // the process has a terminal
-	OpenStdin bool           // keep stdin open for attach; otherwise the process reads end-of-file
-	StdinOnce bool           // close stdin when the first attached client goes
-	Cleanup   []string       // command line run as the monitor's last act, unless an attached client took it over; [0] is an absolute path
-	Explain   bool           // keep times and write account.json
+	StateFile string            // where State is kept (JSON, atomically replaced)
+	Log       logfile.Config    // what becomes of the output
+	Health    *Health           // nil: none
+	Tty       bool              // the process has a terminal
+	OpenStdin bool              // keep stdin open for attach; otherwise the process reads end-of-file
+	StdinOnce bool              // close stdin when the first attached client goes
+	Cleanup   []string          // command line run as the monitor's last act, unless an attached client took it over; [0] is an absolute path
+	Explain   bool              // keep times and write account.json
+	Stopped   string            // a file that exists once a user has sent the container a signal, and holds something if that ends its restarts
+	Donors    map[string]string // whose namespaces it joins: their state files, by the namespace's type in config.json
 
 	// The rest is read again from monitor.json, which the engine replaces (store.Write), each time that it is needed.
 
-	Restart Restart
-	Actor   map[string]string // attributes of the container's events: image, name, and its labels
-	Events  string            // the journal, event.Journal; empty: none
+	Restart  Restart
+	Actor    map[string]string // attributes of the container's events: image, name, and its labels
+	Events   string            // the journal, event.Journal; empty: none
+	Arriving []event.Event     // told before the start, of volumes and networks that the container gets
+	Parting  []event.Event     // told before the end, of those that it had
 }
 
 // Restart is when the container is started again after it has ended.

@@ -13,7 +13,10 @@ import (
 
 // exec starts a further process. It is ours to reap and to read, so whoever asked for it can go away.
 func (m *monitor) exec(spec *ExecSpec) (*process, []program.Account, error) {
-	if !m.started || m.over || m.main().ended {
+	if err := m.runs(); err != nil {
+		return nil, nil, err
+	}
+	if !m.started || m.main().ended {
 		return nil, nil, errNotRunning
 	}
 	if len(spec.Process.Args) == 0 {

@@ -47,7 +47,9 @@ func (plainStarter) create(spec *specs.Spec, o runtime.Options) (container, erro
 	if err != nil {
 		return nil, err
 	}
-	o.Born(p.pid)
+	if o.Born != nil {
+		o.Born(p.pid)
+	}
 	return &plainContainer{plainProcess: *p, gate: w, args: spec.Process.Args}, nil
 }
 

@@ -3,6 +3,7 @@ package monitor
 import (
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -112,6 +113,7 @@ func (m *monitor) timeout(now time.Time) int {
 		by(p.giveUpAt())
 	}
 	by(m.health.wake())
+	by(m.again)
 	by(m.log.RetryAt(now))
 	if !m.busyAt.IsZero() {
 		by(m.tidyAt())
@@ -124,19 +126,22 @@ func (m *monitor) timeout(now time.Time) int {
 
 // settle does what is due.
 func (m *monitor) settle(now time.Time) {
-	for _, p := range m.processes {
+	for _, p := range slices.Backward(m.processes) { // the end of an exec is told before that of its container
 		if !p.reapBy.IsZero() && !now.Before(p.reapBy) {
 			m.reap(p)
 		}
 		p.settle(now)
 	}
 	m.forget()
+	if m.waiting() && !now.Before(m.again) {
+		m.startAgain()
+	}
 	m.health.settle(now)
+	m.log.Retry()
 	for _, p := range m.peers {
 		p.settle(now)
 	}
 	m.sweep()
-	m.log.Retry()
 	if !m.busyAt.IsZero() && !now.Before(m.tidyAt()) {
 		m.tidy(now)
 	}

@@ -25,12 +25,13 @@ var (
 
 // monitor is the process that stays with one container.
 //
-// Its life: created (the container waits at its gate) -> running -> over. It is also over when the start fails, or when
-// the first client goes away before the start. Being over means: the end is recorded, socket and FIFOs are
+// Its life: created (the container waits at its gate) -> running -> over, or, by a restart policy, running once more (restart.go). It
+// is also over when the start fails, or when the first client goes away before the start. Being over means: the end is recorded, socket and FIFOs are
 // removed, the lock is free. After that it only tells the end to those who wait, and leaves.
 type monitor struct {
 	dir     string
 	config  Config
+	word    [2]uint64 // inode and time of the monitor.json that was last read
 	spec    *specs.Spec
 	starter starter
 	c       container     // nil after a renewal, until it is needed
@@ -45,9 +46,12 @@ type monitor struct {
 	started bool
 	over    bool
 	done    bool
-	cleaned bool     // the cleanup command is started, or a client has cleaned up
-	sweeps  bool     // a client has cleaned up but for the directories, which are ours to delete
-	links   []string // and interfaces
+	net     int           // descriptor of the container's own network namespace, -1: none
+	pause   time.Duration // before the last start by the restart policy
+	again   time.Time     // when that starts the container again; zero: it does not wait for that
+	cleaned bool          // the cleanup command is started, or a client has cleaned up
+	sweeps  bool          // a client has cleaned up but for the directories, which are ours to delete
+	links   []string      // and interfaces
 
 	listener  *listener
 	children  *children
@@ -64,7 +68,7 @@ type monitor struct {
 }
 
 func newMonitor(dir string, s starter) *monitor {
-	m := &monitor{dir: dir, starter: s, lock: -1}
+	m := &monitor{dir: dir, starter: s, lock: -1, net: -1}
 	m.health.m = m
 	return m
 }
@@ -147,20 +151,28 @@ func (m *monitor) start() error {
 	case m.over || m.main().ended:
 		return errors.New("the container's process ended before it was started")
 	}
+	err := m.pass()
+	if err != nil {
+		m.fail(err)
+	}
+	return err
+}
+
+// pass lets the process through its gate.
+func (m *monitor) pass() error {
 	err := m.c.Start()
 	m.account()
 	if err != nil {
-		m.fail(err)
 		return err
 	}
-	m.state.Status, m.state.StartedAt = Running, time.Now().UTC()
+	s := &m.state
+	s.Status, s.StartedAt, s.ExitCode, s.OOMKilled, s.Error = Running, time.Now().UTC(), 0, false, ""
 	m.health.begin()
 	if err := m.writeState(); err != nil { // a container that nobody would find again must not run
-		err = errors.Join(err, m.destroy())
-		m.fail(err)
-		return err
+		return errors.Join(err, m.destroy())
 	}
 	m.started = true
+	m.tellStart()
 	return nil
 }
 
@@ -218,8 +230,7 @@ func (m *monitor) account() {
 // finished is called when a process has ended, its output is drained, and it is to be told.
 func (m *monitor) finished(p *process) {
 	if p == m.main() {
-		m.state.Status, m.state.ExitCode = Exited, p.code
-		m.finish()
+		m.ended(p.code)
 	} else {
 		m.tell("exec_die", "execID", p.id, "exitCode", strconv.Itoa(p.code))
 		m.health.finished(p)
@@ -229,11 +240,20 @@ func (m *monitor) finished(p *process) {
 	}
 }
 
-// finish records the end and gives way: the next command finds a dead monitor and a true state.
+// finish records the end and gives way.
 func (m *monitor) finish() {
+	m.keepState()
+	m.giveWay()
+}
+
+func (m *monitor) keepState() {
 	if err := m.writeState(); err != nil {
 		complain(err)
 	}
+}
+
+// giveWay: the next command finds a dead monitor and a true state.
+func (m *monitor) giveWay() {
 	m.leave()
 	if !m.claimed() {
 		m.cleanup()
@@ -257,6 +277,10 @@ func (m *monitor) withdraw() {
 	}
 	for _, name := range fifos {
 		unix.Unlink(m.path(name))
+	}
+	if m.net >= 0 {
+		unix.Close(m.net)
+		m.net = -1
 	}
 	unix.Close(m.lock)
 	m.lock = -1

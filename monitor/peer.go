@@ -192,7 +192,7 @@ func (p *peer) serve(r request) {
 	case "wait":
 		if err := p.m.on(r.Exec, func(q *process) error { p.waits = q; return nil }); err != nil {
 			p.refuse(err)
-		} else if p.waits.over {
+		} else if p.waits.over && !(p.waits == p.m.main() && p.m.waiting()) {
 			p.tell(p.waits)
 		}
 	case "state":
@@ -204,7 +204,12 @@ func (p *peer) serve(r request) {
 		p.cleans = true
 		p.reply(reply{})
 	case "cleaned":
-		p.m.cleaned, p.m.links = true, r.Links
+		if p.cleans = false; p.m.over || !p.m.started { // else only the promise is taken back
+			p.m.cleaned, p.m.links = true, r.Links
+		}
+		p.reply(reply{})
+	case "cancel":
+		p.m.cancel()
 		p.reply(reply{})
 	case "sweep":
 		p.m.cleaned, p.m.sweeps, p.m.links = true, true, r.Links
@@ -228,8 +233,8 @@ func (p *peer) attach(spec *AttachSpec) {
 		p.refuse(errors.New("attach to what? the request says no streams"))
 		return
 	}
-	if p.m.over {
-		p.refuse(errNotRunning)
+	if err := p.m.runs(); err != nil {
+		p.refuse(err)
 		return
 	}
 	p.reply(reply{Pid: p.m.main().pid})

@@ -37,6 +37,10 @@ type kept struct {
 	Group    string
 	Lock     int
 	Listener int
+	Net      int
+	Waiting  bool          // for the next start by the restart policy
+	Left     time.Duration // of that
+	Pause    time.Duration
 	Console  int
 	Input    int
 	Outputs  []keptOutput
@@ -59,7 +63,7 @@ type keptPeer struct {
 
 // mayRenew says whether there is nothing on its way that could not be taken along.
 func (m *monitor) mayRenew() bool {
-	if !m.started || m.over || len(m.processes) > 1 || m.main().ended {
+	if !m.started || m.over || len(m.processes) > 1 || m.main().ended && !m.waiting() {
 		return false
 	}
 	if in := m.main().in; in != nil && (len(in.waiting) > 0 || in.ended && in.fd >= 0) {
@@ -110,7 +114,8 @@ func inheritable(fds []int, yes bool) {
 func (m *monitor) keep() kept {
 	p := m.main()
 	k := kept{Config: m.config, State: m.state, Started: m.started, Adopted: p.child == nil, Pid: p.pid, Pidfd: p.pidfd, Group: m.group.Path,
-		Lock: m.lock, Listener: m.listener.fd, Console: p.console, Input: -1, Log: logfile.Kept{FD: -1}, Due: m.health.due}
+		Lock: m.lock, Listener: m.listener.fd, Net: m.net, Waiting: m.waiting(), Left: time.Until(m.again), Pause: m.pause,
+		Console: p.console, Input: -1, Log: logfile.Kept{FD: -1}, Due: m.health.due}
 	if p.in != nil {
 		k.Input = p.in.fd
 	}
@@ -133,7 +138,7 @@ func (m *monitor) keep() kept {
 // descriptors are those that keep names.
 func (m *monitor) descriptors() []int {
 	k := m.keep()
-	fds := []int{k.Pidfd, k.Lock, k.Listener, k.Console, k.Input, k.Log.FD}
+	fds := []int{k.Pidfd, k.Lock, k.Listener, k.Net, k.Console, k.Input, k.Log.FD}
 	for _, o := range k.Outputs {
 		fds = append(fds, o.FD)
 	}
@@ -152,7 +157,10 @@ func (m *monitor) resume(fd int) error {
 	}
 	m.config, m.state, m.started, m.health.due = k.Config, k.State, k.Started, k.Due
 	m.group = cgroups.Group{Path: k.Group}
-	m.lock, m.listener = k.Lock, &listener{m, k.Listener}
+	m.lock, m.listener, m.net, m.pause = k.Lock, &listener{m, k.Listener}, k.Net, k.Pause
+	if k.Waiting {
+		m.again = time.Now().Add(k.Left)
+	}
 	if k.Log.FD >= 0 {
 		m.log = m.logger(logfile.Resume(m.config.Log, k.Log))
 	}
@@ -186,6 +194,10 @@ func readKept(fd int) (k kept, err error) {
 
 func (m *monitor) revive(k kept) *process {
 	p := &process{m: m, pid: k.Pid, pidfd: k.Pidfd, console: k.Console}
+	if k.Waiting {
+		p.ended, p.over, p.code = true, true, k.State.ExitCode
+		return p
+	}
 	if !k.Adopted {
 		p.child = ownChild{pid: k.Pid}
 	}

@@ -25,7 +25,6 @@ type State struct {
 	Error      string
 	Health     string // of the last check: starting, healthy, unhealthy; empty: there has been no start with checks. See HealthState
 	Restarts   int    // how often it was started again by its restart policy since somebody started it
-	Stopped    bool   // by a user: its restart policy does not apply until somebody starts it
 }
 
 // The words of State.Status.
@@ -34,7 +33,8 @@ const (
 	Running = "running"
 	Exited  = "exited"
 
-	// Restarting: it has ended, with ExitCode, and its restart policy will start it again. Pid is 0, the monitor's lock is held.
+	// Restarting: it has ended, with ExitCode, and its restart policy will start it again. The monitor's lock is held, and Pid is 0 but for a moment
+	// in which the next process waits at its gate.
 	Restarting = "restarting"
 )
 
@@ -42,6 +42,9 @@ const (
 const Unobserved = 255
 
 const unobserved = "exit status not observed: the monitor was killed"
+
+// NotStartedAgain is State.Error of a container that was restarting when its monitor was killed.
+const NotStartedAgain = "not started again by its restart policy: the monitor was killed"
 
 // ReadState reads a state file.
 func ReadState(path string) (State, error) {

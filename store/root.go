@@ -73,8 +73,12 @@ func (p Place) Hosts() string      { return p.Dir + "/hosts" }
 func (p Place) ResolvConf() string { return p.Dir + "/resolv.conf" }
 func (p Place) Upper() string      { return p.Dir + "/upper" }
 func (p Place) Work() string       { return p.Dir + "/work" }
-func (p Place) Health() string     { return p.Dir + "/health.json" }
-func (p Place) Log() string        { return p.Dir + "/" + p.ID + "-json.log" }
+
+// Stopped exists once a user has sent the container a signal, until somebody starts it.
+func (p Place) Stopped() string { return p.Dir + "/stopped" }
+
+func (p Place) Health() string { return p.Dir + "/health.json" }
+func (p Place) Log() string    { return p.Dir + "/" + p.ID + "-json.log" }
 
 // LocalLog is the log of the driver local.
 func (p Place) LocalLog() string { return p.Dir + "/local-logs/container.log" }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/docker/docker/api/types/container"
@@ -14,10 +15,6 @@ var refused = map[string]string{
 	"use-api-socket": "glassbox has no daemon, so there is no API socket to mount",
 }
 
-const (
-	noRestarts = "this build does not restart containers yet; `glassbox start` does it by hand"
-)
-
 // refuse finds the first flag given that this build cannot honour.
 func refuse(f *pflag.FlagSet, h *container.HostConfig) (err error) {
 	f.Visit(func(flag *pflag.Flag) {
@@ -29,7 +26,7 @@ func refuse(f *pflag.FlagSet, h *container.HostConfig) (err error) {
 		return err
 	}
 	for _, check := range []func(*pflag.FlagSet, *container.HostConfig) error{
-		refuseRestart, refuseDrivers,
+		refuseDrivers,
 	} {
 		if err := check(f, h); err != nil {
 			return err
@@ -38,17 +35,20 @@ func refuse(f *pflag.FlagSet, h *container.HostConfig) (err error) {
 	return nil
 }
 
-func refuseRestart(f *pflag.FlagSet, h *container.HostConfig) error {
-	if h.RestartPolicy.IsNone() {
-		return nil
-	}
-	return fmt.Errorf("--restart %s: %s", h.RestartPolicy.Name, noRestarts)
-}
-
 func refuseDrivers(f *pflag.FlagSet, h *container.HostConfig) error {
 	switch text := func(name string) string { return f.Lookup(name).Value.String() }; {
 	case text("disable-content-trust") != "true":
 		return fmt.Errorf("--disable-content-trust=false: this build verifies digests, not Notary signatures")
+	}
+	return nil
+}
+
+// refuseUpdate finds the first flag of update's that Docker takes and then drops without a word.
+func refuseUpdate(f *pflag.FlagSet) error {
+	for _, name := range []string{"kernel-memory", "cpu-rt-period", "cpu-rt-runtime"} {
+		if f.Changed(name) {
+			return fmt.Errorf("--%s: %s", name, cmp.Or(refused[name], "cgroup v2 has no file for it"))
+		}
 	}
 	return nil
 }

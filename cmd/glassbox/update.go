@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/docker/cli/opts"
 	"github.com/docker/docker/api/types/container"
 )
 
@@ -20,27 +21,29 @@ func updateVerb() verb {
 				if c.flags.NFlag() == 0 {
 					return plainFailure("you must provide one or more flags when using this command")
 				}
-				if *restart != "" && *restart != "no" {
-					return plainFailure("--restart %s: %s", *restart, noRestarts)
+				if err := refuseUpdate(c.flags); err != nil {
+					return badRequest("update", err)
 				}
-				for _, name := range []string{"kernel-memory", "cpu-rt-period", "cpu-rt-runtime"} {
-					if c.flags.Changed(name) {
-						return plainFailure("--%s: %s", name, refused[name])
+				var u container.UpdateConfig
+				if *restart != "" {
+					policy, err := opts.ParseRestartPolicy(*restart)
+					if err != nil {
+						return plainFailure("%w", err)
 					}
+					u.RestartPolicy = policy
 				}
-				return c.update(args, &limits)
+				limits.apply(&u.Resources)
+				return c.update(args, u)
 			}
 		},
 	}
 }
 
-func (c *call) update(names []string, limits *limitFlags) error {
+func (c *call) update(names []string, u container.UpdateConfig) error {
 	b, err := c.backend()
 	if err != nil {
 		return err
 	}
-	var u container.UpdateConfig
-	limits.apply(&u.Resources)
 	var warnings []string
 	var errs []error
 	for _, name := range names {
