@@ -253,7 +253,7 @@ func companions(run string) ([]companion, error) {
 		if len(words) < 3 || words[0] != "glassrun" || !strings.HasPrefix(one.dir, run+"/containers/") {
 			continue
 		}
-		if _, err := os.Lstat(one.dir); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(one.dir); !errors.Is(err, fs.ErrNotExist) || !seesOurs(proc) {
 			continue
 		}
 		fmt.Sscanf(proc, "/proc/%d", &one.pid) //nolint:errcheck // the pattern says that it is a number
@@ -261,6 +261,13 @@ func companions(run string) ([]companion, error) {
 		all = append(all, one)
 	}
 	return all, err
+}
+
+// seesOurs: the process has our file tree. In another mount namespace, a container's for one, the same path means another directory.
+func seesOurs(proc string) bool {
+	theirs, err := os.Stat(proc + "/ns/mnt")
+	ours, err2 := os.Stat("/proc/self/ns/mnt")
+	return err == nil && err2 == nil && os.SameFile(theirs, ours)
 }
 
 // endCompanion kills the process, and before that the container's group that its children are in.
