@@ -17,7 +17,7 @@ func lives(r *rig, t *table) error {
 	if err := world.Push(bb, r.bb()); err != nil {
 		return err
 	}
-	for _, measure := range []func(*rig, *table) error{execs, stops, crowds} {
+	for _, measure := range []func(*rig, *table) error{execs, stops, crowds, watched} {
 		if err := measure(r, t); err != nil {
 			return err
 		}
