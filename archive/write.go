@@ -232,6 +232,9 @@ func (p *writer) directory(n *node, h *tar.Header) error {
 }
 
 func (p *writer) regular(n *node, h *tar.Header) error {
+	if isMadeUp(n) {
+		return p.madeUp(n, h)
+	}
 	fd, err := unix.Open(descriptor(n.fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return named("open", n.name, err)

@@ -18,10 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// errNoPath has Docker's own slip.
+var errNoPath = &Error{Class: InvalidParameter, Text: "bad parameter: pathcannot be empty"}
+
 // StatPath describes a file in a container; a link itself.
 func (c *Containers) StatPath(ctx context.Context, ref, name string) (container.PathStat, error) {
 	if name == "" {
-		return container.PathStat{}, invalid("bad parameter: 'path' cannot be empty")
+		return container.PathStat{}, errNoPath
 	}
 	v, err := c.view(ctx, ref)
 	if err != nil {
@@ -37,7 +40,7 @@ func (c *Containers) StatPath(ctx context.Context, ref, name string) (container.
 // CopyFrom reads a file or directory of a container as an archive.
 func (c *Containers) CopyFrom(ctx context.Context, ref, name string) (io.ReadCloser, container.PathStat, error) {
 	if name == "" {
-		return nil, container.PathStat{}, invalid("bad parameter: 'path' cannot be empty")
+		return nil, container.PathStat{}, errNoPath
 	}
 	v, err := c.view(ctx, ref)
 	if err != nil {
@@ -118,7 +121,7 @@ func within(dir, name string) bool {
 // CopyTo extracts an archive in a container's directory.
 func (c *Containers) CopyTo(ctx context.Context, ref, name string, content io.Reader, o container.CopyToContainerOptions) error {
 	if name == "" {
-		return invalid("bad parameter: 'path' cannot be empty")
+		return errNoPath
 	}
 	v, err := c.view(ctx, ref)
 	if err != nil {

@@ -46,7 +46,9 @@ func arrange(what resource, to target) (arrangement, error) {
 	return arrangement{dir, base}, nil
 }
 
-func assertsDirectory(path string) bool { return strings.HasSuffix(path, "/") || filepath.Base(path) == "." }
+func assertsDirectory(path string) bool {
+	return strings.HasSuffix(path, "/") || filepath.Base(path) == "."
+}
 
 // splitEntry splits a path into its directory and its last part, which is "." where the path ends with it.
 func splitEntry(path string) (dir, base string) {

@@ -11,17 +11,18 @@ import (
 
 // What a terminal does on these, ECMA-48 and xterm's ctlseqs.
 const (
-	saveCursor    = "\x1b[s"
-	restoreCursor = "\x1b[u"
-	hideCursor    = "\x1b[?25l"
-	showCursor    = "\x1b[?25h"
-	eraseLine     = "\x1b[2K"
-	eraseTail     = "\x1b[0K"
+	firstColumn = "\r"
+	eraseTail   = "\x1b[0K"
+	hideCursor  = "\x1b[?25l"
+	showCursor  = "\x1b[?25h"
 )
 
-const progressPause = 75 * time.Millisecond
+const (
+	unannounced   = time.Second // a copy that takes no longer is told of when it is done
+	progressPause = 75 * time.Millisecond
+)
 
-// progress tells how much has been copied: on a terminal all the time, and once more when it is done.
+// progress tells how much has been copied: on a terminal while it goes on, and once more when it is done.
 type progress struct {
 	out    io.Writer // nil: nothing is told
 	header string
@@ -37,7 +38,6 @@ func (c *copying) begin(header string) *progress {
 	}
 	if p.out = c.stderr; isTerminal(c.stderr) {
 		p.stop, p.done = make(chan struct{}), make(chan struct{})
-		fmt.Fprint(p.out, saveCursor, "Preparing to copy...")
 		go p.show()
 	}
 	return p
@@ -59,34 +59,38 @@ func (c *counted) Read(b []byte) (int, error) {
 
 func (p *progress) show() {
 	defer close(p.done)
-	fmt.Fprint(p.out, hideCursor, restoreCursor, eraseLine, p.header, size(0))
-	defer fmt.Fprint(p.out, showCursor)
+	select {
+	case <-p.stop:
+		return
+	case <-time.After(unannounced):
+	}
+	fmt.Fprint(p.out, hideCursor)
+	defer fmt.Fprint(p.out, firstColumn, eraseTail, showCursor)
 	tick := time.NewTicker(progressPause)
 	defer tick.Stop()
-	for last := int64(0); ; {
+	for last := int64(-1); ; {
+		if n := p.total.Load(); n != last {
+			fmt.Fprint(p.out, firstColumn, p.header, humanSize(n), eraseTail)
+			last = n
+		}
 		select {
 		case <-p.stop:
 			return
 		case <-tick.C:
-			if n := p.total.Load(); n != last {
-				fmt.Fprintf(p.out, "\x1b[%dG%s%s", len(p.header)+1, eraseTail, size(n))
-				last = n
-			}
 		}
 	}
 }
 
-// end tells what was copied, also when err says that it is not all, as Docker does.
+// end tells what was copied. Docker does so also when nothing was.
 func (p *progress) end(err error, where string) error {
 	if p.stop != nil {
 		close(p.stop)
 		<-p.done
-		fmt.Fprint(p.out, restoreCursor, eraseLine)
 	}
-	if p.out != nil {
-		fmt.Fprintln(p.out, "Successfully copied", size(p.total.Load()), "to", where)
+	if p.out != nil && err == nil {
+		fmt.Fprintln(p.out, "Successfully copied", humanSize(p.total.Load()), "to", where)
 	}
 	return err
 }
 
-func size(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) }
+func humanSize(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) }
