@@ -42,18 +42,8 @@ func (r *record) actor() map[string]string {
 	return a
 }
 
-// volumeEvent and imageEvent are of the volume, or image, of that name.
 func volumeEvent(name, action string, more ...string) event.Event {
 	return event.Event{Type: "volume", Action: action, ID: name, Attributes: attributes(more...)}
-}
-
-func imageEvent(id, action, name string, labels map[string]string) event.Event {
-	a := maps.Clone(labels)
-	if a == nil {
-		a = map[string]string{}
-	}
-	a["name"] = name
-	return event.Event{Type: "image", Action: action, ID: id, Attributes: a}
 }
 
 // pruned is the event of a prune of all things of a type.
