@@ -18,12 +18,12 @@ func (c *Containers) join(r *record) (map[specs.LinuxNamespaceType]int, error) {
 		joined[specs.NetworkNamespace] = pid
 	}
 	for _, want := range []struct {
-		kind  specs.LinuxNamespaceType
-		id    string
-		words string
+		kind specs.LinuxNamespaceType
+		id   string
+		name string
 	}{
-		{specs.PIDNamespace, h.PidMode.Container(), "failed to join PID namespace: cannot join PID namespace of a non running container: "},
-		{specs.IPCNamespace, h.IpcMode.Container(), "failed to join IPC namespace: cannot join IPC namespace of a non running container: "},
+		{specs.PIDNamespace, h.PidMode.Container(), "PID namespace"},
+		{specs.IPCNamespace, h.IpcMode.Container(), "IPC namespace"},
 	} {
 		if want.id == "" {
 			continue
@@ -37,10 +37,10 @@ func (c *Containers) join(r *record) (map[specs.LinuxNamespaceType]int, error) {
 			return nil, err
 		}
 		if !s.Running {
-			return nil, conflict("%s%s", want.words, other.ID)
+			return nil, conflict("failed to join %s: cannot join %s of a non running container: %s", want.name, want.name, other.ID)
 		}
 		if s.Restarting {
-			return nil, restarting(other.ID)
+			return nil, prefixed("failed to join "+want.name, restarting(other.ID))
 		}
 		if want.kind == specs.IPCNamespace && !other.HostConfig.IpcMode.IsShareable() {
 			return nil, invalid("failed to join IPC namespace: non-shareable IPC (hint: use IpcMode:shareable for the donor container)")

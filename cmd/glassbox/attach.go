@@ -33,6 +33,8 @@ func (c *call) attach(ctx context.Context, name string, stdin, proxy bool, keys 
 		return plainFailure("You cannot attach to a stopped container, start it first")
 	case i.State.Paused:
 		return plainFailure("You cannot attach to a paused container, unpause it first")
+	case i.State.Restarting:
+		return plainFailure("You cannot attach to a restarting container, wait until it is running")
 	}
 	if err := c.checkTTY(stdin, i.Config.Tty); err != nil {
 		return err
