@@ -50,19 +50,19 @@ func (k *check) container(p store.Place) error {
 		return err
 	}
 	alive, err := store.Held(p.Alive())
-	if err == nil && !alive && s.Status == monitor.Running {
+	if err == nil && !alive && s.lives() {
 		s, err = r.again() // it may have ended just now
 	}
 	switch {
 	case err != nil:
 		return err
-	case s.Status != monitor.Running:
+	case !s.lives():
 		return k.ended(r, alive)
 	case alive:
 		return k.running(r)
 	}
 	k.orphan(r, s)
-	if s, err = r.again(); err == nil && s.Status == monitor.Running && k.clean {
+	if s, err = r.again(); err == nil && s.lives() && k.clean {
 		err = k.running(r)
 	}
 	return err
@@ -89,7 +89,10 @@ func (k *check) remnant(p store.Place) error {
 // orphan is a container that is said to run, and has no monitor.
 func (k *check) orphan(r *record, s state) {
 	wrong, done := "its monitor was killed", "another one is with it"
-	if !s.Alive() {
+	switch {
+	case s.Status == monitor.Restarting:
+		wrong, done = "it waits for its restart, and its monitor was killed", "that is recorded as its end"
+	case !s.Alive():
 		wrong, done = "it is said to run, and has no process", "its end is recorded, as one that nobody saw"
 	}
 	k.suspect(ours(r), wrong, done, func() error {
@@ -136,7 +139,10 @@ func (k *check) ended(r *record, monitored bool) error {
 	}
 	if s, err := r.again(); err != nil || s.Pid != 0 {
 		k.suspect(ours(r), "its start was broken off", "what there was of it is gone", func() error {
-			return k.stopped(r.place, func() error { return k.c.retract(r, s) })
+			return k.stopped(r.place, func() error {
+				_, err := k.c.retract(r, s)
+				return err
+			})
 		})
 	}
 	if g, err := k.c.groupOf(r); err == nil && g.Exists() {

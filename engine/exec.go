@@ -45,7 +45,7 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 	}
 	p, err := r.execProcess(o, inside)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, now.explain(r, err)
 	}
 	select { // the size comes with the terminal: afterwards the process may have ended already
 	case size := <-s.Resize:
@@ -63,7 +63,7 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 		return err
 	})
 	if err != nil {
-		return nil, monitor.AccountOf(err), runError(execFailed, o.Cmd[0], p.Env, inside, err)
+		return nil, monitor.AccountOf(err), now.explain(r, runError(execFailed, o.Cmd[0], p.Env, inside, err))
 	}
 	a := &attachment{containers: c, record: r, streams: s, client: client, exec: stream.ID, ends: true}
 	a.join(stream)
@@ -74,6 +74,14 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 		return nil, stream.Account, a.Close()
 	}
 	return a, stream.Account, nil
+}
+
+// explain a failure by the container's end, if it has ended since it was looked at: nothing else is the matter then.
+func (s state) explain(r *record, err error) error {
+	if s.Alive() {
+		return err
+	}
+	return notRunning(r.ID)
 }
 
 // execProcess is what the new process is: as the container's first one, but for what was asked.

@@ -70,7 +70,20 @@ func (c *Containers) destroy(r *record, anonymous bool) error {
 
 // erase deletes everything that a container has; with anonymous also the volumes that nobody named. The caller holds its lock.
 func (c *Containers) erase(r *record, anonymous bool) error {
-	return errors.Join(c.clear(r), c.unplug(r.place), c.unmountVolumes(r), r.place.Remove(), c.unclaim(r), c.leave(r, anonymous))
+	return errors.Join(c.forsake(r), c.unplug(r.place), c.surrender(r), c.unmountVolumes(r), r.place.Remove(), c.unclaim(r), c.leave(r, anonymous))
+}
+
+// surrender gives back addresses that a start had claimed which was broken off before it noted them down in a wiring.
+func (c *Containers) surrender(r *record) error {
+	var errs []error
+	for name := range r.networks() {
+		n, err := c.networks.named(name)
+		if n != nil {
+			err = c.networks.release(n, r.ID)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // unclaim gives the container's name and range of ids back.
@@ -83,15 +96,6 @@ func (c *Containers) unclaim(r *record) error {
 		errs = append(errs, c.root.Ranges().Release(r.Range))
 	}
 	return errors.Join(errs...)
-}
-
-// clear removes the group of a start whose monitor was killed at the gate: no state tells of that one. A container that has not
-// been started since the machine was has none.
-func (c *Containers) clear(r *record) error {
-	if _, err := os.Lstat(r.place.Alive()); err != nil {
-		return nil
-	}
-	return c.bury(r)
 }
 
 // removeRemains deletes a container whose document is lost. Its monitor, should one live, is asked to end it.
@@ -185,7 +189,7 @@ func (c *Containers) forget(r *record) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(c.clear(r), err, c.unclaim(r), c.leave(r, true))
+	return errors.Join(c.forsake(r), err, c.unclaim(r), c.leave(r, true))
 }
 
 // promise keeps the connection on which TakeCleanup was said until Cleanup.

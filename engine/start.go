@@ -41,6 +41,10 @@ func (c *Containers) start(ctx context.Context, id string, attach func(*record, 
 		return nil, r, conflict("cannot start a paused container, try unpause instead")
 	case s.Running:
 		return nil, r, nil
+	case s.Pid != 0:
+		if s, err = c.retract(r, s); err != nil { // what a broken-off start has left
+			return nil, r, err
+		}
 	}
 	client, p, err := c.launch(r)
 	if err == nil {
@@ -245,7 +249,11 @@ func (c *Containers) open(r *record, client *monitor.Client, attach func(*record
 // exit code; with --rm it goes.
 func (c *Containers) failed(r *record, before state, client *monitor.Client, p *plugging, cause error) error {
 	c.tellFailed(r, p.wiring())
-	err := errors.Join(c.startError(r, cause), p.back())
+	err := c.startError(r, cause)
+	if errors.Is(cause, monitor.ErrDead) {
+		err = errors.Join(err, c.forsake(r)) // the process may have been started
+	}
+	err = errors.Join(err, p.back())
 	if r.HostConfig.AutoRemove {
 		err2 := c.destroy(r, true)
 		if client != nil && err2 == nil {

@@ -40,10 +40,15 @@ func (c *Containers) state(r *record) (state, error) {
 	case errors.As(err, &damaged):
 		c.warn(err.Error())
 		return c.reconstruct(r)
+	case errors.Is(err, fs.ErrNotExist) && there(r.place.State()+".corrupt"): // and whoever set it aside was killed
+		return c.reconstruct(r)
 	case errors.Is(err, fs.ErrNotExist):
 		return s, nil
 	case err != nil:
 		return s, err
+	}
+	if s.Status == monitor.Created && s.Pid != 0 {
+		return c.begun(r, s)
 	}
 	if !s.lives() {
 		return s, nil
@@ -61,18 +66,55 @@ func (c *Containers) reconstruct(r *record) (state, error) {
 		Status: monitor.Exited, ExitCode: monitor.Unobserved, Error: "the record of its end was damaged", StartedAt: r.Created, FinishedAt: r.Created,
 	}}
 	client, err := monitor.Dial(r.place.Run)
-	if err == nil {
-		defer client.Close()
-		if s.State, err = client.State(); err != nil {
+	if err != nil {
+		return c.deduce(r, s)
+	}
+	defer client.Close()
+	if s.State, err = client.State(); err != nil {
+		return s, err
+	}
+	if s.lives() {
+		if s, err = c.verify(r, s); err != nil {
 			return s, err
-		}
-		if s.lives() {
-			if s, err = c.verify(r, s); err != nil {
-				return s, err
-			}
 		}
 	}
 	return s, store.Write(r.place.State(), s.State)
+}
+
+// deduce is for a container that has lost its monitor, too. Its wiring may name its process. Without one it cannot be found again, and ends.
+func (c *Containers) deduce(r *record, s state) (state, error) {
+	w, err := liveAt(r.place)
+	if err != nil {
+		return s, err
+	}
+	if w == nil {
+		return s, errors.Join(c.bury(r), store.Write(r.place.State(), s.State))
+	}
+	s.State = monitor.State{Status: monitor.Running, Pid: w.Pid, PidStart: w.PidStart, BootID: w.BootID, StartedAt: r.Created}
+	if err := store.Write(r.place.State(), s.State); err != nil {
+		return s, err
+	}
+	return c.verify(r, s)
+}
+
+// begun: a start has got to the gate. Whoever starts the container holds its lock, and takes back what fails; a monitor that is left alone
+// does. When both were killed, we do.
+func (c *Containers) begun(r *record, s state) (state, error) {
+	if alive, err := store.Held(r.place.Alive()); err != nil || alive {
+		return s, err
+	}
+	lock, err := atOnce(r.place)
+	if errors.Is(err, context.Canceled) || errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	defer lock.Release()
+	if s, err = r.again(); err != nil || s.Status != monitor.Created || s.Pid == 0 {
+		return s, err
+	}
+	return c.retract(r, s)
 }
 
 // verify holds a state that says "running" against the kernel. The monitor's lock answers for the usual case with one
@@ -164,12 +206,21 @@ func unobserved(s state, what string) string {
 
 // retract takes back what a start has left whose monitor was killed before it could record that the container runs. The caller holds the
 // container's lock, and nobody the monitor's.
-func (c *Containers) retract(r *record, s state) error {
-	if err := c.bury(r); err != nil {
-		return err
+func (c *Containers) retract(r *record, s state) (state, error) {
+	if err := c.forsake(r); err != nil {
+		return s, err
 	}
 	s.Pid, s.PidStart, s.Error = 0, 0, "its start was broken off: the monitor was killed"
-	return errors.Join(c.unplug(r.place), c.unmountVolumes(r), store.Write(r.place.State(), s.State))
+	return s, errors.Join(c.unplug(r.place), c.unmountVolumes(r), store.Write(r.place.State(), s.State))
+}
+
+// forsake removes what a monitor would have removed that was killed: the group, with whoever is in it, and its own socket and FIFOs. A
+// container that has not been started since the machine was has none.
+func (c *Containers) forsake(r *record) error {
+	if !there(r.place.Alive()) {
+		return nil
+	}
+	return errors.Join(c.bury(r), removeAll(r.place.Run, monitor.Left(r.place.Run)))
 }
 
 // bury removes the group of a container whose monitor did not live to do it, with whoever is left in it.
