@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
@@ -214,6 +215,10 @@ func (c *Containers) resolveModes(h *container.HostConfig) error {
 
 // adapt puts in Docker's defaults.
 func adapt(h *container.HostConfig) error {
+	labelled := slices.ContainsFunc(h.SecurityOpt, func(o string) bool { return strings.HasPrefix(o, "label=") })
+	if !labelled && (h.Privileged || h.PidMode.IsHost() || h.IpcMode.IsHost()) {
+		h.SecurityOpt = append(h.SecurityOpt, "label=disable")
+	}
 	if h.Memory > 0 && h.MemorySwap == 0 {
 		h.MemorySwap = 2 * h.Memory
 	}

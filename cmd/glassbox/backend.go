@@ -41,6 +41,7 @@ type containers interface {
 	Unpause(id string) error
 	Rename(id, name string) error
 	Remove(ctx context.Context, id string, force, volumes bool) error
+	Unlink(ctx context.Context, name string) error
 	Wait(ctx context.Context, id string) (int, error)
 	Update(id string, u container.UpdateConfig) ([]string, error)
 	Top(id string, psArgs []string) (container.TopResponse, error)

@@ -58,9 +58,6 @@ func (c *containerFlags) define(f *pflag.FlagSet, pullUsage string) {
 	f.Bool("disable-content-trust", true, "Skip image verification")
 	f.Bool("use-api-socket", false, "Bind mount Docker API socket and required auth")
 	f.Bool("help", false, "Print usage") // without -h, which is --hostname
-	for _, hidden := range []string{"disable-content-trust", "use-api-socket"} {
-		_ = f.MarkHidden(hidden)
-	}
 }
 
 // options is what the engine is asked for; args are the image (unless --rootfs) and the command.

@@ -58,7 +58,7 @@ func (c *call) exec(ctx context.Context, f *execFlags, name string, command []st
 	if size, ok := windowSize(c.stdout); ok && f.Tty {
 		f.ConsoleSize = &[2]uint{uint(size.Rows), uint(size.Cols)}
 	}
-	w := wiring{stdin: f.AttachStdin, stdout: f.AttachStdout, stderr: f.AttachStderr, tty: f.Tty, keys: f.keys}
+	w := wiring{stdin: f.AttachStdin, stdout: f.AttachStdout, stderr: f.AttachStderr, tty: f.Tty, keys: f.keys, exec: true}
 	streams, done, err := c.connect(w)
 	if err != nil {
 		return err

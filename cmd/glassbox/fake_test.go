@@ -224,6 +224,7 @@ func (f *fake) Remove(ctx context.Context, id string, force, volumes bool) error
 	}
 	return known(id)
 }
+func (f *fake) Unlink(ctx context.Context, name string) error    { return known(name) }
 func (f *fake) Wait(ctx context.Context, id string) (int, error) { return 3, known(id) }
 func (f *fake) Update(id string, u container.UpdateConfig) ([]string, error) {
 	return nil, known(id)

@@ -21,6 +21,9 @@ func (s *session) globalFlags() *pflag.FlagSet {
 	f.Bool("porcelain", false, "Print errors on one line, without hints, on terminals too")
 	f.BoolP("version", "v", false, "Print version information and quit")
 	f.BoolP("help", "h", false, "Print usage")
+	if s.isDocker() {
+		_ = f.MarkShorthandDeprecated("help", "use --help")
+	}
 	f.BoolP("debug", "D", false, "Enable debug mode")
 	f.StringP("log-level", "l", "info", "Set the logging level")
 	f.StringP("context", "c", "", "Name of the context to use")
@@ -61,5 +64,5 @@ func refuseGlobal(f *pflag.FlagSet) error {
 // noContext is Docker's answer to a context that nobody made: the only one here is the default.
 func noContext(name string) error {
 	meta := filepath.Join(config.Dir(), "contexts", "meta", fmt.Sprintf("%x", sha256.Sum256([]byte(name))), "meta.json")
-	return plainFailure("unable to resolve docker endpoint: context %q: context not found: open %s: no such file or directory", name, meta)
+	return plainFailure("Failed to initialize: unable to resolve docker endpoint: context %q: context not found: open %s: no such file or directory", name, meta)
 }

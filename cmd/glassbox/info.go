@@ -33,7 +33,7 @@ func infoVerb() verb {
 }
 
 func (c *call) info(format string) error {
-	t, err := infoTemplate(format, "")
+	t, err := infoTemplate("", format, "")
 	if err != nil {
 		return err
 	}

@@ -190,7 +190,7 @@ func (c *call) findPlatform(wanted string) finder {
 		i := v.(image.InspectResponse)
 		has := platforms.Normalize(ocispec.Platform{OS: i.Os, Architecture: i.Architecture, Variant: i.Variant})
 		if !platforms.OnlyStrict(p).Match(has) {
-			return nil, engineFailure(fmt.Errorf("image with reference %s was found but does not provide the specified platform (%s)", ref, platforms.FormatAll(p)))
+			return nil, engineFailure(fmt.Errorf("image with reference %s was found but its platform (%s) does not match the specified platform (%s)", ref, platforms.FormatAll(has), platforms.FormatAll(p)))
 		}
 		return v, nil
 	}

@@ -38,8 +38,7 @@ func (l *limitFlags) define(f *pflag.FlagSet, article string) {
 		unlimited = "Swap limit equal to memory plus swap: -1 to enable unlimited swap"
 	}
 	f.Var(&l.memorySwap, "memory-swap", unlimited)
-	f.Var(&l.kernelMemory, "kernel-memory", "Kernel memory limit (deprecated)")
-	_ = f.MarkHidden("kernel-memory")
+	f.Var(&l.kernelMemory, "kernel-memory", "Kernel memory limit")
 }
 
 func (l *limitFlags) apply(r *container.Resources) {

@@ -16,17 +16,19 @@ func rmVerb() verb {
 			link := c.flags.BoolP("link", "l", false, "Remove the specified link")
 			force := c.flags.BoolP("force", "f", false, "Force the removal of a running container (uses SIGKILL)")
 			return func(ctx context.Context, args []string) error {
-				if *link {
-					return plainFailure("--link: a link lasts as long as the container that was started with it")
-				}
-				return c.remove(ctx, args, *force, *volumes)
+				return c.remove(args, *force, func(b *backend, name string) error {
+					if *link {
+						return b.containers.Unlink(ctx, name)
+					}
+					return b.containers.Remove(ctx, name, *force, *volumes)
+				})
 			}
 		},
 	}
 }
 
-// remove: with force, a name that does not exist is said and forgiven.
-func (c *call) remove(ctx context.Context, names []string, force, volumes bool) error {
+// remove does each; with force, a name that does not exist is said and forgiven.
+func (c *call) remove(names []string, force bool, do func(b *backend, name string) error) error {
 	b, err := c.backend()
 	if err != nil {
 		return err
@@ -36,7 +38,7 @@ func (c *call) remove(ctx context.Context, names []string, force, volumes bool) 
 		id := strings.Trim(name, "/")
 		err := error(plainFailure("container name cannot be empty"))
 		if id != "" {
-			err = engineFailure(b.containers.Remove(ctx, id, force, volumes))
+			err = engineFailure(do(b, id))
 		}
 		switch {
 		case err == nil:

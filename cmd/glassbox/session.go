@@ -60,8 +60,11 @@ func (s *session) run(args []string) int {
 	case isSet(global, "version"):
 		fmt.Fprintln(s.stdout, s.versionLine())
 		return 0
-	case global.NArg() == 0:
+	case isSet(global, "help") && global.NArg() == 0:
 		s.rootHelp(s.stdout, s.tree())
+		return 0
+	case global.NArg() == 0:
+		s.rootHelp(s.stderr, s.tree())
 		return 0
 	case isSet(global, "help"):
 		return s.dispatch(context.Background(), append([]string{"help"}, global.Args()...))

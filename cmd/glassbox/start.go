@@ -20,6 +20,7 @@ func startVerb() verb {
 			keys := c.flags.String("detach-keys", "", "Override the key sequence for detaching a container")
 			c.flags.String("checkpoint", "", "Restore from this checkpoint")
 			c.flags.String("checkpoint-dir", "", "Use a custom checkpoint storage directory")
+			_, _ = c.flags.MarkHidden("checkpoint"), c.flags.MarkHidden("checkpoint-dir")
 			return func(ctx context.Context, args []string) error {
 				if c.flags.Changed("checkpoint") || c.flags.Changed("checkpoint-dir") {
 					return plainFailure("--checkpoint: this build keeps no checkpoints")

@@ -75,6 +75,7 @@ type wiring struct {
 	tty                   bool
 	signals               bool   // pass signals on
 	keys                  string // --detach-keys
+	exec                  bool   // Docker's daemon has another word for them there
 	redraw                bool   // make a full-screen program paint again, as attach does
 }
 
@@ -89,7 +90,7 @@ func (c *call) connect(w wiring) (s engine.Streams, done func(), err error) {
 	if w.stderr {
 		s.Err = c.stderr
 	}
-	if s.DetachKeys, err = c.detachKeys(w.keys); err != nil {
+	if s.DetachKeys, err = c.detachKeys(w); err != nil {
 		return s, nil, err
 	}
 	if !w.tty {
@@ -106,8 +107,8 @@ func (c *call) connect(w wiring) (s engine.Streams, done func(), err error) {
 }
 
 // detachKeys: the flag, else Docker's config file, else ctrl-p ctrl-q.
-func (c *call) detachKeys(flag string) ([]byte, error) {
-	keys := flag
+func (c *call) detachKeys(w wiring) ([]byte, error) {
+	keys := w.keys
 	if keys == "" {
 		keys = c.configFile().DetachKeys
 	}
@@ -116,7 +117,7 @@ func (c *call) detachKeys(flag string) ([]byte, error) {
 	}
 	b, err := term.ToBytes(keys)
 	if err != nil {
-		return nil, engineFailure(fmt.Errorf("Invalid detach keys (%s) provided", keys))
+		return nil, engineFailure(fmt.Errorf("Invalid %s keys (%s) provided", map[bool]string{true: "escape", false: "detach"}[w.exec], keys))
 	}
 	return b, nil
 }

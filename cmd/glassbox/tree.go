@@ -60,7 +60,9 @@ func volumeVerbs() []verb {
 	return []verb{volumeCreateVerb(), volumeInspectVerb(), volumeLsVerb(), volumePruneVerb(), volumeRmVerb()}
 }
 
-func systemVerbs() []verb { return []verb{checkVerb(), dfVerb(), eventsVerb(), infoVerb(), systemPruneVerb()} }
+func systemVerbs() []verb {
+	return []verb{checkVerb(), dfVerb(), eventsVerb(), infoVerb(), systemPruneVerb()}
+}
 
 // tree is the command tree.
 func (s *session) tree() *cli.App {
@@ -101,6 +103,9 @@ func (s *session) noun(name, short string, verbs []verb) *cli.Command {
 			out := s.stdout
 			if word == "" {
 				out = s.stderr
+			}
+			if word == "-h" && s.isDocker() {
+				put(out, "Flag shorthand -h has been deprecated, use --help\n")
 			}
 			s.nounHelp(out, n)
 			return nil

@@ -88,6 +88,9 @@ func (s *session) invoke(ctx context.Context, path string, v verb, args []string
 func (s *session) prepared(path string, v verb) (*call, action) {
 	c := &call{session: s, path: path, flags: pflag.NewFlagSet(path, pflag.ContinueOnError)}
 	c.flags.SetOutput(s.stderr)
+	if s.isDocker() {
+		c.flags.SetOutput(s.stdout) // where Docker says that a flag is deprecated
+	}
 	c.flags.SetInterspersed(!v.bare)
 	c.flags.Usage = func() {}
 	act := v.prepare(c)

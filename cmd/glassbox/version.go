@@ -69,7 +69,7 @@ func versionVerb() verb {
 		prepare: func(c *call) action {
 			format := c.flags.StringP("format", "f", "", inspectFormatHelp)
 			return func(ctx context.Context, args []string) error {
-				t, err := infoTemplate(*format, versionTemplate)
+				t, err := infoTemplate("version", *format, versionTemplate)
 				if err != nil {
 					return err
 				}
@@ -88,14 +88,14 @@ func versionVerb() verb {
 }
 
 // infoTemplate parses --format of version and info; standard is used without it.
-func infoTemplate(format, standard string) (*template.Template, error) {
+func infoTemplate(name, format, standard string) (*template.Template, error) {
 	switch format {
 	case "":
 		format = standard
 	case "json":
 		format = "{{json .}}"
 	}
-	t, err := templates.Parse(format)
+	t, err := templates.NewParse(name, format)
 	if err != nil {
 		return nil, templateFailure(err)
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/docker/cli/opts"
 	"github.com/docker/docker/api/types/volume"
@@ -18,8 +20,14 @@ func volumeCreateVerb() verb {
 			_ = c.flags.MarkHidden("name")
 			c.flags.VarP(options, "opt", "o", "Set driver specific options")
 			c.flags.Var(&labels, "label", "Set metadata for a volume")
+			for _, f := range clusterFlags {
+				c.flags.String(f, "", "")
+				_ = c.flags.MarkHidden(f)
+			}
 			return func(ctx context.Context, args []string) error {
 				switch {
+				case slices.ContainsFunc(clusterFlags, c.flags.Changed):
+					return engineFailure(errNoSwarm)
 				case len(args) > 0 && *name != "":
 					return plainFailure("conflicting options: cannot specify a volume-name through both --name and as a positional arg")
 				case len(args) > 0:
@@ -32,6 +40,13 @@ func volumeCreateVerb() verb {
 		},
 	}
 }
+
+// clusterFlags are for volumes of Swarm's.
+var clusterFlags = []string{
+	"availability", "group", "limit-bytes", "required-bytes", "scope", "secret", "sharing", "topology-preferred", "topology-required", "type",
+}
+
+var errNoSwarm = errors.New(`This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.`)
 
 func (c *call) createVolume(o volume.CreateOptions) error {
 	b, err := c.backend()

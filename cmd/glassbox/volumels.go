@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -17,10 +18,21 @@ func volumeLsVerb() verb {
 			c.flags.BoolVarP(&f.quiet, "quiet", "q", false, "Only display volume names")
 			c.flags.StringVar(&f.format, "format", "", formatHelp)
 			c.flags.VarP(&f.filter, "filter", "f", `Provide filter values (e.g. "dangling=true")`)
-			return func(ctx context.Context, args []string) error { return c.listVolumes(&f) }
+			cluster := c.flags.Bool("cluster", false, "Display only cluster volumes, and use cluster volume list formatting")
+			_ = c.flags.MarkHidden("cluster")
+			return func(ctx context.Context, args []string) error {
+				if *cluster { // there are none without Swarm
+					return c.table(formatter.NewVolumeFormat(cmp.Or(f.format, clusterTable), f.quiet), true, func(t formatter.Context) error {
+						return formatter.VolumeWrite(t, nil)
+					})
+				}
+				return c.listVolumes(&f)
+			}
 		},
 	}
 }
+
+const clusterTable = "table {{.Name}}\t{{.Group}}\t{{.Driver}}\t{{.Availability}}\t{{.Status}}"
 
 func (c *call) listVolumes(f *listFlags) error {
 	b, err := c.backend()

@@ -91,7 +91,7 @@ func (p Proof) blame(session string, w *docker.Wanted, c Invocation) {
 	text := w.Reason
 	if w.Stderr != nil {
 		text += "\n" + *w.Stderr
-		if w.Code != nil && *w.Code == 125 {
+		if w.Code != nil && *w.Code != 0 {
 			d.Refusal = refusal(*w.Stderr)
 		}
 	}
@@ -224,7 +224,7 @@ or when a command or flag is in none of them.
 - **same**: outputs and exit code are Docker's, in the session named and maybe others
 - **same, except**: so in the session named first; another session tells of a case in which glassbox means to differ, and why
 - **differs**: glassbox means to differ, for the reason given
-- **refused**: glassbox ends with 125 and the message given
+- **refused**: glassbox ends with the message given
 
 `
 
