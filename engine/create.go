@@ -116,7 +116,11 @@ func (c *Containers) base(ctx context.Context, r *record, o *Options) (warning s
 	if err != nil {
 		return "", err
 	}
-	r.Image, r.Lower = img.ID, layers.Lower
+	scaffold, err := c.initLayer()
+	if err != nil {
+		return "", err
+	}
+	r.Image, r.Lower = img.ID, append([]string{scaffold}, layers.Lower...)
 	return foreign(img, o.Platform), nil
 }
 

@@ -54,7 +54,7 @@ func (t *Tree) file(b *program.Builder, p string) {
 	p = path.Clean("/" + p)
 	t.directories(b, path.Dir(p))
 	inside(b, p, func(dir any, name string) {
-		b.Call(unix.SYS_MKNODAT, dir, name, unix.S_IFREG|0o644, 0).Tolerate(unix.EEXIST, unix.EROFS).Why("an empty file to mount on, unless it is there")
+		b.Call(unix.SYS_MKNODAT, dir, name, unix.S_IFREG|0o755, 0).Tolerate(unix.EEXIST, unix.EROFS).Why("an empty file to mount on, unless it is there")
 	})
 }
 

@@ -50,6 +50,9 @@ func (r Root) Events() string { return filepath.Join(r.Run, "events") }
 func (r Root) Images() string { return filepath.Join(r.Data, "images") }
 func (r Root) Layers() string { return filepath.Join(r.Data, "layers") }
 
+// InitLayer lies among the images' layers, so that the names of all are short when they are seen from there.
+func (r Root) InitLayer() string { return filepath.Join(r.Data, "layers", "init") }
+
 // Names are the claimed container names.
 func (r Root) Names() Claims { return Claims{filepath.Join(r.Data, "names"), "../containers"} }
 
