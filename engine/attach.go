@@ -46,10 +46,7 @@ var ErrDetached = errors.New("read escape sequence")
 // done after the container's end is the caller's, with Cleanup after Run; should the caller die, its monitor has that done.
 func (c *Containers) StartAttached(ctx context.Context, id string, s Streams) (Attachment, error) {
 	a := &attachment{containers: c, streams: s}
-	client, r, err := c.start(ctx, id, func(r *record, client *monitor.Client) error {
-		c.tell(r, "attach")
-		return a.connect(r, client)
-	})
+	client, r, err := c.start(ctx, id, func(r *record, client *monitor.Client) error { return a.connect(r, client) })
 	if err != nil {
 		return nil, errors.Join(err, a.hangUp())
 	}

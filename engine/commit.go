@@ -33,10 +33,12 @@ func (c *Containers) Commit(ctx context.Context, ref string, o container.CommitO
 		return "", err
 	}
 	img, err := c.addLayer(ctx, r, d)
+	if err == nil {
+		c.tell(r, "commit", "comment", o.Comment, "imageID", img.ID.String(), "imageRef", o.Reference)
+	}
 	if err := errors.Join(err, resume()); err != nil {
 		return "", err
 	}
-	c.tell(r, "commit", "comment", o.Comment, "imageID", img.ID.String(), "imageRef", o.Reference)
 	return img.ID.String(), nil
 }
 

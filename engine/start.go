@@ -46,6 +46,9 @@ func (c *Containers) start(ctx context.Context, id string, attach func(*record, 
 			return nil, r, err
 		}
 	}
+	if attach != nil {
+		c.tell(r, "attach")
+	}
 	client, p, err := c.launch(r)
 	if err == nil {
 		err = c.open(r, client, attach)

@@ -43,13 +43,16 @@ func (c *Containers) Top(id string, psArgs []string) (container.TopResponse, err
 		return container.TopResponse{}, err
 	}
 	out, err := ps(psArgs, pids)
+	var top container.TopResponse
 	if errors.Is(err, exec.ErrNotFound) && slices.Equal(psArgs, []string{"-ef"}) {
-		return ownPS(pids)
+		top, err = ownPS(pids)
+	} else if err == nil {
+		top, err = parsePS(out, pids)
 	}
-	if err != nil {
-		return container.TopResponse{}, err
+	if err == nil {
+		c.tell(r, "top")
 	}
-	return parsePS(out, pids)
+	return top, err
 }
 
 // pids are the processes of the container: those in its group, or where there is no cgroup v2 those in its PID namespace.

@@ -43,8 +43,12 @@ func (c *Containers) Update(id string, u container.UpdateConfig) (warnings []str
 	} else if err := c.refuseLimits(r); err != nil {
 		return warnings, prefixed("Cannot update container "+r.ID, err)
 	}
-	if err := r.save(); err != nil || !s.Running {
+	if err := r.save(); err != nil {
 		return warnings, err
+	}
+	c.tell(r, "update")
+	if !s.Running {
+		return warnings, nil
 	}
 	if changes(u.Resources) {
 		if err := r.relimit(); err != nil {
