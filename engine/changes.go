@@ -10,7 +10,7 @@ import (
 	"github.com/docker/go-connections/nat"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
-	"github.com/moby/buildkit/frontend/dockerfile/shell"
+	dockersh "github.com/moby/buildkit/frontend/dockerfile/shell"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -28,7 +28,7 @@ func changed(config *container.Config, changes []string) (*container.Config, err
 	if err != nil {
 		return nil, invalid("%w", err)
 	}
-	e.lex = shell.NewLex(file.EscapeToken)
+	e.lex = dockersh.NewLex(file.EscapeToken)
 	for _, n := range file.AST.Children {
 		if !slices.Contains(changeable, strings.ToLower(n.Value)) {
 			return nil, invalid("%s is not a valid change command", n.Value)
@@ -66,12 +66,12 @@ func copied(c *container.Config) *container.Config {
 // edit is a config that instructions change one after the other, as moby's builder does.
 type edit struct {
 	*container.Config
-	lex    *shell.Lex
+	lex    *dockersh.Lex
 	hasCmd bool // a CMD has been given: a later ENTRYPOINT leaves it
 }
 
 func (e *edit) apply(command instructions.Command) error {
-	env := shell.EnvsFromSlice(e.Env)
+	env := dockersh.EnvsFromSlice(e.Env)
 	if x, ok := command.(instructions.SupportsSingleWordExpansion); ok {
 		expand := func(word string) (string, error) {
 			word, _, err := e.lex.ProcessWord(word, env)
@@ -143,7 +143,7 @@ func (e *edit) env(c *instructions.EnvCommand) {
 }
 
 // expose takes ports, of which one word may stand for several: EXPOSE $PORTS.
-func (e *edit) expose(words []string, env shell.EnvGetter) error {
+func (e *edit) expose(words []string, env dockersh.EnvGetter) error {
 	var all []string
 	for _, w := range words {
 		ports, err := e.lex.ProcessWords(w, env)
