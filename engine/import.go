@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"glassbox/archive"
 	"glassbox/image"
 
 	"github.com/containerd/platforms"
@@ -20,17 +21,21 @@ import (
 
 // ImageImport makes an image of one layer from an archive, however packed; from names the source in the image's comment. The reference
 // may be empty. It returns the image's id.
-func (e *Engine) ImageImport(ctx context.Context, archive io.Reader, from, ref string, o dockerimage.ImportOptions) (string, error) {
+func (e *Engine) ImageImport(ctx context.Context, r io.Reader, from, ref string, o dockerimage.ImportOptions) (string, error) {
 	d, err := importDraft(from, ref, o)
 	if err != nil {
 		return "", err
 	}
-	layer, kept, err := image.Plain(archive)
+	layer, kept, err := image.Plain(r)
 	if err != nil {
 		return "", err
 	}
 	d.Pack = !kept
 	img, err := e.Images.Add(ctx, layer, d)
+	var damaged *archive.Unreadable
+	if errors.As(err, &damaged) {
+		err = &Error{Class: InvalidParameter, Text: damaged.Cause.Error(), Cause: err}
+	}
 	if err := errors.Join(err, layer.Close()); err != nil {
 		return "", err
 	}

@@ -104,12 +104,12 @@ func (c *Containers) sizes(r *record) (rw, all int64, err error) {
 	return rw, rw, nil // the image is gone; its layers are of unknown size
 }
 
-// diskUse adds up the sizes of regular files, each file once however many names it has. What vanishes meanwhile does not count.
+// diskUse adds up the sizes of all files but directories, as Docker does, each file once however many names it has. What vanishes meanwhile does not count.
 func diskUse(dir string) (int64, error) {
 	var total int64
 	seen := map[uint64]bool{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() {
+		if err != nil || e.IsDir() {
 			return nil
 		}
 		info, err := e.Info()

@@ -127,6 +127,9 @@ func (s *Store) images(x *index) ([]*Image, error) {
 		}
 		img.name(d)
 	}
+	for _, img := range all {
+		img.sortNames()
+	}
 	slices.SortStableFunc(all, func(a, b *Image) int {
 		return strings.Compare(created(b), created(a))
 	})
@@ -165,5 +168,21 @@ func (s *Store) addNames(x *index, img *Image) error {
 			img.name(d)
 		}
 	}
+	img.sortNames()
 	return nil
+}
+
+// sortNames orders names as Docker does, by their full forms.
+func (i *Image) sortNames() {
+	slices.SortFunc(i.Tags, byFullName)
+	slices.SortFunc(i.Digests, byFullName)
+}
+
+func byFullName(a, b string) int {
+	x, errX := reference.ParseNormalizedNamed(a)
+	y, errY := reference.ParseNormalizedNamed(b)
+	if errX != nil || errY != nil {
+		return strings.Compare(a, b)
+	}
+	return strings.Compare(x.String(), y.String())
 }

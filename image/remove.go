@@ -186,7 +186,7 @@ func (r *removal) dropParents() error {
 	return nil
 }
 
-// load finds who uses the image, and its references as they are now, in the order in which they were given.
+// load finds who uses the image, and its references as they are now, in Docker's order.
 func (r *removal) load() (manifests []digest.Digest, err error) {
 	r.container, r.running = "", false
 	if r.inUse != nil {
@@ -208,6 +208,7 @@ func (r *removal) load() (manifests []digest.Digest, err error) {
 	if len(manifests) == 0 {
 		return nil, &NotFound{r.ref} // another process was quicker
 	}
+	slices.SortFunc(r.refs, func(a, b reference.Named) int { return strings.Compare(a.String(), b.String()) })
 	return manifests, nil
 }
 
