@@ -62,6 +62,9 @@ func (c *Containers) prepare(ctx context.Context, o *Options) (*record, []string
 	if err := r.command(); err != nil {
 		return nil, warnings, err
 	}
+	if err := r.checkWorkingDir(); err != nil {
+		return nil, warnings, err
+	}
 	if r.Mounts, err = c.mountPoints(r); err != nil {
 		return nil, warnings, err
 	}
@@ -155,6 +158,25 @@ func (r *record) command() error {
 	}
 	r.Path, r.Args = all[0], all[1:]
 	return validateConfig(k) // the image's half has not been looked at yet
+}
+
+// checkWorkingDir: one that is missing is made at the start.
+func (r *record) checkWorkingDir() error {
+	dir := r.Config.WorkingDir
+	if dir == "" || dir == "/" {
+		return nil
+	}
+	image := tree(r.Lower)
+	if r.Rootfs != "" {
+		image = tree{r.Rootfs}
+	}
+	if len(image) == 0 {
+		return nil
+	}
+	if found, err := image.find(dir); err == nil && !found.info.IsDir() {
+		return &Error{Text: "Cannot mkdir: " + dir + " is not a directory"}
+	}
+	return nil
 }
 
 // host names the container's machine: its short id, the host, or that of the container whose network it shares.

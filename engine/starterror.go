@@ -39,6 +39,8 @@ func runError(words, name string, env []string, f files, cause error) error {
 	var there *monitor.Error
 	var failure *program.Failure
 	switch {
+	case name == "":
+		return &Error{Text: words + `exec: "": executable file not found in $PATH: unknown`, Class: InvalidParameter, Cause: cause, Exit: 127}
 	case errors.As(cause, &known):
 		return cause
 	case errors.As(cause, &limit):
@@ -50,7 +52,7 @@ func runError(words, name string, env []string, f files, cause error) error {
 		return cause // it did not come as far as the runtime
 	}
 	if mismatched(failure) {
-		return &Error{Text: words + failure.Error() + ": unknown: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type", Cause: cause}
+		return &Error{Exit: 127, Text: words + failure.Error() + ": unknown: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type", Cause: cause}
 	}
 	if failure.Step.Call != unix.SYS_EXECVE && failure.Step.Call != unix.SYS_EXECVEAT {
 		return &Error{Text: words + failure.Error() + ": unknown", Cause: cause, Exit: exitFor(failure.Errno)}

@@ -146,11 +146,11 @@ const (
 // adoptedExit asks the kernel how a process that is not our child has ended. Since Linux 6.15 a pidfd knows that, once the process's
 // parent, init now, has reaped it; until then poll(2) reports no POLLHUP. On older kernels, and when nobody reaps it, the
 // end was not observed.
-func (m *monitor) adoptedExit(p *process) (code int, known bool) {
+func (m *monitor) adoptedExit(p *process) (end exit, known bool) {
 	info := pidfdInfo{mask: pidfdInfoExit}
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(p.pidfd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
 	if errno == 0 && info.mask&pidfdInfoExit != 0 {
-		return exitCode(syscall.WaitStatus(info.exitCode)), true
+		return exitOf(syscall.WaitStatus(info.exitCode)), true
 	}
 	now := time.Now()
 	if p.reapBy.IsZero() {
@@ -158,7 +158,7 @@ func (m *monitor) adoptedExit(p *process) (code int, known bool) {
 	}
 	if errno != 0 || !now.Before(p.reapBy) {
 		m.state.Error = unobserved
-		return Unobserved, true
+		return exit{code: Unobserved}, true
 	}
-	return 0, false
+	return exit{}, false
 }

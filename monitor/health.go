@@ -206,9 +206,9 @@ func (h *health) probe(now time.Time) {
 	debug.SetGCPercent(littleGarbage)
 	c := &check{p: &process{m: h.m, id: store.NewID(), pidfd: -1, console: -1}, began: now}
 	args := h.wants().Process.Args
-	line := strings.Join(args, " ")
-	h.m.tell("exec_create: "+line, "execID", c.p.id)
-	h.m.tell("exec_start: "+line, "execID", c.p.id)
+	line := args[0] + " " + strings.Join(args[1:], " ")
+	h.m.reread()
+	h.m.append(h.m.event("exec_create: "+line, "execID", c.p.id), h.m.event("exec_start: "+line, "execID", c.p.id))
 	if err := h.start(c); err != nil {
 		h.conclude(c, -1, unstarted(args[0], err))
 		return

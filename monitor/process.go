@@ -141,10 +141,15 @@ func (p *process) signal(sig unix.Signal) error {
 	return unix.PidfdSendSignal(p.pidfd, sig, nil, 0)
 }
 
-// exitCode is the shell's and Docker's: 128 more than the signal's number for a death by signal.
-func exitCode(s syscall.WaitStatus) int {
+// exit is how a process ended. The code is the shell's and Docker's: 128 more than the signal's number for a death by signal.
+type exit struct {
+	code   int
+	signal unix.Signal // 0: none
+}
+
+func exitOf(s syscall.WaitStatus) exit {
 	if s.Signaled() {
-		return 128 + int(s.Signal())
+		return exit{128 + int(s.Signal()), s.Signal()}
 	}
-	return s.ExitStatus()
+	return exit{code: s.ExitStatus()}
 }

@@ -14,23 +14,25 @@ func (m *monitor) reap(p *process) {
 	if p.ended {
 		return
 	}
-	code, known := 0, false
+	var end exit
 	if p.child == nil {
-		if code, known = m.adoptedExit(p); !known {
+		var known bool
+		if end, known = m.adoptedExit(p); !known {
 			return
 		}
 	} else {
 		status, err := p.child.Wait()
 		if err != nil {
 			complain(err)
-			code = Unobserved
+			end.code = Unobserved
 			m.state.Error = "exit status not observed: " + err.Error()
 		} else {
-			code = exitCode(status)
+			end = exitOf(status)
 		}
 	}
-	p.end(code)
+	p.end(end.code)
 	if p == m.main() {
+		m.state.Signal = int(end.signal)
 		m.mainEnded()
 	}
 }

@@ -21,6 +21,7 @@ type State struct {
 	StartedAt  time.Time
 	FinishedAt time.Time
 	ExitCode   int
+	Signal     int // that ended it, as ExitCode - 128 tells, too; 0: it ended by itself
 	OOMKilled  bool
 	Error      string
 	Health     string // of the last check: starting, healthy, unhealthy; empty: there has been no start with checks. See HealthState

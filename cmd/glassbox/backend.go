@@ -48,6 +48,7 @@ type containers interface {
 	Logs(ctx context.Context, id string, o engine.LogOptions, stdout, stderr io.Writer) error
 	Deaf(id string) ([]string, error)
 	Denied(id, text string) ([]engine.Denial, error)
+	Cause(id string) (*engine.Cause, error)
 	Blocked(id string) ([]firewall.Blocker, error)
 	Prune(f filters.Args) (container.PruneReport, error)
 	Diff(id string) ([]container.FilesystemChange, error)

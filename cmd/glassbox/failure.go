@@ -104,6 +104,7 @@ func runFailure(err error) error {
 	code := 125
 	var known *engine.Error
 	switch {
+	case strings.Contains(text, "Are you trying to mount a directory onto a file"):
 	case errors.As(err, &known) && (known.Exit == 126 || known.Exit == 127):
 		code = known.Exit
 	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory"):

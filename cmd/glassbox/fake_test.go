@@ -272,6 +272,13 @@ func (f *fake) Deaf(id string) ([]string, error) {
 	return nil, nil
 }
 
+func (f *fake) Cause(id string) (*engine.Cause, error) {
+	if f.request.Config == nil || !slices.Equal(f.request.Config.Cmd, []string{"exit", "137"}) {
+		return nil, nil
+	}
+	return &engine.Cause{Text: "ended by SIGKILL", Hint: engine.Hint{Why: "somebody sent it", Check: "dmesg"}}, nil
+}
+
 func (f *fake) Denied(id, text string) ([]engine.Denial, error) {
 	if f.request.Config == nil || !slices.Equal(f.request.Config.Cmd, []string{"exit", "13"}) {
 		return nil, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -128,5 +129,20 @@ func (c *call) noteEarlyEnd(id string, began time.Time) {
 	}
 	n := earlyEnd{code: code, after: time.Since(began).Round(time.Millisecond), program: i.Path, stdin: i.Config.OpenStdin, name: i.Name}
 	n.print(c.stderr)
+	c.noteEnd(id, code)
+}
+
+// noteEnd tells what an exit code alone leaves to guess.
+func (c *call) noteEnd(id string, code int) {
 	c.noteDenied(id, code)
+	b, err := c.backend()
+	if err != nil || code < 126 || code == 128+int(syscall.SIGINT) || !c.explains() {
+		return
+	}
+	cause, err := b.containers.Cause(id)
+	if err != nil || cause == nil {
+		return
+	}
+	fmt.Fprintf(c.stderr, "%s: %s\n", c.name, cause.Text)
+	card{why: cause.Hint.Why, check: cause.Hint.Check, fix: cause.Hint.Fix}.print(c.stderr)
 }

@@ -130,7 +130,7 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 	if err != nil {
 		return err
 	}
-	c.noteDenied(id, code)
+	c.noteEnd(id, code)
 	if err := b.containers.Cleanup(id); err != nil && !isNotFound(err) {
 		return engineFailure(err)
 	}

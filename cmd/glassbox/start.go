@@ -116,7 +116,7 @@ func (c *call) startAttached(ctx context.Context, name string, stdin bool, keys 
 	case err != nil:
 		return err
 	}
-	c.noteDenied(i.ID, code)
+	c.noteEnd(i.ID, code)
 	if err := b.containers.Cleanup(i.ID); err != nil && !isNotFound(err) {
 		return engineFailure(err)
 	}
