@@ -66,7 +66,8 @@ func validateLogDriver(l container.LogConfig) error {
 	if to, known := carriers[l.Type]; known {
 		return invalid("logging driver %s sends what the container writes to %s: glassbox has nothing running that could do so, and keeps logs in files: json-file, local, or none", l.Type, to)
 	}
-	own, known := logDrivers[cmp.Or(l.Type, logfile.JSON)]
+	l.Type = cmp.Or(l.Type, logfile.JSON)
+	own, known := logDrivers[l.Type]
 	if !known {
 		return invalid("error looking up logging plugin %s: plugin %q not found", l.Type, l.Type)
 	}

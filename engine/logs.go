@@ -54,10 +54,10 @@ func (c *Containers) Logs(ctx context.Context, id string, o LogOptions, stdout, 
 	if o.Follow && c.goesOn(r, s) {
 		err = c.follow(ctx, r, config, in, p)
 	} else {
-		err = p.all(in, true)
+		err = p.all(in, !c.goesOn(r, s)) // or the last entry is just being written
 	}
 	if in.Unread > 0 {
-		c.warn(fmt.Sprintf("the log of %s has something else than log entries at %d places: that was left out", r.Name, in.Unread))
+		c.warn(fmt.Sprintf("the log of %s holds %d bytes that are no entries: they were left out", r.Name, in.Unread))
 	}
 	return err
 }

@@ -176,9 +176,17 @@ func (p *part) read(b []byte) (int, error) {
 	return p.zip.Read(b)
 }
 
+func (p *part) size() int64 {
+	info, err := p.file.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
 // rewound goes back to the beginning of a file that somebody has emptied.
 func (p *part) rewound() {
-	if info, err := p.file.Stat(); err == nil && info.Size() < p.at && !p.compressed() {
+	if p.size() < p.at && !p.compressed() {
 		p.at, p.rest = 0, nil
 	}
 }
@@ -186,11 +194,7 @@ func (p *part) rewound() {
 // last leaves out all but the last n entries and says how many there are.
 func (p *part) last(f format, n int) (int, error) {
 	if !p.compressed() {
-		info, err := p.file.Stat()
-		if err != nil {
-			return 0, err
-		}
-		if offset, found, ok := f.tail(p.file, info.Size(), n); ok {
+		if offset, found, ok := f.tail(p.file, p.size(), n); ok {
 			p.at = offset
 			return found, nil
 		}
@@ -202,18 +206,13 @@ func (p *part) last(f format, n int) (int, error) {
 
 // count counts the entries, and goes back to the beginning.
 func (p *part) count(f format) (n int, err error) {
-	err = p.each(f, true, func(_ *Entry, ok bool) error {
-		if ok {
-			n++
-		}
-		return nil
-	})
+	err = p.each(f, true, func(*Entry) error { n++; return nil }, func(int64) {})
 	p.at, p.rest, p.zip = 0, nil, nil
 	return n, err
 }
 
-// each calls do with the entries that are there, and with false for bytes that are none. With last, what comes after them is none.
-func (p *part) each(f format, last bool, do func(*Entry, bool) error) error {
+// each calls do with the entries that are there, and skipped with the number of bytes that are none. With last, no more will come.
+func (p *part) each(f format, last bool, do func(*Entry) error, skipped func(bytes int64)) error {
 	var e Entry
 	for end := false; ; {
 		n, ok := f.decode(p.rest, end, &e)
@@ -222,13 +221,11 @@ func (p *part) each(f format, last bool, do func(*Entry, bool) error) error {
 		case ok && p.skip > 0:
 			p.skip--
 		case ok:
-			if err := do(&e, true); err != nil {
+			if err := do(&e); err != nil {
 				return err
 			}
 		case n > 0 && p.skip == 0:
-			if err := do(nil, false); err != nil {
-				return err
-			}
+			skipped(int64(n))
 		}
 		if n > 0 {
 			continue
@@ -245,7 +242,8 @@ func (p *part) each(f format, last bool, do func(*Entry, bool) error) error {
 		case errors.Is(err, io.EOF):
 			end = true
 		case p.compressed(): // it is damaged, and ends here
-			return do(nil, false)
+			skipped(max(1, p.size()))
+			return nil
 		default:
 			return err
 		}

@@ -8,7 +8,7 @@ import (
 
 // Reader reads a log through all its files.
 type Reader struct {
-	Unread int // places at which there was something else than entries
+	Unread int64 // bytes that are no entries
 
 	config Config
 	format format
@@ -81,16 +81,12 @@ func (r *Reader) Each(last bool, do func(*Entry) error) error {
 }
 
 func (r *Reader) drain(last bool, do func(*Entry) error) error {
-	return r.parts[0].each(r.format, last, func(e *Entry, ok bool) error {
-		if !ok {
-			r.Unread++
-			return nil
-		}
+	return r.parts[0].each(r.format, last, func(e *Entry) error {
 		if e.Time.After(r.newest) {
 			r.newest = e.Time
 		}
 		return do(e)
-	})
+	}, func(bytes int64) { r.Unread += bytes })
 }
 
 // newer opens the files that were begun after p, oldest first. If p is compressed by now its newest entry tells which it is.

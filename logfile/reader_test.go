@@ -120,7 +120,7 @@ func TestFollowHalfAnEntry(t *testing.T) {
 			os.WriteFile(w.File, whole, 0o600)
 			f.wants(lines(0, 3))
 			if f.r.Unread > 0 {
-				t.Errorf("%s cut at %d: %d places unread", driver, cut, f.r.Unread)
+				t.Errorf("%s cut at %d: %d bytes unread", driver, cut, f.r.Unread)
 			}
 		}
 	}
@@ -169,7 +169,7 @@ func TestDamagedArchive(t *testing.T) {
 		os.WriteFile(middle, damaged, 0o600)
 		got, unread := read(t, w.Config, -1)
 		if unread == 0 || got[0] != "line 0\n" || got[len(got)-1] != "line 59\n" {
-			t.Errorf("%d places unread, %q", unread, got)
+			t.Errorf("%d bytes unread, %q", unread, got)
 		}
 		if got, _ := read(t, w.Config, 50); !slices.Contains(got, "line 59\n") {
 			t.Errorf("the last 50: %q", got)

@@ -33,7 +33,7 @@ func logsVerb() verb {
 				}
 				if err != nil { // of a container that does not exist Docker says that first
 					_, missing := b.containers.Inspect(args[0], false)
-					return cmp.Or(missing, err)
+					return cmp.Or(waitFailure(ctx, missing), err)
 				}
 				o.Tail = tailLines(*tail)
 				if err := b.containers.Logs(ctx, args[0], o, c.stdout, c.stderr); err != nil {
