@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func do(t *testing.T, errs ...error) {
+func do(t testing.TB, errs ...error) {
 	t.Helper()
 	for _, err := range errs {
 		if err != nil {
