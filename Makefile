@@ -1,16 +1,18 @@
 # make run      builds both programs and runs a container
 # make test     installs what the tests need and runs them all
 # make bench    measures against docker, podman, runc, crun and bubblewrap
-# make soak     starts and ends containers for SOAK (default 10m) and looks for what they left behind
+# make soak     starts and ends containers for SOAK (default 10m), and kills at every system call (hours); looks for what is left behind
 # make fuzz     fuzzes every parser of foreign input, FUZZTIME (default 30s) each
-# make install  copies both programs to PREFIX/bin (default /usr/local)
+# make install  copies both programs to PREFIX/bin (default /usr/local), and the systemd unit that starts containers after a reboot
+# make uninstall  removes them again; containers and images stay in /var/lib/glassbox
 
 PREFIX ?= /usr/local
+UNITS ?= $(PREFIX)/lib/systemd/system
 SOAK ?= 10m
 FUZZTIME ?= 30s
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: run build install test bench soak fuzz clean
+.PHONY: run build install uninstall test bench soak fuzz clean
 
 run: build
 	$(SUDO) bin/glassbox run hello-world
@@ -20,6 +22,11 @@ build:
 
 install: build
 	$(SUDO) install -D -t $(DESTDIR)$(PREFIX)/bin bin/glassbox bin/glassrun
+	sed 's|@bin@|$(PREFIX)/bin|' cmd/glassbox/glassbox.service | $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(UNITS)/glassbox.service
+	@echo "systemctl enable --now glassbox: from then on, containers with a restart policy come back after a reboot"
+
+uninstall:
+	$(SUDO) rm -f $(DESTDIR)$(PREFIX)/bin/glassbox $(DESTDIR)$(PREFIX)/bin/glassrun $(DESTDIR)$(UNITS)/glassbox.service
 
 test:
 	@test/run.sh
@@ -28,7 +35,7 @@ bench: build
 	@test/bench/run.sh
 
 soak: build
-	@. test/go.sh && $(SUDO) env PATH="$$PATH" SOAK=$(SOAK) go test -count=1 -v -timeout 0 ./test/soak
+	@. test/go.sh && $(SUDO) env PATH="$$PATH" SOAK=$(SOAK) go test -count=1 -v -p 1 -timeout 0 ./test/soak ./test/load
 
 fuzz:
 	@. test/go.sh && test/fuzz.sh $(FUZZTIME)

@@ -80,7 +80,7 @@ style() {
 }
 
 build() { CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ ./cmd/glassbox ./cmd/glassrun; }
-kernel() { tests "-timeout 15m" $(go list ./... | grep -v -e /test/docker -e /test/network -e /test/soak -e /test/volume); }
+kernel() { tests "-timeout 15m" $(go list ./... | grep -v -e /test/docker -e /test/load -e /test/network -e /test/soak -e /test/volume); }
 races() {
 	if ! command -v gcc >/dev/null; then
 		echo "no C compiler, which the race detector needs" | tee -a "$log/skips"
@@ -91,6 +91,7 @@ races() {
 docker() { test/tools/docker/build.sh test/.cache/docker; }
 # One after the other: both measure moments.
 components() { tests "-p 1 -timeout 10m" ./test/network ./test/volume; }
+load() { tests -timeout 15m ./test/load; }
 sideBySide() { tests "-timeout 15m" ./test/docker; }
 
 vm() {
@@ -113,6 +114,7 @@ stage "build" build
 stage "golden, kernel and strace tests" kernel
 stage "race detector" races
 stage "Docker 28.5.2, built" docker
+stage "under load, at once, and after kills" load
 stage "networks and volumes with real components" components
 if usable_cgroup2; then
 	summary+=("         --   virtual machine: not needed, this host has cgroup v2 with all controllers")

@@ -32,6 +32,9 @@ var verbs = []verb{
 	{"run --rm", nil, []string{"run", "--rm", "--name", "victim", "tiny", "true"}, []string{"command", "monitor", "child"}},
 	{"start", [][]string{append([]string{"create"}, full...)}, []string{"start", "victim"}, []string{"command", "monitor", "child"}},
 	{"stop", [][]string{append([]string{"run", "-d"}, full...)}, []string{"stop", "-t", "0", "victim"}, []string{"command", "monitor"}},
+	{"restart", [][]string{append([]string{"run", "-d"}, full...)}, []string{"restart", "-t", "0", "victim"}, []string{"command", "monitor", "child"}},
+	{"restart policy", [][]string{{"run", "-d", "--restart", "on-failure:2", "--name", "victim", "--network", "side", "tiny", "sh", "-c", "sleep 0.2; exit 3"}},
+		[]string{"wait", "victim"}, []string{"monitor"}},
 	{"rm", [][]string{append([]string{"run", "-d"}, full...)}, []string{"rm", "-f", "-v", "victim"}, []string{"command", "monitor"}},
 	{"exec", [][]string{append([]string{"run", "-d"}, full...)}, []string{"exec", "victim", "true"}, []string{"command", "monitor", "child"}},
 }
@@ -45,11 +48,9 @@ func (v verb) run(target string, at int) (outcome, error) {
 	}
 	s := stroke{Target: target, At: at, Command: append([]string{traces.Binary()}, v.command...)}
 	if len(v.before) > 0 && v.before[0][0] == "run" {
-		all := traces.Companions("monitor", "")
-		if len(all) != 1 {
-			return outcome{}, fmt.Errorf("there are %d monitors", len(all))
+		for _, one := range traces.Companions("monitor", "") {
+			s.Monitor = one.PID()
 		}
-		s.Monitor = all[0].PID()
 	}
 	return strike(s)
 }
@@ -82,6 +83,7 @@ func (c cell) String() string { return fmt.Sprintf("%s/%s/%d", c.verb.name, c.ta
 // as there is time for. LOAD_CELL=run/monitor/42 is one alone, to look closer.
 func TestKilledAtEverySystemCall(t *testing.T) {
 	settled := account(t)
+	t.Cleanup(func() { tidyUp(t) })
 	random := rand.New(rand.NewPCG(seed(t), 1))
 	var cells []cell
 	for _, v := range verbs {
@@ -128,6 +130,7 @@ func TestKilledAtEverySystemCall(t *testing.T) {
 // Whoever is there is killed at a moment of chance.
 func TestKilledAtRandom(t *testing.T) {
 	settled := account(t)
+	t.Cleanup(func() { tidyUp(t) })
 	n := 30
 	if soak() > 0 {
 		n = 500

@@ -130,7 +130,7 @@ func files() (all []string, err error) {
 	root, run := os.Getenv("GLASSBOX_ROOT"), os.Getenv("GLASSBOX_RUN")
 	for _, top := range []string{run, root + "/containers", root + "/names", root + "/idranges", root + "/projects", root + "/networks",
 		root + "/networknames", root + "/volumes", root + "/images/temp", root + "/images/leases", root + "/layers/temp"} {
-		more, err := walk(top, func(path string, d fs.DirEntry) bool { return path != run+"/events" })
+		more, err := walk(top, func(path string, d fs.DirEntry) bool { return !strings.HasPrefix(path, run+"/events") })
 		if err != nil {
 			return nil, err
 		}
