@@ -47,7 +47,7 @@ func (c *Containers) send(r *record, s state, sig unix.Signal) error {
 func (r *record) intend(ends bool) error {
 	f, err := os.OpenFile(r.place.Stopped(), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err == nil && ends {
-		_, err = f.WriteString("for good\n")
+		_, err = f.WriteString(monitor.ForGood)
 	}
 	return errors.Join(err, f.Close())
 }

@@ -47,6 +47,12 @@ type Config struct {
 	Parting  []event.Event     // told before the end, of those that it had
 }
 
+// What Config.Stopped can hold, beside nothing.
+const (
+	ForGood  = "for good" // the signal was one that ends restarts
+	Shutdown = "shutdown" // it was sent because the machine is shut down: it ends restarts, and is not what a user wants of the container
+)
+
 // Restart is when the container is started again after it has ended.
 type Restart struct {
 	Policy string // empty or "no", "on-failure", "always", "unless-stopped"

@@ -54,7 +54,7 @@ func (m *monitor) replaced() bool {
 // intent is what users have had in mind with the signals that they sent: Config.Stopped.
 func (m *monitor) intent() (stopped, cancelled bool) {
 	b, err := os.ReadFile(m.config.Stopped)
-	return err == nil, len(b) > 0
+	return err == nil && string(b) != Shutdown, len(b) > 0
 }
 
 // restarts decides, as moby's restartmanager does, and sets the pause.

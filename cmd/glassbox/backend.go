@@ -55,6 +55,8 @@ type containers interface {
 	Commit(ctx context.Context, id string, o container.CommitOptions) (string, error)
 	Stats(ctx context.Context, o engine.StatsOptions, show func([]engine.Usage) error) error
 	Cleanup(id string) error
+	Boot(ctx context.Context, tell func(engine.Booted)) error
+	Halt(ctx context.Context, tell func(engine.Booted)) error
 	StatPath(ctx context.Context, id, path string) (container.PathStat, error)
 	CopyFrom(ctx context.Context, id, path string) (io.ReadCloser, container.PathStat, error)
 	CopyTo(ctx context.Context, id, path string, content io.Reader, o container.CopyToContainerOptions) error

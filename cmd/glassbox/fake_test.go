@@ -264,6 +264,18 @@ func (f *fake) Prune(filters.Args) (container.PruneReport, error) {
 }
 func (f *fake) Cleanup(id string) error { return known(id) }
 
+func (f *fake) Boot(_ context.Context, tell func(engine.Booted)) error {
+	tell(engine.Booted{Name: "web", Done: "started"})
+	tell(engine.Booted{Name: "old", Done: "removed"})
+	tell(engine.Booted{Name: "bad", Done: "started", Err: errors.New("no such\nnetwork")})
+	return nil
+}
+
+func (f *fake) Halt(_ context.Context, tell func(engine.Booted)) error {
+	tell(engine.Booted{Name: "web", Done: "stopped"})
+	return nil
+}
+
 func (f *fake) Deaf(id string) ([]string, error) {
 	shy := f.request.Config != nil && slices.Equal(f.request.Config.Cmd, []string{"shy"})
 	if id == webID || shy {
