@@ -65,7 +65,7 @@ func Prove(sessions []*docker.Session, usages []*Usage) (Proof, error) {
 		}
 	}
 	for _, w := range later {
-		p.blame(w.session, w.step.Wanted, w.calls[len(w.calls)-1])
+		p.blame(w.session, w.step.Wanted, guilty(w.step.Wanted, w.calls))
 	}
 	return p, nil
 }
@@ -88,14 +88,10 @@ func (c Invocation) subjects() []Subject {
 // command.
 func (p Proof) blame(session string, w *docker.Wanted, c Invocation) {
 	d := Difference{Session: strings.TrimSuffix(session, ".txtar"), Reason: w.Reason}
-	text := w.Reason
-	if w.Stderr != nil {
-		text += "\n" + *w.Stderr
-		if w.Code != nil && *w.Code != 0 {
-			d.Refusal = refusal(*w.Stderr)
-		}
+	if w.Stderr != nil && w.Code != nil && *w.Code != 0 {
+		d.Refusal = refusal(*w.Stderr)
 	}
-	named := slices.DeleteFunc(slices.Clone(c.Flags), func(f string) bool { return !mentions(text, f) })
+	named := slices.DeleteFunc(slices.Clone(c.Flags), func(f string) bool { return !mentions(w, f) })
 	if len(named) == 0 {
 		named = slices.DeleteFunc(slices.Clone(c.Flags), func(f string) bool {
 			return len(p.of(Subject{Command: c.Usage.Name(), Flag: f}).Same) > 0
@@ -114,7 +110,21 @@ func (p Proof) blame(session string, w *docker.Wanted, c Invocation) {
 	p.of(Subject{Spelling: c.Spelling}).same(session)
 }
 
-func mentions(text, flag string) bool {
+// guilty is the call with a flag that the wanted difference names, or the last.
+func guilty(w *docker.Wanted, calls []Invocation) Invocation {
+	for _, c := range calls {
+		if slices.ContainsFunc(c.Flags, func(f string) bool { return mentions(w, f) }) {
+			return c
+		}
+	}
+	return calls[len(calls)-1]
+}
+
+func mentions(w *docker.Wanted, flag string) bool {
+	text := w.Reason
+	if w.Stderr != nil {
+		text += "\n" + *w.Stderr
+	}
 	return regexp.MustCompile(`--` + regexp.QuoteMeta(flag) + `\b[^-]`).MatchString(text + " ")
 }
 

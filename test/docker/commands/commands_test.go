@@ -17,7 +17,6 @@ var update = flag.Bool("update", false, "write COMMANDS.md anew")
 var absent = []Absence{
 	{Command: "image build", Issue: 6},
 	{Command: "builder", Issue: 6},
-	{Command: "image history", Issue: 6},
 	{Command: "image load", Issue: 6},
 	{Command: "image push", Issue: 6},
 	{Command: "image save", Issue: 6},
