@@ -17,6 +17,7 @@ import (
 	"glassbox/test/machines"
 
 	"github.com/creack/pty"
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 // Side is one of the two: a machine on which `docker` is the real one or a link to glassbox.
@@ -24,8 +25,12 @@ type Side struct {
 	*machines.Machine
 	Bin  string   // first in PATH
 	Work string   // the working directory, made anew for each session
+	Home string   // where the test sees the directory above it, which is another one on each side
 	Data string   // where its engine keeps what it has
 	More []string // environment beside what both have
+
+	Registry string // where Prepare pulls from
+	kept     string // its images, as Images tells of them
 }
 
 // Outcome is what one command did.
@@ -37,21 +42,9 @@ type Outcome struct {
 
 const commandLimit = 90 * time.Second
 
-// Play runs a session and returns its masked outcomes, then removes every container that it left.
+// Play runs a session and returns its masked outcomes, then removes whatever it left.
 func (s *Side) Play(session *Session, known []string) ([]Outcome, error) {
-	if err := os.RemoveAll(s.Work); err != nil {
-		return nil, err
-	}
-	for _, f := range session.Files {
-		path := filepath.Join(s.Work, f.Name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(path, f.Data, 0o755); err != nil {
-			return nil, err
-		}
-	}
-	if err := os.MkdirAll(s.Work, 0o755); err != nil {
+	if err := s.furnish(session.Files); err != nil {
 		return nil, err
 	}
 	mask := &Mask{known: known, root: s.Data}
@@ -66,9 +59,68 @@ func (s *Side) Play(session *Session, known []string) ([]Outcome, error) {
 		o.Stdout, o.Stderr = mask.Apply(o.Stdout), mask.Apply(o.Stderr)
 		outcomes = append(outcomes, o)
 	}
+	return outcomes, s.sweep()
+}
+
+// furnish makes the home and the working directory anew.
+func (s *Side) furnish(files []txtar.File) error {
+	old, err := filepath.Glob(s.Home + "/*")
+	if err != nil {
+		return err
+	}
+	for _, path := range append(old, s.Home+"/.docker") {
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
+	work := filepath.Join(s.Home, filepath.Base(s.Work))
+	if err := os.Mkdir(work, 0o755); err != nil {
+		return err
+	}
+	for _, f := range files {
+		path := filepath.Join(work, f.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, f.Data, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep removes the containers, networks, volumes and images that a session left. Sessions are played in any order: the next one
+// finds the images that prepare made, and nothing else.
+func (s *Side) sweep() error {
 	_, err := s.run(Step{Command: `for c in $(docker ps -aq --no-trunc); do docker unpause $c; docker rm -f -v $c; done
 docker network prune -f; docker volume prune -a -f`})
-	return outcomes, err
+	if err != nil {
+		return err
+	}
+	have, err := s.images()
+	if err != nil || have == s.kept {
+		return err
+	}
+	_, err = s.run(Step{Command: "docker images --format '{{.Repository}}:{{.Tag}}' | xargs -r docker rmi -f; docker images -aq --no-trunc | xargs -r docker rmi -f"})
+	return errors.Join(err, s.Prepare())
+}
+
+// images are the names and ids of all that are there.
+func (s *Side) images() (string, error) {
+	o, err := s.run(Step{Command: "docker images -a --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' | sort"})
+	return o.Stdout, err
+}
+
+// Prepare pulls what the sessions use by short names.
+func (s *Side) Prepare() (err error) {
+	for _, name := range []string{"bb", "web", "store"} {
+		command := fmt.Sprintf("docker pull %[1]s/%[2]s && docker tag %[1]s/%[2]s %[2]s && docker rmi %[1]s/%[2]s", s.Registry, name)
+		if o, err := s.run(Step{Command: command}); err != nil || o.Code != 0 {
+			return fmt.Errorf("%s: %s: %w\n%s%s", s.Name, command, err, o.Stdout, o.Stderr)
+		}
+	}
+	s.kept, err = s.images()
+	return err
 }
 
 func (s *Side) command(ctx context.Context, text string) *exec.Cmd {

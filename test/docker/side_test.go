@@ -28,6 +28,7 @@ const cache = "../.cache/docker"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	flag.Set("test.parallel", "3") // as many as there are hosts: commands wait more than they compute
 	if os.Geteuid() != 0 {
 		fmt.Println("SKIP: the side-by-side sessions need root")
 		return
@@ -46,33 +47,54 @@ func build(dir string) error {
 	return world.BuildGlassbox(dir)
 }
 
-// sides makes two hosts, one with Docker and one with glassbox, and gives both what the sessions find there.
-func sides(t *testing.T) (real, ours *Side, known []string) {
+// sides are hosts of one kind that are free to play a session.
+type sides chan *Side
+
+// furnished makes hosts with Docker and one with glassbox, and gives all what the sessions find there. A session takes Docker several
+// times as long: it gets two hosts when many sessions are played.
+func furnished(t *testing.T) (real, ours sides, known []string) {
 	registry, address, err := world.StartRegistry()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(registry.Stop)
 	known = push(t, address)
-	dir := world.Dir()
+	real, ours = make(sides, 2), make(sides, 1)
 	if *only != "glassbox" {
-		real = side(t, "docker", map[string]string{"docker": absolute(t, cache+"/docker")})
-		docker, err := real.StartDocker(absolute(t, cache), "--userland-proxy-path", absolute(t, cache+"/docker-proxy"))
-		if err != nil {
-			t.Fatal(err)
+		real <- dockerSide(t, "docker", address)
+		if selected := flag.Lookup("test.run").Value.String(); !strings.Contains(selected, "/") {
+			real <- dockerSide(t, "docker2", address)
 		}
-		t.Cleanup(docker.Stop)
-		real.Data = docker.Data
-		prepare(t, real, address)
 	}
 	if *only != "docker" {
-		built := dir + "/glassbox/"
-		ours = side(t, "glassbox", map[string]string{"docker": built + "glassbox", "glassbox": built + "glassbox", "glassrun": built + "glassrun"})
-		ours.Data = ours.Root()
-		ours.More = []string{"GLASSBOX_ROOT=" + ours.Data, "GLASSBOX_RUN=/run/glassbox"}
-		prepare(t, ours, address)
+		ours <- glassboxSide(t, address)
 	}
 	return real, ours, known
+}
+
+func dockerSide(t *testing.T, name, registry string) *Side {
+	s := side(t, name, map[string]string{"docker": absolute(t, cache+"/docker")})
+	docker, err := s.StartDocker(absolute(t, cache), "--userland-proxy-path", absolute(t, cache+"/docker-proxy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(docker.Stop)
+	s.Data, s.Registry = docker.Data, registry
+	if err := s.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func glassboxSide(t *testing.T, registry string) *Side {
+	built := world.Dir() + "/glassbox/"
+	s := side(t, "glassbox", map[string]string{"docker": built + "glassbox", "glassbox": built + "glassbox", "glassrun": built + "glassrun"})
+	s.Data, s.Registry = s.Root(), registry
+	s.More = []string{"GLASSBOX_ROOT=" + s.Data, "GLASSBOX_RUN=/run/glassbox"}
+	if err := s.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func absolute(t *testing.T, path string) string {
@@ -95,7 +117,7 @@ const (
 // HTTP who asks it; `outside COMMAND` in a session runs there.
 func side(t *testing.T, name string, links map[string]string) *Side {
 	dir := world.Dir()
-	s := &Side{Bin: dir + "/bin-" + name, Work: dir + "/home/work"}
+	s := &Side{Bin: dir + "/bin-" + name, Work: dir + "/home/work", Home: dir + "/home-" + name}
 	neighbour := machine(t, name+"-outside")
 	// The neighbour's processes are not to be seen from the host: its network is found by a file.
 	network := dir + "/" + neighbour.Name + ".net"
@@ -126,7 +148,15 @@ func side(t *testing.T, name string, links map[string]string) *Side {
 		_, err := s.Output("/bin/busybox", "wget", "-qO-", "http://127.0.0.1:5000/v2/")
 		return err
 	}, "docker-registry", "serve", world.RegistryConfig())
-	os.MkdirAll(s.Work, 0o755)
+	// Outputs name the directory: it has the same path on every side.
+	for _, dir := range []string{s.Home + "/work", filepath.Dir(s.Work)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Output("mount", "--bind", s.Home, filepath.Dir(s.Work)); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
@@ -169,16 +199,6 @@ func serve(t *testing.T, neighbour *machines.Machine, dir string) {
 	}, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
 		"--bind-interfaces", "--listen-address="+outsideAddress, "--local=/#/", "--address=/outside.example.test/"+outsideAddress,
 		"--address=/outside.example.test/2001:db8::1")
-}
-
-// prepare pulls what the sessions use by short names.
-func prepare(t *testing.T, s *Side, address string) {
-	for _, name := range []string{"bb", "web", "store"} {
-		command := fmt.Sprintf("docker pull %[1]s/%[2]s && docker tag %[1]s/%[2]s %[2]s && docker rmi %[1]s/%[2]s", address, name)
-		if o, err := s.run(Step{Command: command}); err != nil || o.Code != 0 {
-			t.Fatalf("%s: %s: %v\n%s%s", s.Name, command, err, o.Stdout, o.Stderr)
-		}
-	}
 }
 
 // push fills the registry and returns the digests that will be the same on both sides.
@@ -306,7 +326,7 @@ func TestSessions(t *testing.T) {
 	if err != nil || len(names) == 0 {
 		t.Fatal("no sessions", err)
 	}
-	real, ours, known := sides(t)
+	real, ours, known := furnished(t)
 	commands := 0
 	for _, name := range names {
 		data, err := os.ReadFile(name)
@@ -323,8 +343,9 @@ func TestSessions(t *testing.T) {
 		}
 		commands += len(session.Steps)
 		t.Run(strings.TrimSuffix(session.Name, ".txtar"), func(t *testing.T) {
-			want := play(t, real, session, known)
-			have := play(t, ours, session, known)
+			t.Parallel()
+			want := real.play(t, "docker", session, known)
+			have := ours.play(t, "glassbox", session, known)
 			if want == nil || have == nil {
 				return
 			}
@@ -346,16 +367,19 @@ func controllers(t *testing.T, name string) bool {
 	return slices.Contains(strings.Fields(string(b)), name)
 }
 
-func play(t *testing.T, side *Side, session *Session, known []string) []Outcome {
-	if side == nil {
+// play takes a host that is free, or waits for one; nil when -only names the other kind.
+func (all sides) play(t *testing.T, kind string, session *Session, known []string) []Outcome {
+	if *only != "" && *only != kind {
 		return nil
 	}
+	side := <-all
+	defer func() { all <- side }()
 	outcomes, err := side.Play(session, known)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if *transcript != "" {
-		write(t, filepath.Join(*transcript, session.Name+"."+side.Name), session, outcomes)
+		write(t, filepath.Join(*transcript, session.Name+"."+kind), session, outcomes)
 	}
 	return outcomes
 }
