@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"glassbox/image"
 	"glassbox/store"
 
+	"github.com/docker/docker/api/types/registry"
+	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/api/types/system"
 	"golang.org/x/sys/unix"
 )
@@ -30,26 +33,59 @@ type System struct {
 // Info returns Docker's document about this host.
 func (s *System) Info() (system.Info, error) {
 	info := system.Info{
-		ID: machineID(), Driver: "overlay2", DockerRootDir: s.root.Data, OSType: "linux", Architecture: architecture(), NCPU: runtime.NumCPU(),
-		KernelVersion: kernel(), OperatingSystem: osRelease("PRETTY_NAME"), OSVersion: osRelease("VERSION_ID"), SystemTime: time.Now().Format(time.RFC3339Nano),
+		ID: machineID(), Driver: "overlay2", DriverStatus: driverStatus(s.root.Data), DockerRootDir: s.root.Data,
+		OSType: "linux", Architecture: architecture(), NCPU: runtime.NumCPU(), MemTotal: memory(), KernelVersion: kernel(),
+		OperatingSystem: osRelease("PRETTY_NAME"), OSVersion: osRelease("VERSION_ID"), SystemTime: time.Now().Format(time.RFC3339Nano),
 		LoggingDriver: "json-file", ServerVersion: Version, DefaultRuntime: runtimeName, InitBinary: "glassrun init",
-		Runtimes: map[string]system.RuntimeWithStatus{runtimeName: {}}, NFd: openFiles(), NGoroutines: runtime.NumGoroutine(),
+		RuncCommit: system.Commit{ID: Version}, // the runtime is glassrun; there is no containerd and no init but that
+		Runtimes:   map[string]system.RuntimeWithStatus{runtimeName: {Runtime: system.Runtime{Path: "glassrun"}}},
+		NFd:        openFiles(), NGoroutines: runtime.NumGoroutine(),
 		IndexServerAddress: "https://index.docker.io/v1/", Labels: []string{}, IPv4Forwarding: enabled("/proc/sys/net/ipv4/ip_forward"),
 		HTTPProxy: os.Getenv("HTTP_PROXY"), HTTPSProxy: os.Getenv("HTTPS_PROXY"), NoProxy: os.Getenv("NO_PROXY"),
-		SecurityOptions: []string{}, CDISpecDirs: []string{},
+		Plugins:            system.PluginsInfo{Volume: []string{"local"}, Network: []string{"bridge", "host", "ipvlan", "macvlan", "null"}, Log: logNames()},
+		Swarm:              swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive},
+		LiveRestoreEnabled: true, // no daemon whose end could stop a container
+		SecurityOptions:    securityOptions(), FirewallBackend: &system.FirewallInfo{Driver: "nftables"}, CDISpecDirs: []string{},
 	}
-	info.Runtimes[runtimeName] = system.RuntimeWithStatus{Runtime: system.Runtime{Path: "glassrun"}}
-	info.Plugins = system.PluginsInfo{Volume: []string{"local"}, Network: []string{"bridge", "host", "ipvlan", "macvlan", "null"}, Log: logNames()}
 	var err error
 	if info.Name, err = os.Hostname(); err != nil {
 		return info, err
 	}
-	info.MemTotal = memory()
-	info.DriverStatus = [][2]string{{"Backing Filesystem", backing(s.root.Data)}, {"Supports d_type", "true"}, {"Mounted by", "the container, in its own mount namespace"}}
+	if info.RegistryConfig, err = registries(); err != nil {
+		return info, err
+	}
 	if err := s.count(&info); err != nil {
 		return info, err
 	}
 	return info, s.limits(&info)
+}
+
+// securityOptions are what guards every container unless it asks otherwise.
+func securityOptions() []string {
+	options := []string{"name=seccomp,profile=builtin"}
+	if _, err := os.Stat("/proc/self/ns/cgroup"); err == nil {
+		options = append(options, "name=cgroupns")
+	}
+	return options
+}
+
+// registries are the settings about them. The loopback needs no TLS, as in Docker.
+func registries() (*registry.ServiceConfig, error) {
+	mirrors, insecure, err := image.Registries()
+	if err != nil {
+		return nil, err
+	}
+	c := &registry.ServiceConfig{Mirrors: mirrors, IndexConfigs: map[string]*registry.IndexInfo{
+		"docker.io": {Name: "docker.io", Mirrors: append([]string{}, mirrors...), Secure: true, Official: true},
+	}}
+	for _, host := range append(insecure, "::1/128", "127.0.0.0/8") {
+		if _, subnet, err := net.ParseCIDR(host); err == nil {
+			c.InsecureRegistryCIDRs = append(c.InsecureRegistryCIDRs, (*registry.NetIPNet)(subnet))
+		} else {
+			c.IndexConfigs[host] = &registry.IndexInfo{Name: host, Mirrors: []string{}}
+		}
+	}
+	return c, nil
 }
 
 func (s *System) count(info *system.Info) error {
@@ -73,7 +109,7 @@ func (s *System) count(info *system.Info) error {
 	return err
 }
 
-// limits says which limits this host can set, and warns of those it cannot.
+// limits says which limits this host can set. It warns of those that it cannot in Docker's words, and then says why.
 func (s *System) limits(info *system.Info) error {
 	f, err := s.containers.groups()
 	if err != nil {
@@ -83,21 +119,31 @@ func (s *System) limits(info *system.Info) error {
 	if f.Systemd {
 		info.CgroupDriver = "systemd"
 	}
+	var causes []string
 	for _, c := range []struct {
-		name string
-		flag []*bool
+		name  string
+		flags []*bool
+		no    []string
 	}{
-		{"memory", []*bool{&info.MemoryLimit, &info.SwapLimit}}, {"cpu", []*bool{&info.CPUShares, &info.CPUCfsPeriod, &info.CPUCfsQuota}},
-		{"cpuset", []*bool{&info.CPUSet}}, {"pids", []*bool{&info.PidsLimit}}, {"io", nil},
+		{"memory", []*bool{&info.MemoryLimit, &info.SwapLimit}, []string{"memory limit", "swap limit"}},
+		{"cpu", []*bool{&info.CPUShares, &info.CPUCfsPeriod, &info.CPUCfsQuota}, []string{"cpu cfs quota", "cpu cfs period", "cpu shares"}},
+		{"cpuset", []*bool{&info.CPUSet}, []string{"cpuset"}},
+		{"io", nil, []string{"io.weight", "io.weight (per device)", "io.max (rbps)", "io.max (wbps)", "io.max (riops)", "io.max (wiops)"}},
+		{"pids", []*bool{&info.PidsLimit}, nil},
 	} {
 		have := slices.Contains(f.Controllers, c.name)
-		for _, flag := range c.flag {
+		for _, flag := range c.flags {
 			*flag = have
 		}
-		if !have {
-			info.Warnings = append(info.Warnings, "WARNING: No "+c.name+" limits: "+whyNot(f, c.name))
+		if have {
+			continue
 		}
+		for _, what := range c.no {
+			info.Warnings = append(info.Warnings, "WARNING: No "+what+" support")
+		}
+		causes = append(causes, "WARNING: No "+c.name+" limits: "+whyNot(f, c.name))
 	}
+	info.Warnings = append(info.Warnings, causes...)
 	return nil
 }
 
@@ -171,21 +217,4 @@ func openFiles() int {
 func enabled(path string) bool {
 	data, err := os.ReadFile(path)
 	return err == nil && strings.TrimSpace(string(data)) == "1"
-}
-
-// fileSystems are the magic numbers of statfs(2) that a store is likely to lie on.
-var fileSystems = map[int64]string{
-	unix.EXT4_SUPER_MAGIC: "extfs", unix.XFS_SUPER_MAGIC: "xfs", unix.BTRFS_SUPER_MAGIC: "btrfs", unix.TMPFS_MAGIC: "tmpfs",
-	unix.OVERLAYFS_SUPER_MAGIC: "overlayfs", 0x2fc12fc1: "zfs", unix.F2FS_SUPER_MAGIC: "f2fs",
-}
-
-func backing(dir string) string {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return "none yet"
-	}
-	if name, ok := fileSystems[int64(st.Type)]; ok {
-		return name
-	}
-	return "0x" + strconv.FormatInt(int64(st.Type), 16)
 }

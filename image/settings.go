@@ -18,6 +18,12 @@ type settings struct {
 	Insecure []string `json:"insecure-registries"`
 }
 
+// Registries are the mirrors of docker.io and the registries (hosts, addresses, networks) that need no TLS, as settings name them.
+func Registries() (mirrors, insecure []string, err error) {
+	s, err := readSettings()
+	return s.Mirrors, s.Insecure, err
+}
+
 const settingsFile = "/etc/glassbox/config.json"
 
 // readSettings reads /etc/glassbox/config.json, or the file named by GLASSBOX_CONFIG.

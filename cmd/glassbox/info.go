@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/docker/api/types/system"
 	"github.com/docker/go-units"
 )
@@ -54,7 +57,7 @@ func (c *call) info(format string) error {
 }
 
 func (c *call) printInfo(i information) {
-	put(c.stdout, "Client: %s\n", i.ClientInfo.Platform.Name)
+	put(c.stdout, "%s\n", strings.TrimSpace("Client: "+i.ClientInfo.Platform.Name))
 	put(c.stdout, " Version:    %s\n Context:    %s\n Debug Mode: %v\n", i.ClientInfo.Version, i.ClientInfo.Context, i.ClientInfo.Debug)
 	put(c.stdout, "\nServer:\n Containers: %d\n  Running: %d\n  Paused: %d\n  Stopped: %d\n Images: %d\n",
 		i.Containers, i.ContainersRunning, i.ContainersPaused, i.ContainersStopped, i.Images)
@@ -65,30 +68,64 @@ func (c *call) printInfo(i information) {
 	c.fields([][2]string{{"Logging Driver", i.LoggingDriver}, {"Cgroup Driver", i.CgroupDriver}, {"Cgroup Version", i.CgroupVersion}})
 	put(c.stdout, " Plugins:\n  Volume: %s\n  Network: %s\n  Log: %s\n",
 		strings.Join(i.Info.Plugins.Volume, " "), strings.Join(i.Info.Plugins.Network, " "), strings.Join(i.Info.Plugins.Log, " "))
-	c.fields([][2]string{{"Default Runtime", i.DefaultRuntime}, {"Init Binary", i.InitBinary}})
-	if options, err := system.DecodeSecurityOptions(i.SecurityOptions); err == nil && len(options) > 0 {
-		put(c.stdout, " Security Options:\n")
-		for _, o := range options {
-			put(c.stdout, "  %s\n", o.Name)
-			for _, kv := range o.Options {
-				if kv.Key == "profile" {
-					put(c.stdout, "   Profile: %s\n", kv.Value)
-				}
-			}
-		}
-	}
+	c.block("CDI spec directories", i.CDISpecDirs)
+	put(c.stdout, " Swarm: %s\n Runtimes: %s\n Default Runtime: %s\n", i.Swarm.LocalNodeState, strings.Join(slices.Sorted(maps.Keys(i.Runtimes)), " "), i.DefaultRuntime)
+	put(c.stdout, " Init Binary: %s\n containerd version: %s\n runc version: %s\n init version: %s\n",
+		i.InitBinary, i.ContainerdCommit.ID, i.RuncCommit.ID, i.InitCommit.ID)
+	c.printSecurity(i.SecurityOptions)
 	c.fields([][2]string{
 		{"Kernel Version", i.KernelVersion}, {"Operating System", i.OperatingSystem}, {"OSType", i.OSType}, {"Architecture", i.Architecture},
 		{"CPUs", fmt.Sprint(i.NCPU)}, {"Total Memory", units.BytesSize(float64(i.MemTotal))}, {"Name", i.Name}, {"ID", i.ID},
-		{"Docker Root Dir", i.DockerRootDir}, {"HTTP Proxy", i.HTTPProxy}, {"HTTPS Proxy", i.HTTPSProxy}, {"No Proxy", i.NoProxy},
+		{"Docker Root Dir", i.DockerRootDir}, {"Debug Mode", fmt.Sprint(i.Debug)},
+		{"HTTP Proxy", i.HTTPProxy}, {"HTTPS Proxy", i.HTTPSProxy}, {"No Proxy", i.NoProxy},
 		{"Username", c.configFile().AuthConfigs[indexServer].Username},
 	})
-	if r := i.RegistryConfig; r != nil && len(r.Mirrors) > 0 {
-		put(c.stdout, " Registry Mirrors:\n  %s\n", strings.Join(r.Mirrors, "\n  "))
-	}
-	put(c.stdout, "\n")
+	c.block("Labels", i.Labels)
+	c.fields([][2]string{{"Experimental", fmt.Sprint(i.ExperimentalBuild)}})
+	c.printRegistries(i.RegistryConfig)
+	put(c.stdout, " Live Restore Enabled: %v\n\n", i.LiveRestoreEnabled)
 	for _, w := range i.Info.Warnings {
 		put(c.stderr, "%s\n", w)
+	}
+}
+
+func (c *call) printSecurity(options []string) {
+	all, err := system.DecodeSecurityOptions(options)
+	if err != nil || len(all) == 0 {
+		return
+	}
+	put(c.stdout, " Security Options:\n")
+	for _, o := range all {
+		put(c.stdout, "  %s\n", o.Name)
+		for _, kv := range o.Options {
+			if kv.Key == "profile" {
+				put(c.stdout, "   Profile: %s\n", kv.Value)
+			}
+		}
+	}
+}
+
+func (c *call) printRegistries(r *registry.ServiceConfig) {
+	if r == nil {
+		return
+	}
+	var insecure []string
+	for _, name := range slices.Sorted(maps.Keys(r.IndexConfigs)) {
+		if !r.IndexConfigs[name].Secure {
+			insecure = append(insecure, name)
+		}
+	}
+	for _, subnet := range r.InsecureRegistryCIDRs {
+		insecure = append(insecure, subnet.String())
+	}
+	c.block("Insecure Registries", insecure)
+	c.block("Registry Mirrors", r.Mirrors)
+}
+
+// block prints a heading with a line each below it, if there are any.
+func (c *call) block(heading string, lines []string) {
+	if len(lines) > 0 {
+		put(c.stdout, " %s:\n  %s\n", heading, strings.Join(lines, "\n  "))
 	}
 }
 
