@@ -18,7 +18,7 @@ type StatsOptions struct {
 
 // The pauses between two measurements. The first is as short as it can be without CPU shares that depend on which moment it was.
 const (
-	firstInterval = 500 * time.Millisecond
+	firstInterval = 300 * time.Millisecond
 	interval      = time.Second
 )
 

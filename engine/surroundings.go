@@ -10,6 +10,7 @@ import (
 	"glassbox/store"
 
 	"github.com/docker/docker/api/types/mount"
+	dockernetwork "github.com/docker/docker/api/types/network"
 )
 
 // What a container has around it while it runs, volumes and networks, is told of when it starts and when it ends, by its monitor, so that the
@@ -81,13 +82,27 @@ func (c *Containers) memberships(r *record, w *wiring) (all []membership, err er
 		return nil, nil // it is the other container that is on them
 	}
 	for _, wish := range r.wishes() {
-		n, err := c.networks.load(wish.ref())
+		m, err := c.networks.membership(wish.ref())
 		if err != nil {
 			return all, err
 		}
-		all = append(all, n.membership())
+		all = append(all, m)
 	}
 	return all, nil
+}
+
+// membership of a network that is always there can be told from where its name leads: a start need not read its document.
+func (n *Networks) membership(ref string) (membership, error) {
+	if driver := map[string]string{dockernetwork.NetworkHost: driverHost, dockernetwork.NetworkNone: driverNull}[ref]; driver != "" {
+		if id, err := n.root.NetworkNames().Owner(store.NetworkClaim(ref)); err == nil {
+			return membership{id, ref, driver}, nil
+		}
+	}
+	r, err := n.load(ref)
+	if err != nil {
+		return membership{}, err
+	}
+	return r.membership(), nil
 }
 
 // surround tells the monitor of a running container that this is its wiring now.
