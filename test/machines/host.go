@@ -83,7 +83,7 @@ func (h *Host) Remains() string {
 const remains = `
 ip -o link | grep -v -e ' lo:' -e ' eth[0-9]*@' -e ' glassbox0:'
 pgrep -a glassrun
-find /run/glassbox -type f 2>/dev/null | grep -v -e lock -e '/raised$'
+find /run/glassbox -type f 2>/dev/null | grep -v -e lock -e '/raised$' -e '/events'
 find $GLASSBOX_ROOT/networks/*/addresses -mindepth 1 ! -xtype l 2>/dev/null
 nft list table inet glassbox 2>/dev/null | grep -e veth -e ':.*tcp'`
 
