@@ -33,6 +33,7 @@ type check struct {
 	c     *Containers
 	clean bool
 	found []Finding
+	deaf  bool // a container runs of which no wiring tells what it has
 }
 
 // Check names what is left over or wrong on this host, and with clean does away with it.
@@ -67,6 +68,11 @@ func (k *check) suspect(object, wrong, done string, cure func() error) {
 // remains notes what only the user can put right.
 func (k *check) remains(object, wrong, remedy string) {
 	k.found = append(k.found, Finding{Object: object, Wrong: wrong, Remedy: remedy})
+}
+
+// leaves notes what another glassbox on this host may need.
+func (k *check) leaves(object, wrong, remedy string) {
+	k.found = append(k.found, Finding{Object: object, Wrong: wrong, Done: "left alone, as a glassbox with another GLASSBOX_ROOT may have it; if none has: " + remedy})
 }
 
 // calm is how long something has to look left over where no lock tells whether somebody works on it.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"glassbox/attendant"
@@ -88,6 +89,11 @@ func (k *check) remnant(p store.Place) error {
 
 // orphan is a container that is said to run, and has no monitor.
 func (k *check) orphan(r *record, s state) {
+	if !there(r.place.Run) && s.Alive() {
+		k.deaf = true
+		k.remains(ours(r), "it runs, and its directory "+r.place.Run+" was deleted, so that nobody can reach it", "glassbox restart "+r.Name)
+		return
+	}
 	wrong, done := "its monitor was killed", "another one is with it"
 	switch {
 	case s.Status == monitor.Restarting:
@@ -236,10 +242,21 @@ func (c *Containers) endAt(cgroupsPath string) error {
 // companions are monitors and attendants whose directory is gone: nobody can reach them.
 func (k *check) companions() error {
 	lost, err := lasting(func() ([]companion, error) { return companions(k.c.root.Run) })
+	lost = slices.DeleteFunc(lost, func(one companion) bool { return k.lives(filepath.Base(one.dir)) })
 	for _, one := range lost {
 		k.suspect(fmt.Sprintf("process %d (glassrun %s)", one.pid, one.kind), "its directory "+one.dir+" is gone", "killed, with what it was there for", func() error { return k.c.endCompanion(one) })
 	}
 	return err
+}
+
+// lives: the container has a record and a process.
+func (k *check) lives(id string) bool {
+	r, err := k.c.read(id)
+	if err != nil {
+		return false
+	}
+	s, err := r.again()
+	return err == nil && s.Alive()
 }
 
 // companion is a process that stays with a container.

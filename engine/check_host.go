@@ -32,8 +32,7 @@ func (k *check) groups() error {
 		switch {
 		case err != nil || gone != nil:
 		case len(pids) > 0:
-			k.remains("cgroup "+g.Path, fmt.Sprintf("no container of %s has it, and the processes %v are in it", k.c.root.Data, pids),
-				"unless a glassbox with another GLASSBOX_ROOT has it: echo 1 >"+g.Path+"/cgroup.kill")
+			k.leaves("cgroup "+g.Path, fmt.Sprintf("no container of %s has it, and the processes %v are in it", k.c.root.Data, pids), "echo 1 >"+g.Path+"/cgroup.kill")
 		case time.Since(info.ModTime()) > settled:
 			k.suspect("cgroup "+g.Path, "no container has it, and no process is in it", "removed", g.Remove)
 		}

@@ -26,7 +26,10 @@ func (r *record) restarts() bool { return !r.HostConfig.RestartPolicy.IsNone() }
 func (c *Containers) send(r *record, s state, sig unix.Signal) error {
 	ends := r.ends(sig)
 	if err := r.intend(ends); err != nil {
-		return err
+		if r.restarts() {
+			return err
+		}
+		c.warn("that container " + r.Name + " was told to end is not noted: " + err.Error()) // which nobody will ask
 	}
 	var err error
 	if r.restarts() || s.Restarting { // the monitor may have decided before it could see that

@@ -153,6 +153,9 @@ func (c *Containers) orphaned(r *record) (state, error) {
 	if err != nil || !s.lives() {
 		return s, err
 	}
+	if c.unreachable(r, s) {
+		return s, nil
+	}
 	if s.Alive() {
 		failure := c.adopt(r)
 		if failure == nil {
@@ -167,6 +170,15 @@ func (c *Containers) orphaned(r *record) (state, error) {
 		}
 	}
 	return c.unseen(r)
+}
+
+// unreachable: somebody has deleted the run directory of a container that runs. It can be ended, and nothing else.
+func (c *Containers) unreachable(r *record, s state) bool {
+	if there(r.place.Run) || !s.Alive() {
+		return false
+	}
+	c.warn("container " + r.Name + " runs, and its directory " + r.place.Run + " was deleted: nothing can be done with it but stop it and start it again")
+	return true
 }
 
 // unseen records an end that nobody saw. It holds what a monitor would hold, so that nobody starts or adopts the container

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 )
 
 // Corrupt is the error for a document that is not JSON, most likely cut in half by a power failure or a full disk.
@@ -32,6 +34,9 @@ func (e *Corrupt) Unwrap() error { return e.Cause }
 // seen once and stands in nobody's way afterwards.
 func Read(path string, v any) error {
 	data, err := os.ReadFile(path)
+	if errors.Is(err, unix.EISDIR) {
+		return setAside(path, err)
+	}
 	if err != nil {
 		return err
 	}
