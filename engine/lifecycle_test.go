@@ -22,6 +22,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	dockerimage "github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/mount"
 )
 
@@ -979,7 +980,7 @@ func TestImagesInUse(t *testing.T) {
 	o := shell("true")
 	o.Name = "user"
 	id := m.create(o)
-	_, err := m.ImageRemove("bb", false)
+	_, err := m.ImageRemove("bb", dockerimage.RemoveOptions{PruneChildren: true})
 	if err == nil || !strings.HasPrefix(err.Error(), `conflict: unable to remove repository reference "bb" (must force) - container `+id[:12]+` is using its referenced image `) {
 		t.Error(err)
 	}
@@ -992,7 +993,7 @@ func TestImagesInUse(t *testing.T) {
 		t.Errorf("%+v, %v", i, err)
 	}
 	m.ok(m.Containers.Remove(bg, "user", false, false))
-	if gone, err := m.ImageRemove("bb", false); err != nil || len(gone) < 2 || gone[0].Untagged != "bb:latest" {
+	if gone, err := m.ImageRemove("bb", dockerimage.RemoveOptions{PruneChildren: true}); err != nil || len(gone) < 2 || gone[0].Untagged != "bb:latest" {
 		t.Errorf("%+v, %v", gone, err)
 	}
 	o = shell("true")
