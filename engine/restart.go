@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"os"
 	"reflect"
+	"time"
 
 	"glassbox/monitor"
 	"glassbox/store"
@@ -103,6 +105,35 @@ func (c *Containers) nameDonors(r *record, m *monitor.Config) error {
 		m.Donors[string(kind)] = c.root.Container(id).State()
 	}
 	return nil
+}
+
+// Replug gives a container that is being started again by its monitor, and waits at its gate, the network of a container that is started: its
+// namespace could not be kept. Whoever has the container's lock is about to end it.
+func (c *Containers) Replug(id string, pid int) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	r, lock, err := c.locked(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	p, err := c.engage(r)
+	if err == nil {
+		err = c.writeNetworkFiles(r, p.wiring())
+	}
+	if err == nil {
+		err = p.begin()
+	}
+	if err == nil {
+		err = p.plug(pid)
+	}
+	if err == nil {
+		err = p.serves()
+	}
+	if err != nil {
+		return errors.Join(err, p.back())
+	}
+	return p.settle()
 }
 
 // rebrief tells the monitor of a running container what has changed: its restart policy and its names. The caller holds its lock.

@@ -223,6 +223,9 @@ func (c *Containers) monitored(r *record) (monitor.Config, error) {
 	}
 	self, err := os.Executable()
 	m.Cleanup = []string{self, "container", "cleanup", r.ID}
+	if len(r.IDMap) > 0 && r.plugs() {
+		m.Replug = []string{self, "container", "replug", r.ID}
+	}
 	return m, err
 }
 

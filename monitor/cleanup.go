@@ -23,20 +23,26 @@ func (m *monitor) cleanup() {
 		return
 	}
 	m.cleaned = true
-	argv := m.config.Cleanup
+	if _, err := spawnCommand(m.config.Cleanup); err != nil {
+		complain(err)
+	}
+}
+
+// spawnCommand starts a command line of the engine's, whose complaints go where ours go.
+func spawnCommand(argv []string) (pid int, err error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		complain(err)
-		return
+		return 0, err
 	}
 	defer null.Close()
-	_, err = syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
+	pid, err = syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
 		Dir:   "/",
 		Env:   os.Environ(),
 		Files: []uintptr{null.Fd(), null.Fd(), 2},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
-		complain(fmt.Errorf("running the cleanup command %q: %w", argv, err))
+		err = fmt.Errorf("running the command %q: %w", argv, err)
 	}
+	return pid, err
 }

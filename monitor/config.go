@@ -36,6 +36,7 @@ type Config struct {
 	Cleanup   []string          // command line run as the monitor's last act, unless an attached client took it over; [0] is an absolute path
 	Explain   bool              // keep times and write account.json
 	Stopped   string            // a file that exists once a user has sent the container a signal, and holds something if that ends its restarts
+	Replug    []string          // command line that, with the process's number added, plugs the network of a further start in; see restart.go
 	Donors    map[string]string // whose namespaces it joins: their state files, by the namespace's type in config.json
 
 	// The rest is read again from monitor.json, which the engine replaces (store.Write), each time that it is needed.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 //	running --ends--> restarting --pause is over--> running
 //	                      |
 //	                      +--cancelled, or the start fails--> exited
+//
+// A network namespace belongs to a user namespace, and a container with one of its own gets a new one at each start. So it gets a new network
+// namespace, too, into which Config.Replug plugs what the last one had.
 
 // Docker's pauses: the first, the longest, and how long a container must run for the next to be as short as the first again.
 const (
@@ -160,10 +164,29 @@ func (m *monitor) bearAgain() error {
 		m.state.Pid, m.state.PidStart = s.Pid, s.PidStart
 		err = m.writeState() // a process that nobody would find must not run
 	}
+	if err == nil {
+		err = m.replug(p.pid)
+	}
 	if err != nil {
 		return errors.Join(err, m.destroy())
 	}
 	return m.pass()
+}
+
+// replug is short, and the container waits: so does the monitor.
+func (m *monitor) replug(pid int) error {
+	if len(m.config.Replug) == 0 {
+		return nil
+	}
+	argv := append(slices.Clone(m.config.Replug), strconv.Itoa(pid))
+	command, err := spawnCommand(argv)
+	if err != nil {
+		return err
+	}
+	if status, err := (ownChild{pid: command}).Wait(); err != nil || status != 0 {
+		return errors.Join(fmt.Errorf("plugging the network in: exit code %d of %q, see monitor.log", status.ExitStatus(), argv), err)
+	}
+	return nil
 }
 
 // holdNetwork takes hold of the container's own network namespace, and with it of all that is plugged in, for the next start.
@@ -178,16 +201,20 @@ func (m *monitor) holdNetwork(pid int) error {
 	return err
 }
 
-func (m *monitor) ownsNetwork() bool {
+// ownsNetwork: the network namespace was made for the container, and can be joined by its next process.
+func (m *monitor) ownsNetwork() (owns bool) {
 	if m.spec.Linux == nil {
 		return false
 	}
 	for _, n := range m.spec.Linux.Namespaces {
-		if n.Type == specs.NetworkNamespace {
-			return n.Path == ""
+		switch n.Type {
+		case specs.UserNamespace:
+			return false
+		case specs.NetworkNamespace:
+			owns = n.Path == ""
 		}
 	}
-	return false
+	return owns
 }
 
 // rejoin changes the spec for a further start: the network namespace is the one that is held; others', which are joined, are those
@@ -207,7 +234,7 @@ func (m *monitor) rejoin() error {
 				return err
 			}
 			n.Path = "/proc/" + strconv.Itoa(s.Pid) + "/ns/" + namespaceFiles[n.Type]
-		} else if n.Type == specs.NetworkNamespace && n.Path == "" {
+		} else if n.Type == specs.NetworkNamespace && m.net >= 0 {
 			n.Path = "/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(m.net)
 		}
 	}

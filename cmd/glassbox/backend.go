@@ -55,6 +55,7 @@ type containers interface {
 	Commit(ctx context.Context, id string, o container.CommitOptions) (string, error)
 	Stats(ctx context.Context, o engine.StatsOptions, show func([]engine.Usage) error) error
 	Cleanup(id string) error
+	Replug(id string, pid int) error
 	Boot(ctx context.Context, tell func(engine.Booted)) error
 	Halt(ctx context.Context, tell func(engine.Booted)) error
 	StatPath(ctx context.Context, id, path string) (container.PathStat, error)

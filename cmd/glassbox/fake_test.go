@@ -264,6 +264,8 @@ func (f *fake) Prune(filters.Args) (container.PruneReport, error) {
 }
 func (f *fake) Cleanup(id string) error { return known(id) }
 
+func (f *fake) Replug(id string, _ int) error { return known(id) }
+
 func (f *fake) Boot(_ context.Context, tell func(engine.Booted)) error {
 	tell(engine.Booted{Name: "web", Done: "started"})
 	tell(engine.Booted{Name: "old", Done: "removed"})

@@ -35,7 +35,7 @@ func rootVerbs() []verb {
 func containerVerbs() []verb {
 	return []verb{
 		attachVerb(), cleanupVerb(), commitVerb(), copyVerb(), createVerb(), diffVerb(), execVerb(), exportVerb(), containerInspectVerb(), killVerb(), logsVerb(),
-		psVerb().renamed("ls [OPTIONS]", "ps", "list"), pauseVerb(), portVerb(), containerPruneVerb(), renameVerb(), restartVerb(),
+		psVerb().renamed("ls [OPTIONS]", "ps", "list"), pauseVerb(), portVerb(), containerPruneVerb(), renameVerb(), replugVerb(), restartVerb(),
 		rmVerb().renamed("rm [OPTIONS] CONTAINER [CONTAINER...]", "remove"), runVerb(), startVerb(), statsVerb(), stopVerb(), topVerb(),
 		unpauseVerb(), updateVerb(), waitVerb(),
 	}

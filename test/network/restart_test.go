@@ -25,6 +25,22 @@ func TestRestartedByPolicy(t *testing.T) {
 	s.OK("glassbox rm site && glassbox rm -f client && glassbox network rm shop")
 }
 
+// With a user namespace, which is a new one at each start, the network has to be plugged in anew.
+func TestRestartedInUserNamespace(t *testing.T) {
+	daemonless(t)
+	s := newSite(t)
+	s.shop()
+	s.OK("glassbox run -d --name own --userns auto --restart always --network shop -p 8085:80 kit nginx")
+	for _, restarts := range []string{"1", "2"} {
+		s.OK("kill -9 $(glassbox inspect -f '{{.State.Pid}}' own)")
+		s.Soon("glassbox inspect -f '{{.RestartCount}} {{.State.Status}}' own", restarts+" running")
+		s.Soon(get+"http://127.0.0.1:8085/health", "healthy")
+		s.Is("glassbox exec client "+get+"http://own/health", "healthy")
+		s.Is("glassbox exec own "+get+"http://web/health", "healthy")
+	}
+	s.OK("glassbox rm -f own web client && glassbox network rm shop")
+}
+
 // After a reboot one command brings back what shall run, in an order in which it can, and nothing else. A second one changes nothing.
 func TestBoot(t *testing.T) {
 	daemonless(t)
