@@ -59,9 +59,9 @@ func appendText(dst, s []byte) []byte {
 			i += 8
 			continue
 		}
-		size, escape := escaped(s[i:])
-		if escape != nil {
-			dst = append(append(dst, s[start:i]...), escape...)
+		size, as := character(s[i:])
+		if !as {
+			dst = appendEscape(append(dst, s[start:i]...), s[i:i+size])
 			start = i + size
 		}
 		i += size
@@ -86,29 +86,32 @@ func zero(x uint64, c uint64) uint64 {
 	return (x - ones) &^ x
 }
 
-// escaped returns the length of the first character, and how it is written if not as it is.
-func escaped(s []byte) (size int, escape []byte) {
-	const hex = "0123456789abcdef"
-	switch c := s[0]; {
-	case c == '\\' || c == '"':
-		return 1, []byte{'\\', c}
-	case c == '\n':
-		return 1, []byte(`\n`)
-	case c == '\r':
-		return 1, []byte(`\r`)
-	case c < ' ' || c == '<' || c == '>' || c == '&':
-		return 1, []byte{'\\', 'u', '0', '0', hex[c>>4], hex[c&0xf]}
-	case c < utf8.RuneSelf:
-		return 1, nil
+// character returns the length of the first one, and whether it is written as it is.
+func character(s []byte) (size int, as bool) {
+	if c := s[0]; c < utf8.RuneSelf {
+		return 1, c >= ' ' && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&'
 	}
 	r, size := utf8.DecodeRune(s)
+	return size, r != '\u2028' && r != '\u2029' && (r != utf8.RuneError || size > 1)
+}
+
+// appendEscape appends one that is not. U+2028 and U+2029 are valid in JSON, but end a line to JavaScript.
+func appendEscape(dst, character []byte) []byte {
+	const hex = "0123456789abcdef"
+	c := character[len(character)-1]
 	switch {
-	case r == utf8.RuneError && size == 1:
-		return 1, []byte(`\ufffd`)
-	case r == '\u2028' || r == '\u2029': // valid JSON, but the end of a line to JavaScript
-		return size, []byte{'\\', 'u', '2', '0', '2', hex[r&0xf]}
+	case len(character) > 1:
+		return append(append(dst, `\u202`...), hex[c&0xf])
+	case c == '\\' || c == '"':
+		return append(dst, '\\', c)
+	case c == '\n':
+		return append(dst, `\n`...)
+	case c == '\r':
+		return append(dst, `\r`...)
+	case c >= utf8.RuneSelf: // it is not UTF-8
+		return append(dst, `\ufffd`...)
 	}
-	return size, nil
+	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
 }
 
 // endless is the length from which on a line without an end is no entry.

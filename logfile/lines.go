@@ -73,16 +73,16 @@ func (s *Lines) add(text []byte, ends bool) {
 	if !ends && s.Ordinal == 0 {
 		s.CutAt, s.ID, s.Ordinal = s.w.tick(), identity(), 1
 	}
-	p := piece{stream: s.stream, text: text, ends: ends, nanos: s.CutAt, id: s.ID, ordinal: s.Ordinal}
+	at := s.CutAt
 	if s.Ordinal == 0 {
-		p.nanos = s.w.tick()
+		at = s.w.tick()
 	}
-	s.w.add(&p)
+	s.w.piece = piece{stream: s.stream, text: text, ends: ends, nanos: at, id: s.ID, ordinal: s.Ordinal}
+	s.w.add(&s.w.piece)
 	s.Begun = s.Begun[:0]
-	switch {
-	case ends:
+	if ends {
 		s.CutAt, s.ID, s.Ordinal = 0, "", 0
-	default:
+	} else {
 		s.Ordinal++
 	}
 }

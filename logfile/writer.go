@@ -26,6 +26,7 @@ type Writer struct {
 	Start    func(fd int, path string, newest time.Time) error // starts a process that calls Compress
 
 	format format
+	piece  piece  // what is being added, here so that it costs no memory of its own
 	buf    []byte // encoded entries, not yet written
 	now    int64  // time of what is being written
 	ticked int64  // the newest time that was given to an entry

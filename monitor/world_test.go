@@ -30,7 +30,11 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(code)
 	}
-	if err := run(os.Args[2:], plainStarter{}); err != nil {
+	act := func(args []string) error { return run(args, plainStarter{}) }
+	if os.Args[1] == "compress" {
+		act = Compress
+	}
+	if err := act(os.Args[2:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -19,10 +19,11 @@ var (
 	docker = flag.String("docker", "", "the `directory` of docker and dockerd")
 	bin    = flag.String("bin", "", "the `directory` of glassbox and glassrun")
 	write  = flag.String("write", "", "put the table into this `file`, between its benchmark marks")
-	only   = flag.String("only", "", "measure one `part`: run, runtime, ps, memory, pull, net or life")
+	only   = flag.String("only", "", "measure one `part`: run, runtime, ps, memory, pull, net, life or logs")
 	serve  = flag.Bool("serve", false, "on a host or in a container: count what sendStreams sends")
 	send   = flag.String("send", "", "on a host or in a container: send to this `address` and write the bits per second")
 	knocks = flag.String("knock", "", "on a host or in a container: connect to this `address` and write the answers per second")
+	prints = flag.Int("print", 0, "inside a container: print so many `lines`")
 	ask    = flag.String("ask", "", "inside a container: ask the resolver for this `name`")
 )
 
@@ -52,6 +53,8 @@ func part() (done bool, err error) {
 		return true, sendStreams(*send, os.Stdout)
 	case *knocks != "":
 		return true, knockMany(*knocks, os.Stdout)
+	case *prints > 0:
+		return true, printLines(*prints, os.Stdout)
 	case *ask != "":
 		return true, askMany(*ask, os.Stdout)
 	}
@@ -86,7 +89,7 @@ func measure(t *table) error {
 	for _, part := range []struct {
 		name string
 		run  func(*rig, *table) error
-	}{{"run", runs}, {"runtime", runtimes}, {"ps", list}, {"memory", monitors}, {"pull", pulls}, {"net", networks}, {"life", lives}} {
+	}{{"run", runs}, {"runtime", runtimes}, {"ps", list}, {"memory", monitors}, {"pull", pulls}, {"net", networks}, {"life", lives}, {"logs", logs}} {
 		if *only != "" && *only != part.name {
 			continue
 		}
