@@ -92,7 +92,7 @@ docker() { test/tools/docker/build.sh test/.cache/docker; }
 # One after the other: both measure moments.
 components() { tests "-p 1 -timeout 10m" ./test/network ./test/volume; }
 load() { tests "-timeout 15m" ./test/load; }
-sideBySide() { tests "-timeout 15m" ./test/docker; }
+sideBySide() { tests "-timeout 15m" ./test/docker/...; }
 
 vm() {
 	go run ./test/vm test ./... 2>&1 | tee "$log/vm" && return

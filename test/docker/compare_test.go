@@ -7,6 +7,7 @@ import (
 
 const sample = `
 # a remark
+? !memory
 $ docker run x
 ! glassbox says more
 2> first
@@ -27,7 +28,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.Steps) != 2 || len(s.Files) != 1 || s.Steps[0].Line != 3 || !s.Steps[1].TTY || len(s.Steps[1].Keys) != 4 {
+	if len(s.Steps) != 2 || len(s.Files) != 1 || s.Steps[0].Line != 4 || s.Needs != "!memory" || !s.Steps[1].TTY || len(s.Steps[1].Keys) != 4 {
 		t.Errorf("parsed %+v", s)
 	}
 	w := s.Steps[0].Wanted

@@ -13,6 +13,7 @@ import (
 // Session is a txtar file: its comment is a script, its files stand in the working directory. A script's line is
 //
 //	# text      a remark
+//	? memory    the session is played only where this controller is cgroup v2's to give; "? !memory": only where it is not
 //	$ command   run by sh, once on each side
 //	$tty cmd    the same on a terminal of 24 rows and 80 columns
 //	@ text      terminal: wait until the output since the last key shows this text
@@ -25,6 +26,7 @@ import (
 //	= 125       glassbox's exit code
 type Session struct {
 	Name  string
+	Needs string // a controller; with "!", its absence
 	Steps []Step
 	Files []txtar.File
 }
@@ -66,6 +68,10 @@ func Parse(name string, data []byte) (*Session, error) {
 func (s *Session) add(number int, line string) error {
 	word, rest, _ := strings.Cut(line, " ")
 	if word == "" || word == "#" {
+		return nil
+	}
+	if word == "?" {
+		s.Needs = rest
 		return nil
 	}
 	if word == "$" || word == "$tty" {
