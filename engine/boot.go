@@ -35,6 +35,9 @@ func (c *Containers) Boot(ctx context.Context, tell func(Booted)) error {
 	each := func(some []listed, done string, do func(listed) error) {
 		inParallel(some, func(l listed) {
 			err := do(l)
+			if Is(err, NotFound) && done == "removed" { // by somebody else, just now
+				return
+			}
 			told.Lock()
 			defer told.Unlock()
 			tell(Booted{l.Name, done, err})

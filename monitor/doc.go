@@ -8,7 +8,8 @@
 //
 // From then on the engine may go. Whoever wants something of the container dials DIR/sock: attach, exec, resize, signal,
 // wait. When the container ends, the monitor drains its output into the log and to the attached clients, writes the
-// state file, frees the lock, tells those who wait, and runs the cleanup command, unless a client has promised to clean up.
+// state file, frees the lock, tells those who wait, and runs the cleanup command, unless a client has promised to clean up. Or its restart
+// policy wants it to be started again: then it tells those who wait, too, but stays, and does that (restart.go).
 //
 // A monitor that is killed leaves a running container (fifo.go says how its output survives); the next command that
 // finds the lock free and the process alive calls Adopt.

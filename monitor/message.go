@@ -29,6 +29,7 @@ import (
 //	  |  <------- {} or {"Error":{"Text":...}}   |  execve has happened, or not
 //	  |  {"Do":"wait"} ---------------------->   |
 //	  |  <--------------------- {"Exit":0}       |  when it has ended and its output is drained
+//	  |  {"Do":"cancel"} -------------------->   |  should the container wait for a restart: no more
 //	  |  {"Do":"cleaned"} ------------------->   |  nothing is left to do, but to close files that came along and to delete Links
 //	  |  or {"Do":"sweep"} ------------------>   |  the container is no more: only its directories are left to delete
 //
