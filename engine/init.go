@@ -13,7 +13,7 @@ const initPatience = 2 * time.Second
 
 // awaitInit waits until --init's program can take signals: before that the kernel drops what is sent to PID 1, pid_namespaces(7),
 // and a `stop` would take its whole grace period. It cannot begin with its signals blocked instead, since Go unblocks them before
-// its handlers are there. The last that init does before it starts the command is to ignore SIGTTIN, which /proc shows.
+// its handlers are there. When it has started the command, or at a terminal just before that, it ignores SIGTTIN, which /proc shows.
 func (r *record) awaitInit() error {
 	if !r.withInit() {
 		return nil

@@ -19,6 +19,10 @@ import (
 
 // Top lists the container's processes as ps(1) does: titles and rows.
 func (c *Containers) Top(id string, psArgs []string) (container.TopResponse, error) {
+	psArgs = splitPS(psArgs)
+	if err := validatePS(psArgs); err != nil {
+		return container.TopResponse{}, err
+	}
 	r, err := c.load(id)
 	if err != nil {
 		return container.TopResponse{}, err
@@ -36,12 +40,6 @@ func (c *Containers) Top(id string, psArgs []string) (container.TopResponse, err
 	if err != nil {
 		return container.TopResponse{}, err
 	}
-	if len(psArgs) == 0 {
-		psArgs = []string{"-ef"}
-	}
-	if err := validatePS(psArgs); err != nil {
-		return container.TopResponse{}, err
-	}
 	out, err := ps(psArgs, pids)
 	var top container.TopResponse
 	if errors.Is(err, exec.ErrNotFound) && slices.Equal(psArgs, []string{"-ef"}) {
@@ -53,6 +51,15 @@ func (c *Containers) Top(id string, psArgs []string) (container.TopResponse, err
 		c.tell(r, "top")
 	}
 	return top, err
+}
+
+// splitPS makes Docker's arguments of ps: its client joins them by blanks, and its daemon takes them apart again.
+func splitPS(args []string) []string {
+	line := strings.Join(args, " ")
+	if line == "" {
+		line = "-ef"
+	}
+	return strings.Split(line, " ")
 }
 
 // pids are the processes of the container: those in its group, or where there is no cgroup v2 those in its PID namespace.
@@ -116,19 +123,22 @@ func ps(args []string, pids []int) ([]byte, error) {
 			return nil, fmt.Errorf("ps: %s", line)
 		}
 	}
-	return out, err
+	if err != nil {
+		return nil, fmt.Errorf("ps: %w", err)
+	}
+	return out, nil
 }
 
 func parsePS(out []byte, pids []int) (container.TopResponse, error) {
 	lines := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
-	top := container.TopResponse{Titles: strings.Fields(lines[0])}
+	top := container.TopResponse{Titles: words(lines[0])}
 	column := slices.Index(top.Titles, "PID")
 	if column < 0 {
 		return top, errors.New("Couldn't find PID field in ps output")
 	}
 	ours := false
 	for _, line := range lines[1:] {
-		fields := strings.Fields(line)
+		fields := words(line)
 		if len(fields) < len(top.Titles) {
 			continue
 		}
@@ -146,6 +156,11 @@ func parsePS(out []byte, pids []int) (container.TopResponse, error) {
 		}
 	}
 	return top, nil
+}
+
+// words are between ASCII blanks: ps prints others as parts of names.
+func words(line string) []string {
+	return strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune("\t\n\f\r ", r) })
 }
 
 // ownPS is `ps -ef` of our own, for hosts without ps.

@@ -49,6 +49,7 @@ type containers interface {
 	Deaf(id string) ([]string, error)
 	Denied(id, text string) ([]engine.Denial, error)
 	Cause(id string) (*engine.Cause, error)
+	Zombies(id string) ([]engine.Zombies, error)
 	Blocked(id string) ([]firewall.Blocker, error)
 	Prune(f filters.Args) (container.PruneReport, error)
 	Diff(id string) ([]container.FilesystemChange, error)

@@ -286,6 +286,13 @@ func (f *fake) Deaf(id string) ([]string, error) {
 	return nil, nil
 }
 
+func (f *fake) Zombies(id string) ([]engine.Zombies, error) {
+	if id != "web" {
+		return nil, nil
+	}
+	return []engine.Zombies{{Count: 1, Parent: 1, ParentName: "sh"}, {Count: 2, Parent: 7, ParentName: "worker"}}, nil
+}
+
 func (f *fake) Cause(id string) (*engine.Cause, error) {
 	if f.request.Config == nil || !slices.Equal(f.request.Config.Cmd, []string{"exit", "137"}) {
 		return nil, nil

@@ -146,3 +146,29 @@ func (c *call) noteEnd(id string, code int) {
 	fmt.Fprintf(c.stderr, "%s: %s\n", c.name, cause.Text)
 	card{why: cause.Hint.Why, check: cause.Hint.Check, fix: cause.Hint.Fix}.print(c.stderr)
 }
+
+// noteZombies tells whose fault they are.
+func (c *call) noteZombies(name string) {
+	b, err := c.backend()
+	if err != nil || !c.explains() {
+		return
+	}
+	all, err := b.containers.Zombies(name)
+	if err != nil {
+		return
+	}
+	for _, z := range all {
+		what, fix := "1 zombie", fmt.Sprintf("let PID %d wait for its children", z.Parent)
+		if z.Count > 1 {
+			what = fmt.Sprintf("%d zombies", z.Count)
+		}
+		if z.Parent == 1 {
+			fix = "run it with --init: that reaps"
+		}
+		fmt.Fprintf(c.stderr, "%s: %s (Z, <defunct>): PID %d (%s) has not called wait(2)\n", c.name, what, z.Parent, z.ParentName)
+		card{
+			why:   "a process that has ended keeps its number until its parent calls wait(2); who loses its parent becomes a child of PID 1. A cgroup does not list its dead, so no top shows them",
+			check: fmt.Sprintf("ps -o pid,ppid,stat,comm --ppid %d", z.HostParent), fix: fix,
+		}.print(c.stderr)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -22,15 +23,22 @@ type onTerminal struct {
 	master *os.File
 	mu     sync.Mutex
 	seen   bytes.Buffer
+	ended  atomic.Bool // nothing more will be seen
 }
 
 func startOnTerminal(t *testing.T, args ...string) *onTerminal {
+	t.Helper()
+	return startWith(t, "FAKE=1", args...)
+}
+
+// startWith is for the real engine, too: FAKE is empty then.
+func startWith(t *testing.T, fake string, args ...string) *onTerminal {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &onTerminal{Cmd: &exec.Cmd{Path: exe, Args: args, Env: append(os.Environ(), "FAKE=1", "DOCKER_CONFIG="+t.TempDir())}}
+	p := &onTerminal{Cmd: &exec.Cmd{Path: exe, Args: args, Env: append(os.Environ(), fake, "DOCKER_CONFIG="+t.TempDir())}}
 	p.master, err = pty.StartWithSize(p.Cmd, &pty.Winsize{Rows: 24, Cols: 80})
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +52,7 @@ func startOnTerminal(t *testing.T, args ...string) *onTerminal {
 			p.seen.Write(buf[:n])
 			p.mu.Unlock()
 			if err != nil {
+				p.ended.Store(true)
 				return
 			}
 		}

@@ -26,7 +26,11 @@ func topVerb() verb {
 				for _, row := range append([][]string{top.Titles}, top.Processes...) {
 					fmt.Fprintln(w, strings.Join(row, "\t"))
 				}
-				return w.Flush()
+				if err := w.Flush(); err != nil {
+					return err
+				}
+				c.noteZombies(args[0])
+				return nil
 			}
 		},
 	}

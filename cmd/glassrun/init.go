@@ -29,7 +29,6 @@ func runInit(args []string) error {
 	}
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals) // before the start: a signal that comes early is passed on, not lost
-	signal.Ignore(unix.SIGTTIN, unix.SIGTTOU)
 	pid, err := startCommand(args)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "init: exec %s failed: %v\n", args[0], err)
@@ -56,13 +55,20 @@ func startCommand(args []string) (int, error) {
 		return 0, err
 	}
 	attr := &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setpgid: true}}
-	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); err == nil {
-		attr.Sys.Foreground = true
+	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); err != nil {
+		defer ignoreTerminal()
+		return syscall.ForkExec(path, args, attr)
 	}
+	ignoreTerminal()
+	attr.Sys.Foreground = true
 	return syscall.ForkExec("/proc/self/exe", append([]string{initName, become, path}, args...), attr)
 }
 
-// become is the argument with which init's child is init once more, for the moment that it takes to give back what it inherited.
+// ignoreTerminal: whoever is not in the terminal's foreground is stopped by these signals when it touches the terminal. That they are ignored
+// tells the engine that init is ready.
+func ignoreTerminal() { signal.Ignore(unix.SIGTTIN, unix.SIGTTOU) }
+
+// become is the argument with which init's child at a terminal is init once more, for the moment that it takes to give back what it inherited.
 const become = "--become"
 
 // becomeCommand executes the command with the default for the two signals that init ignores: to make its child the terminal's foreground it
