@@ -43,7 +43,8 @@ func (f eventSieve) image(m events.Message) bool {
 	if m.Type == events.ImageEventType {
 		name = m.Actor.Attributes["name"]
 	}
-	return slices.ContainsFunc([]string{m.Actor.ID, name, untagged(m.Actor.ID), untagged(name)}, func(s string) bool { return f.ExactMatch("image", s) })
+	names := []string{m.Actor.ID, name, untagged(m.Actor.ID), untagged(name)}
+	return slices.ContainsFunc(names, func(s string) bool { return f.ExactMatch("image", s) })
 }
 
 func untagged(image string) string {

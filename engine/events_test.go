@@ -144,7 +144,8 @@ func TestEventsLive(t *testing.T) {
 		break
 	}
 	soon := strconv.FormatInt(time.Now().Add(2*time.Second).Unix(), 10)
-	if got := s.actions(t, events.ListOptions{Since: "107", Until: soon, Filters: filters.NewArgs(filters.Arg("type", "volume"))}); got != "v:prune" {
+	o := events.ListOptions{Since: "107", Until: soon, Filters: filters.NewArgs(filters.Arg("type", "volume"))}
+	if got := s.actions(t, o); got != "v:prune" {
 		t.Errorf("until soon: %s", got)
 	}
 }
@@ -167,7 +168,8 @@ func TestSurroundings(t *testing.T) {
 	for _, e := range parting {
 		out = append(out, name(e))
 	}
-	if !slices.Equal(in, []string{"volume mount data", "network connect n1"}) || !slices.Equal(out, []string{"network disconnect n1", "volume unmount data"}) {
+	wantIn, wantOut := []string{"volume mount data", "network connect n1"}, []string{"network disconnect n1", "volume unmount data"}
+	if !slices.Equal(in, wantIn) || !slices.Equal(out, wantOut) {
 		t.Errorf("in %q, out %q", in, out)
 	}
 	if a := arriving[0].Attributes; a["read/write"] != "true" || a["destination"] != "/data" || a["container"] != "c1" || a["driver"] != "local" {

@@ -22,8 +22,8 @@ const (
 	interval      = time.Second
 )
 
-// Stats shows what containers use, first after firstInterval and then each second until ctx ends or show fails. All of them are measured one after
-// the other, and again after one pause for all: two hundred take hardly longer than one.
+// Stats shows what containers use, first after firstInterval and then each second until ctx ends or show fails. All of them are measured one
+// after the other, and again after one pause for all: two hundred take hardly longer than one.
 func (c *Containers) Stats(ctx context.Context, o StatsOptions, show func([]Usage) error) error {
 	w, err := c.watch(o)
 	if err != nil {

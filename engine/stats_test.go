@@ -146,7 +146,8 @@ func TestStatsFollow(t *testing.T) {
 func TestStatsCount(t *testing.T) {
 	need.CgroupV2(t, "memory", "pids", "io")
 	m := newMachine(t)
-	o := called(shell(`dd if=/dev/zero of=/tmp/x bs=1M count=8 conv=fsync; x=$(head -c 4000000 /dev/zero | tr '\0' x); echo ready; while :; do :; done`), "busy")
+	const script = `dd if=/dev/zero of=/tmp/x bs=1M count=8 conv=fsync; x=$(head -c 4000000 /dev/zero | tr '\0' x); echo ready; while :; do :; done`
+	o := called(shell(script), "busy")
 	o.HostConfig.Memory = 64 << 20
 	id := m.detached(o)
 	m.waitForLog(id, "ready")
