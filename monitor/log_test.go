@@ -72,3 +72,21 @@ func (b *box) files(ending string) []string {
 	}
 	return names
 }
+
+// What a burst of output took is given back, too, when the monitor has long been renewed.
+func TestRealMemoryAfterOutput(t *testing.T) {
+	b := real(t, "read x; yes '\"<a line that needs quite some escapes>\"' | head -c 5000000; read x")
+	b.config.OpenStdin = true
+	b.config.Log.MaxSize, b.config.Log.MaxFile, b.config.Log.Compress = 1<<20, 3, true
+	b.start()
+	b.renewed()
+	pid := b.state().MonitorPid
+	before := privateDirty(t, pid)
+	b.attach(AttachSpec{Stdin: true}).Write([]byte("go\n"))
+	until(t, "the output", func() bool { return b.archives() == 2 && len(b.plain()) == 0 })
+	until(t, "the memory", func() bool {
+		time.Sleep(100 * time.Millisecond)
+		t.Logf("%d KiB, %d before", privateDirty(t, pid), before)
+		return privateDirty(t, pid) <= before+100
+	})
+}

@@ -49,6 +49,7 @@ func (o *output) read() bool {
 }
 
 func (o *output) pass(b []byte) {
+	o.p.m.garbage += len(b) // as much as the buffers on its way have grown by, at most
 	if o.log != nil {
 		o.log.Write(b, time.Now())
 	}
