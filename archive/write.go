@@ -18,7 +18,6 @@ type Options struct {
 	Root   string                 // the name of the tree's own entry, before which all others stand; empty: it has none
 	Owners Owners                 // the user namespace whose numbers are written
 	Enter  func(name string) bool // whether to go into what is mounted there; nil: a mount is shown as an empty directory
-	Omit   map[string]bool        // names that are left out, with all below them
 }
 
 // Write writes a file or a directory with all below it, by name. It may be opened with O_PATH. What vanishes meanwhile is left
@@ -102,9 +101,6 @@ func (p *writer) below(n *node, prefix string) error {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if p.Omit[prefix+name] {
-			continue
-		}
 		if err := p.entry(n, name, prefix+name); err != nil {
 			return err
 		}

@@ -108,7 +108,6 @@ func (c *Containers) addLayer(ctx context.Context, r *record, d image.Draft) (*i
 func (r *record) writeLayer(w io.Writer) error {
 	o := archive.Options{Owners: archive.Owners(r.IDMap)}
 	if r.Rootfs == "" {
-		o.Omit = scaffoldOf(r)
 		return archive.Layer(w, r.place.Upper(), o)
 	}
 	dir, err := os.Open(r.Rootfs)

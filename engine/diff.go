@@ -31,16 +31,15 @@ func (c *Containers) Diff(ref string) ([]container.FilesystemChange, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &comparison{owners: archive.Owners(r.IDMap), upper: r.place.Upper(), scaffold: scaffoldOf(r)}
+	d := &comparison{owners: archive.Owners(r.IDMap), upper: r.place.Upper()}
 	return d.changes, d.directory("", &root)
 }
 
 // comparison holds an overlay's upper directory against the tree below, as moby's archive.ChangesDirs compares two mounted trees.
 type comparison struct {
-	owners   archive.Owners
-	upper    string
-	scaffold map[string]bool
-	changes  []container.FilesystemChange
+	owners  archive.Owners
+	upper   string
+	changes []container.FilesystemChange
 }
 
 func (d *comparison) add(kind container.ChangeType, name string) {
@@ -59,10 +58,8 @@ func (d *comparison) directory(name string, below *lookup) error {
 	var here []string
 	for _, e := range entries {
 		here = append(here, e.Name())
-		if one := path.Join(name, e.Name()); !d.scaffold[one] {
-			if err := d.entry(one, below); err != nil {
-				return err
-			}
+		if err := d.entry(path.Join(name, e.Name()), below); err != nil {
+			return err
 		}
 	}
 	if below == nil || !isOpaque(path.Join(d.upper, name)) {
