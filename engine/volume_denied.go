@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 
+	"glassbox/archive"
+
 	"github.com/docker/docker/api/types/mount"
 	"github.com/moby/sys/user"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -36,8 +38,7 @@ type Identity struct {
 	InsideName, HostName string // empty: nobody of that number
 }
 
-// unmapped is who everybody is for whom a user namespace has no number, user_namespaces(7).
-const unmapped = 65534
+const unmapped = archive.Unmapped
 
 // Denied finds what of its bind mounts and volumes the container's process may not use, if text, what the process said, speaks of
 // permission: the files that it names, or without any the mounts themselves. An empty text means the container's log. It must
@@ -240,17 +241,12 @@ func (j *judge) process(kind int, id uint32) Identity {
 
 // translate finds a number on the other side of a user namespace.
 func translate(maps []specs.LinuxIDMapping, id uint32, inward bool) uint32 {
-	if len(maps) == 0 {
-		return id
+	owners := archive.Owners(maps)
+	if inward {
+		return owners.Inside(id)
 	}
-	for _, m := range maps {
-		from, to := m.ContainerID, m.HostID
-		if inward {
-			from, to = to, from
-		}
-		if id >= from && id-from < m.Size {
-			return to + id - from
-		}
+	if host, known := owners.Outside(id); known {
+		return host
 	}
 	return unmapped
 }

@@ -212,7 +212,7 @@ func (f *filler) source(m *mountPoint) (*os.File, error) {
 			return nil, err
 		}
 	}
-	fd, err := scoped(int(f.tree.Fd()), m.Destination, unix.O_RDONLY|unix.O_DIRECTORY, unix.RESOLVE_IN_ROOT)
+	fd, err := archive.Resolve(int(f.tree.Fd()), m.Destination, unix.O_RDONLY|unix.O_DIRECTORY, unix.RESOLVE_IN_ROOT)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: m.Destination, Err: err}
 	}
@@ -325,17 +325,6 @@ func (v *Volumes) opened(r *volumeRecord, subpath string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), subpath), nil
 }
 
-// scoped is openat2(2), again and again where anybody's rename or mount made the kernel lose sight of what is above a "..".
-func scoped(dir int, path string, flags, resolve uint64) (int, error) {
-	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve | unix.RESOLVE_NO_MAGICLINKS}
-	for range 1000 {
-		if fd, err := unix.Openat2(dir, path, &how); err != unix.EAGAIN && err != unix.EINTR {
-			return fd, err
-		}
-	}
-	return -1, unix.EAGAIN
-}
-
 // below opens what lies below a directory, and nothing that a link leads out to.
 func below(dir, subpath string, flags uint64) (int, error) {
 	base, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -343,7 +332,7 @@ func below(dir, subpath string, flags uint64) (int, error) {
 		return -1, &os.PathError{Op: "open", Path: dir, Err: err}
 	}
 	defer unix.Close(base)
-	fd, err := scoped(base, subpath, flags, unix.RESOLVE_BENEATH)
+	fd, err := archive.Resolve(base, subpath, flags, unix.RESOLVE_BENEATH)
 	switch err {
 	case nil:
 		return fd, nil
