@@ -13,9 +13,9 @@ import (
 
 // life is what the attendant's own life depends on.
 type life struct {
-	alive string // the monitor's lock
-	state string // where a container that was started again is found
-	waits  atomic.Pointer[os.File] // a copy of the pidfd, in Go's poller: waiting costs no thread
+	alive string                  // the monitor's lock
+	state string                  // where a container that was started again is found
+	waits atomic.Pointer[os.File] // a copy of the pidfd, in Go's poller: waiting costs no thread
 }
 
 // watch waits for the process whose pidfd is in its place.
