@@ -385,6 +385,13 @@ func TestLinks(t *testing.T) {
 	if err != nil || !strings.Contains(string(hosts), m.inspect("db").NetworkSettings.IPAddress+"\tbase dbhost db\n") {
 		t.Errorf("the link did not follow: %v\n%s", err, hosts)
 	}
+	m.refuses(m.Containers.Unlink(bg, "app"), "Conflict, cannot remove the default link name of the container")
+	m.refuses(m.Containers.Unlink(bg, "app/nope"), "No such container: app/nope")
+	m.ok(m.Containers.Unlink(bg, "/app/base"))
+	hosts, err = os.ReadFile(m.inspect("app").HostsPath)
+	if l := m.inspect("app").HostConfig.Links; err != nil || len(l) != 0 || strings.Contains(string(hosts), "base") {
+		t.Errorf("the link is not gone: %v %v\n%s", l, err, hosts)
+	}
 }
 
 func TestSharedNetworkNamespace(t *testing.T) {

@@ -57,6 +57,9 @@ func (c *containerFlags) define(f *pflag.FlagSet, pullUsage string) {
 	f.StringVar(&c.runtime, "runtime", "", "Runtime to use for this container")
 	f.Bool("disable-content-trust", true, "Skip image verification")
 	f.Bool("use-api-socket", false, "Bind mount Docker API socket and required auth")
+	_, _ = f.MarkHidden("disable-content-trust"), f.MarkHidden("use-api-socket")
+	own(f, "disable-content-trust", "Skip image verification")
+	own(f, "use-api-socket", "Bind mount Docker API socket and required auth")
 	f.Bool("help", false, "Print usage") // without -h, which is --hostname
 }
 

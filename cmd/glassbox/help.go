@@ -59,13 +59,13 @@ func (c *call) help(v verb) {
 	}
 }
 
-// own annotates a flag that Docker does not have, or (with a usage) one of which its help says less: who asks docker for help is told
-// what Docker tells.
+// own annotates a flag that Docker does not have, or (with a usage) one of which its help says something else, be it that ours hides
+// it: who asks docker for help is told what Docker tells.
 func own(f *pflag.FlagSet, name string, usage ...string) { _ = f.SetAnnotation(name, "docker", usage) }
 
 func asDocker(f *pflag.Flag) {
 	usage, is := f.Annotations["docker"]
-	f.Hidden = f.Hidden || is && len(usage) == 0
+	f.Hidden = f.Hidden && !is || is && len(usage) == 0
 	for _, u := range usage {
 		f.Usage = u
 	}

@@ -18,6 +18,8 @@ func pullVerb() verb {
 			quiet := c.flags.BoolP("quiet", "q", false, "Suppress verbose output")
 			platform := c.flags.String("platform", os.Getenv("DOCKER_DEFAULT_PLATFORM"), "Set platform if server is multi-platform capable")
 			trusting := c.flags.Bool("disable-content-trust", true, "Skip image verification")
+			_ = c.flags.MarkHidden("disable-content-trust")
+			own(c.flags, "disable-content-trust", "Skip image verification")
 			return func(ctx context.Context, args []string) error {
 				switch {
 				case *all:

@@ -39,6 +39,7 @@ func (l *limitFlags) define(f *pflag.FlagSet, article string) {
 	}
 	f.Var(&l.memorySwap, "memory-swap", unlimited)
 	f.Var(&l.kernelMemory, "kernel-memory", "Kernel memory limit")
+	_ = f.MarkHidden("kernel-memory")
 }
 
 func (l *limitFlags) apply(r *container.Resources) {
@@ -68,6 +69,7 @@ type resourceFlags struct {
 
 func (r *resourceFlags) define(f *pflag.FlagSet) {
 	r.limitFlags.define(f, "")
+	own(f, "kernel-memory", "Kernel memory limit")
 	r.weightDevice = opts.NewWeightdeviceOpt(opts.ValidateWeightDevice)
 	r.readBps, r.writeBps = opts.NewThrottledeviceOpt(opts.ValidateThrottleBpsDevice), opts.NewThrottledeviceOpt(opts.ValidateThrottleBpsDevice)
 	r.readIOps, r.writeIOps = opts.NewThrottledeviceOpt(opts.ValidateThrottleIOpsDevice), opts.NewThrottledeviceOpt(opts.ValidateThrottleIOpsDevice)

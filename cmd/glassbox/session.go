@@ -60,11 +60,12 @@ func (s *session) run(args []string) int {
 	case isSet(global, "version"):
 		fmt.Fprintln(s.stdout, s.versionLine())
 		return 0
-	case isSet(global, "help") && global.NArg() == 0:
-		s.rootHelp(s.stdout, s.tree())
-		return 0
 	case global.NArg() == 0:
-		s.rootHelp(s.stderr, s.tree())
+		out := s.stdout
+		if s.isDocker() && !isSet(global, "help") {
+			out = s.stderr
+		}
+		s.rootHelp(out, s.tree())
 		return 0
 	case isSet(global, "help"):
 		return s.dispatch(context.Background(), append([]string{"help"}, global.Args()...))

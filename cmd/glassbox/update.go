@@ -16,7 +16,6 @@ func updateVerb() verb {
 		prepare: func(c *call) action {
 			var limits limitFlags
 			limits.define(c.flags, "the ")
-			_ = c.flags.MarkHidden("kernel-memory")
 			restart := c.flags.String("restart", "", "Restart policy to apply when a container exits")
 			return func(ctx context.Context, args []string) error {
 				if c.flags.NFlag() == 0 {

@@ -231,7 +231,7 @@ What glassbox does with every command and flag of Docker 28.5.2. Nothing in this
 real Docker and to glassbox and whose outputs and exit codes it compares. A test fails when this file is not what the sessions say,
 or when a command or flag is in none of them.
 
-- **same**: outputs and exit code are Docker's, in the session named and maybe others
+- **same**: outputs and exit code are Docker's, in the session named and maybe others; also where both refuse it here (GPUs, Windows' flags)
 - **same, except**: so in the session named first; another session tells of a case in which glassbox means to differ, and why
 - **differs**: glassbox means to differ, for the reason given
 - **refused**: glassbox ends with the message given
