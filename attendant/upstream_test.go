@@ -281,7 +281,7 @@ func TestForwardsTenThousandAtOnce(t *testing.T) {
 		answered int // at least
 		codes    []int
 	}{
-		{"answering", slow, 9_500, []int{success}},
+		{"answering", slow, 9_500, []int{success, refused, serverFailure}},                           // a busy machine's server may be late for many
 		{"silent", func([]byte) [][]byte { return nil }, mostErrands, []int{serverFailure, refused}}, // what is said after four seconds
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -303,12 +303,18 @@ func TestForwardsTenThousandAtOnce(t *testing.T) {
 			if got := r.short("web", "A"); got != "10.0.0.2" {
 				t.Errorf("meanwhile %q", got)
 			}
-			answered, b := 0, make([]byte, 4096)
+			answered, succeeded, b := 0, 0, make([]byte, 4096)
 			for ; answered < min(c.answered, many*95/100); answered++ {
 				client.SetReadDeadline(time.Now().Add(6 * time.Second))
 				if _, err := client.Read(b); err != nil || !slices.Contains(c.codes, int(b[3]&15)) {
 					t.Fatalf("%d answers: %v, %x", answered, err, b[:headerSize])
 				}
+				if int(b[3]&15) == success {
+					succeeded++
+				}
+			}
+			if c.name == "answering" && succeeded < min(mostErrands, many/2) {
+				t.Errorf("of %d answers %d are the server's", answered, succeeded)
 			}
 			most = max(most, descriptorsOf(t, r.pid()))
 			t.Logf("at most %d descriptors; %d KiB, %d threads", most, privateDirty(t, r.pid()), threads(t, r.pid()))
