@@ -9,6 +9,9 @@
 //	DATA/layers/chain/<hex>      {"number": ..., "diff": ..., "size": ...}, by chain id
 //	DATA/layers/temp/<hex>       a layer being unpacked, by chain id; flock held by whoever does it
 //
+// An entry of index.json also notes, as annotations, its image's id and the image that it was made of here (glassbox.id, glassbox.parent): what
+// was made into others is listed only when asked for, cannot be removed before them, and goes with the last of them if it has no name.
+//
 // A name under blobs/sha256, chain or the numbers exists only when what it names is complete: everything is made
 // in temp and renamed. Whatever lies in temp or leases and is locked by nobody belonged to a process that died; the next
 // command that changes the store removes it. The lock on the directory images orders short changes only (index.json,
