@@ -960,21 +960,6 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-func TestOutOfMemory(t *testing.T) {
-	need.CgroupV2(t, "memory")
-	m := newMachine(t)
-	o := shell("x=0123456789abcdef; while :; do x=$x$x; done")
-	o.HostConfig.Memory, o.HostConfig.MemorySwap = 16<<20, 16<<20
-	_, _, code := m.run(o)
-	ids, err := m.Containers.root.IDs()
-	if err != nil || len(ids) != 1 {
-		t.Fatal(ids, err)
-	}
-	if s := m.inspect(ids[0]).State; code != 137 || !s.OOMKilled || s.ExitCode != 137 {
-		t.Errorf("exit code %d, %+v", code, s)
-	}
-}
-
 func TestImagesInUse(t *testing.T) {
 	m := newMachine(t)
 	o := shell("true")
