@@ -47,14 +47,14 @@ func (c *Containers) look(ctx context.Context, ref string, live func(*record, in
 	if err != nil {
 		return nil, err
 	}
-	if v, err := c.lookAlive(r, live); v != nil || err != nil {
+	if v, err := c.lookAlive(ctx, r, live); v != nil || err != nil {
 		return v, err
 	}
 	r, lock, err := c.locked(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	v, err := c.lookAlive(r, live) // while we waited somebody may have started it
+	v, err := c.lookAlive(ctx, r, live) // while we waited somebody may have started it
 	if v != nil || err != nil {
 		return v, errors.Join(err, lock.Release())
 	}
@@ -67,7 +67,7 @@ func (c *Containers) look(ctx context.Context, ref string, live func(*record, in
 }
 
 // lookAlive opens the tree that a running container's first process sees; nil when it does not run.
-func (c *Containers) lookAlive(r *record, live func(*record, int) (*view, error)) (*view, error) {
+func (c *Containers) lookAlive(ctx context.Context, r *record, live func(*record, int) (*view, error)) (*view, error) {
 	for {
 		s, err := c.state(r)
 		switch {
@@ -81,8 +81,12 @@ func (c *Containers) lookAlive(r *record, live func(*record, int) (*view, error)
 			err = errors.Join(unix.ESRCH, v.close())
 		}
 		if errors.Is(err, unix.ESRCH) || errors.Is(err, fs.ErrNotExist) {
-			time.Sleep(time.Millisecond) // it ends just now: its monitor is about to say so
-			continue
+			select { // it ends just now: its monitor is about to say so
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(2 * time.Millisecond):
+				continue
+			}
 		}
 		return v, err
 	}
