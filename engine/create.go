@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"glassbox/cgroups"
@@ -123,7 +124,7 @@ func (c *Containers) base(ctx context.Context, r *record, o *Options) (warning s
 	if err != nil {
 		return "", err
 	}
-	r.Image, r.Lower = img.ID, append([]string{scaffold}, layers.Lower...)
+	r.Image, r.Lower = img.ID, append(slices.Clip(layers.Lower), scaffold)
 	return foreign(img, o.Platform), nil
 }
 

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 )
 
-// scaffold is what every container has between its image and what it writes, Docker's "init layer": where things of the runtime get
-// mounted, and the mark by which programs tell that they are in a container. A start finds its mount points there and writes
-// nothing for them, so that neither diff nor commit shows any.
+// scaffold is what every container has, Docker's "init layer": where things of the runtime get mounted, and the mark by which programs
+// tell that they are in a container. A start finds its mount points there and writes nothing for them, so that neither diff
+// nor commit shows any. It lies below the image's layers, so that what the image has of it shows as the image has it.
 var scaffold = []struct {
 	name string
 	kind fs.FileMode // directory, symbolic link or file
