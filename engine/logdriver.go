@@ -86,7 +86,7 @@ func validateLogDriver(l container.LogConfig) error {
 // log is the container's log as its driver's options make it; errors are Docker's, which finds them when a container is started.
 func (r *record) log() (logfile.Config, error) {
 	l := r.HostConfig.LogConfig
-	c := logfile.Config{Driver: l.Type, File: r.place.Log(), MaxFile: 1}
+	c := logfile.Config{Driver: l.Type, File: r.logFile(), MaxFile: 1}
 	var err error
 	switch l.Type {
 	case logfile.JSON:
@@ -94,7 +94,6 @@ func (r *record) log() (logfile.Config, error) {
 			c.Attrs, err = r.logAttributes()
 		}
 	case logfile.Local:
-		c.File = r.place.LocalLog()
 		err = localOptions(&c, l.Config)
 	default:
 		return logfile.Config{}, nil
@@ -110,6 +109,14 @@ func (r *record) log() (logfile.Config, error) {
 		}
 	}
 	return c, err
+}
+
+// logFile is the current file.
+func (r *record) logFile() string {
+	if r.HostConfig.LogConfig.Type == logfile.Local {
+		return r.place.LocalLog()
+	}
+	return r.place.Log()
 }
 
 func jsonOptions(c *logfile.Config, options map[string]string) (err error) {

@@ -257,7 +257,7 @@ func end(g cgroups.Group) error {
 
 // lastSign is the best guess of when an unseen end was: when the container last wrote to its log.
 func (c *Containers) lastSign(r *record, s state) time.Time {
-	if info, err := os.Stat(r.place.Log()); err == nil && info.ModTime().After(s.StartedAt) {
+	if info, err := os.Stat(r.logFile()); err == nil && info.ModTime().After(s.StartedAt) {
 		return info.ModTime().UTC()
 	}
 	return time.Now().UTC()

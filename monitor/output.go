@@ -14,6 +14,7 @@ type output struct {
 	kind byte           // Stdout or Stderr
 	fd   int            // -1: at its end
 	log  *logfile.Lines // nil: it is not kept
+	wide bool           // the pipe was made wider
 	said *said          // of a health check
 }
 
@@ -44,8 +45,21 @@ func (o *output) read() bool {
 		o.close()
 		return false
 	}
+	if n == len(b) && !o.wide {
+		o.widen()
+	}
 	o.pass(b[:n])
 	return true
+}
+
+// wideSize is a pipe's size for a process that fills the usual one, 64 KiB: it and we take turns less often then, which counts where others
+// want the processor, too.
+const wideSize = 256 << 10
+
+// widen fails for a terminal, and where pipes have no room left (pipe-user-pages-soft in pipe(7)): then all stays as it is.
+func (o *output) widen() {
+	o.wide = true
+	unix.FcntlInt(uintptr(o.fd), unix.F_SETPIPE_SZ, wideSize)
 }
 
 func (o *output) pass(b []byte) {
