@@ -611,7 +611,7 @@ func TestMountsOntoOddPlaces(t *testing.T) {
 	for _, bind := range []string{dir + ":/etc/passwd", dir + "/file:/etc"} {
 		id := m.create(with("true", bind))
 		var e *Error
-		if err := m.Containers.Start(bg, id); !errors.As(err, &e) || e.Exit != 0 || !strings.Contains(e.Text, "Are you trying to mount a directory onto a file (or vice-versa)?") {
+		if err := m.Containers.Start(bg, id); !errors.As(err, &e) || e.Exit != 127 || !strings.Contains(e.Text, "Are you trying to mount a directory onto a file (or vice-versa)?") {
 			t.Errorf("%s: %v", bind, err)
 		}
 	}

@@ -170,6 +170,8 @@ func (m *monitor) tidy(now time.Time) {
 	if m.mayRenew() {
 		complain(m.renew())
 		m.grown = false // not again and again
+	} else if m.grown && len(m.processes) == 1 {
+		m.busyAt = now // what is in the way goes without a further event, perhaps: look again
 	}
 	m.garbage, m.sources = 0, nil
 	debug.FreeOSMemory()
