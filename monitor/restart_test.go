@@ -76,7 +76,7 @@ func TestSuccessEndsOnFailure(t *testing.T) {
 	}
 }
 
-// Who attached or waits is told each end; who asks while the container waits is told the next one.
+// Who is attached is told the end of each run, and the next run is one to attach to as well.
 func TestClientsOfRestarts(t *testing.T) {
 	b := restarting(t, Always, 0, `echo out $(wc -l < $DIR/runs); read x < $DIR/gate; exit 5`)
 	gate := b.dir + "/gate"
