@@ -86,7 +86,7 @@ races() {
 		echo "no C compiler, which the race detector needs" | tee -a "$log/skips"
 		return 0
 	fi
-	CGO_ENABLED=1 tests "-race -short -timeout 10m" ./linux ./store ./namespaces ./cgroups ./confine ./network ./firewall ./volume ./attendant ./image
+	CGO_ENABLED=1 tests "-race -short -timeout 10m" ./linux ./store ./namespaces ./cgroups ./confine ./network ./firewall ./volume ./attendant ./image ./event ./logfile ./archive ./seccomp
 }
 docker() { test/tools/docker/build.sh test/.cache/docker; }
 # One after the other: both measure moments.
