@@ -79,7 +79,7 @@ func (c *containerFlags) options(args []string) (engine.Options, error) {
 	if err := c.apply(&o); err != nil {
 		return o, err
 	}
-	return o, refuse(c.set, o.HostConfig)
+	return o, refuse(c.set)
 }
 
 func (c *containerFlags) apply(o *engine.Options) error {

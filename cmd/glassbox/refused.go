@@ -2,9 +2,9 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 
-	"github.com/docker/docker/api/types/container"
 	"github.com/spf13/pflag"
 )
 
@@ -16,31 +16,16 @@ var refused = map[string]string{
 }
 
 // refuse finds the first flag given that this build cannot honour.
-func refuse(f *pflag.FlagSet, h *container.HostConfig) (err error) {
+func refuse(f *pflag.FlagSet) (err error) {
 	f.Visit(func(flag *pflag.Flag) {
 		if why, is := refused[flag.Name]; is && err == nil {
 			err = fmt.Errorf("--%s: %s", flag.Name, why)
 		}
 	})
-	if err != nil {
-		return err
+	if err == nil && f.Lookup("disable-content-trust").Value.String() != "true" {
+		err = errors.New("--disable-content-trust=false: this build verifies digests, not Notary signatures")
 	}
-	for _, check := range []func(*pflag.FlagSet, *container.HostConfig) error{
-		refuseDrivers,
-	} {
-		if err := check(f, h); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func refuseDrivers(f *pflag.FlagSet, h *container.HostConfig) error {
-	switch text := func(name string) string { return f.Lookup(name).Value.String() }; {
-	case text("disable-content-trust") != "true":
-		return fmt.Errorf("--disable-content-trust=false: this build verifies digests, not Notary signatures")
-	}
-	return nil
+	return err
 }
 
 // refuseUpdate finds the first flag of update's that Docker takes and then drops without a word.
