@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -114,6 +116,10 @@ func TestCauses(t *testing.T) {
 	}
 	// The next life is another one.
 	id := m.detached(shell("test -e /tmp/again && exit 5; touch /tmp/again; exec sleep 1000"))
+	eventually(t, "its first life is noted", func() bool {
+		_, err := os.Stat(fmt.Sprintf("/proc/%d/root/tmp/again", m.inspect(id).State.Pid))
+		return err == nil
+	})
 	m.ok(m.Containers.Kill(id, "KILL"))
 	m.ok(m.Containers.Start(bg, id))
 	if code, err := m.Containers.Wait(bg, id); code != 5 || err != nil {

@@ -26,7 +26,8 @@ import (
 	"github.com/docker/docker/api/types/mount"
 )
 
-var bg = context.Background()
+// bg is what nobody calls off; but a test that waits for ever is to say that it does.
+var bg, _ = context.WithTimeout(context.Background(), 8*time.Minute)
 
 func TestRunFromInside(t *testing.T) {
 	m := newMachine(t)
