@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,7 +95,16 @@ func Processes() []Process {
 // Companions are the monitors or attendants (kind monitor or attend) of a container, or of all with an empty id.
 func Companions(kind, id string) []Process {
 	return slices.DeleteFunc(Processes(), func(p Process) bool {
-		return len(p.Words) < 2 || p.Words[1] != kind || !strings.Contains(strings.Join(p.Words, " "), id)
+		return len(p.Words) < 2 || p.Words[1] != kind || !p.holds(id)
+	})
+}
+
+// holds: the process has a file of the container open. Its words name the container only when it has executed itself again.
+func (p Process) holds(id string) bool {
+	descriptors, _ := filepath.Glob("/proc/" + strconv.Itoa(p.PID()) + "/fd/*")
+	return id == "" || slices.ContainsFunc(descriptors, func(d string) bool {
+		target, _ := os.Readlink(d)
+		return strings.Contains(target, id)
 	})
 }
 
