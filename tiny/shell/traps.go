@@ -90,8 +90,8 @@ func (a *arrivals) wake() {
 
 func (t *traps) wake() { t.shared.wake() }
 
-// settle gives a signal that this shell has just sent itself the time to arrive: a C program would have it already, here it comes
-// through the runtime's queue and a goroutine.
+// settle gives a signal that this shell, or a child that has ended, has just sent it the time to arrive: a C program would have it
+// already, here it comes through the runtime's queue and a goroutine.
 func (t *traps) settle() {
 	if len(t.actions) == 0 {
 		return
@@ -261,6 +261,7 @@ func (s *Shell) wait(args []string) int {
 			return code
 		}
 	}
+	settled := false
 	for {
 		s.traps.shared.drain()
 		for s.reap(nil, unix.WNOHANG) {
@@ -268,7 +269,12 @@ func (s *Shell) wait(args []string) int {
 		if sig := s.caught(); sig != 0 {
 			return 128 + int(sig)
 		}
-		if code, over := s.waited(wanted, len(args) > 0); over {
+		if over(wanted) && !settled { // a job's last act may have been to send a signal
+			settled = true
+			s.traps.settle()
+			continue
+		}
+		if code, all := s.waited(wanted, len(args) > 0); all {
 			return code
 		}
 		if s.interactive && s.interrupted.Load() {
@@ -278,11 +284,14 @@ func (s *Shell) wait(args []string) int {
 	}
 }
 
-func (s *Shell) waited(wanted []*job, named bool) (code int, over bool) {
-	for _, j := range wanted {
-		if !j.ended() && !j.stopped() {
-			return 0, false
-		}
+// over: nothing more is to be expected of the jobs.
+func over(jobs []*job) bool {
+	return !slices.ContainsFunc(jobs, func(j *job) bool { return !j.ended() && !j.stopped() })
+}
+
+func (s *Shell) waited(wanted []*job, named bool) (code int, all bool) {
+	if !over(wanted) {
+		return 0, false
 	}
 	for _, j := range wanted {
 		if named {
