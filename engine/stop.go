@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -121,7 +122,8 @@ func (c *Containers) signal(r *record, s state, sig unix.Signal) error {
 	if err != nil {
 		return err
 	}
-	if err := g.Freeze(false); err != nil {
+	// SIGKILL ends frozen processes, too: their group may be gone by now.
+	if err := g.Freeze(false); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	c.heed(r)
