@@ -9,8 +9,6 @@ import (
 	"sync"
 
 	"glassbox/monitor"
-
-	"github.com/docker/docker/api/types/container"
 )
 
 // Booted is one thing that Boot did, or failed to do.
@@ -73,19 +71,7 @@ func inParallel[T any](all []T, do func(T)) {
 // due says whether a container that does not run should, in the eyes of its restart policy. As in Docker, one that has never been started is
 // not, and a user's stop counts with unless-stopped only.
 func (l listed) due() bool {
-	if l.now.StartedAt.IsZero() {
-		return false
-	}
-	p := l.HostConfig.RestartPolicy
-	switch p.Name {
-	case container.RestartPolicyAlways:
-		return true
-	case container.RestartPolicyUnlessStopped:
-		return !l.stopped()
-	case container.RestartPolicyOnFailure:
-		return l.now.ExitCode != 0 && (p.MaximumRetryCount == 0 || l.now.Restarts < p.MaximumRetryCount)
-	}
-	return false
+	return !l.now.StartedAt.IsZero() && l.restart().Wants(l.now.ExitCode, l.now.Restarts, l.stopped())
 }
 
 // stopped: a user has sent it a signal since it was started.

@@ -64,7 +64,7 @@ func (c *Containers) Logs(ctx context.Context, id string, o LogOptions, stdout, 
 
 // follow prints until the container has ended for good and everything is printed.
 func (c *Containers) follow(ctx context.Context, r *record, config logfile.Config, in *logfile.Reader, p *logPrinter) error {
-	watch := logfile.NewWatch(filepath.Dir(config.File), r.place.Dir)
+	watch := store.NewWatch(filepath.Dir(config.File), r.place.Dir)
 	defer watch.Close()
 	for {
 		// Asked before reading: what was written before the end is then surely read.

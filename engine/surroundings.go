@@ -46,8 +46,7 @@ func (c *Containers) tellUnseen(r *record, s state) {
 	if err = errors.Join(err, err2); err != nil {
 		c.warn(err.Error())
 	}
-	ran := int(s.FinishedAt.Sub(s.StartedAt).Seconds())
-	c.tellAll(append(parting, r.event("die", "exitCode", strconv.Itoa(s.ExitCode), "execDuration", strconv.Itoa(ran)))...)
+	c.tellAll(append(parting, r.event("die", s.End()...))...)
 }
 
 // tellFailed tells of a start that failed what Docker does: volumes were mounted, and nothing is left of networks and volumes.
@@ -64,7 +63,7 @@ func (c *Containers) tellFailed(r *record, w *wiring) {
 type membership struct{ id, name, driver string }
 
 func (m membership) event(action string, more ...string) event.Event {
-	return event.Event{Type: "network", Action: action, ID: m.id, Attributes: attributes(append(more, "name", m.name, "type", m.driver)...)}
+	return event.Event{Type: "network", Action: action, ID: m.id, Attributes: event.Attributes(append(more, "name", m.name, "type", m.driver)...)}
 }
 
 func (r *networkRecord) membership() membership { return membership{r.ID, r.Name, r.Driver} }

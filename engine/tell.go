@@ -26,7 +26,7 @@ func (c *Containers) tellAll(events ...event.Event) {
 func journal(root store.Root) event.Journal { return event.Journal{Path: root.Events()} }
 
 func (r *record) event(action string, more ...string) event.Event {
-	a := attributes(more...)
+	a := event.Attributes(more...)
 	maps.Copy(a, r.actor())
 	return event.Event{Type: "container", Action: action, ID: r.ID, Attributes: a}
 }
@@ -43,19 +43,10 @@ func (r *record) actor() map[string]string {
 }
 
 func volumeEvent(name, action string, more ...string) event.Event {
-	return event.Event{Type: "volume", Action: action, ID: name, Attributes: attributes(more...)}
+	return event.Event{Type: "volume", Action: action, ID: name, Attributes: event.Attributes(more...)}
 }
 
 // pruned is the event of a prune of all things of a type.
 func pruned(kind string, reclaimed uint64) event.Event {
 	return event.Event{Type: kind, Action: "prune", Attributes: map[string]string{"reclaimed": strconv.FormatUint(reclaimed, 10)}}
-}
-
-// attributes are made of pairs.
-func attributes(pairs ...string) map[string]string {
-	a := map[string]string{}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		a[pairs[i]] = pairs[i+1]
-	}
-	return a
 }

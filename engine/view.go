@@ -74,7 +74,7 @@ func (c *Containers) lookAlive(ctx context.Context, r *record, live func(*record
 		case err != nil || !s.Running:
 			return nil, err
 		case s.Pid == 0: // between two starts by its restart policy
-			return nil, conflict("Container %s is restarting, wait until the container is running", r.ID)
+			return nil, restarting(r.ID)
 		}
 		v, err := live(r, s.Pid)
 		if err == nil && !s.Alive() { // the number may be another process's

@@ -13,7 +13,6 @@ import (
 
 	"github.com/docker/docker/api/types/mount"
 	"github.com/moby/sys/user"
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // Denial is a file of the host, or of a volume, that the container's process may not use, and why.
@@ -228,27 +227,18 @@ func (j *judge) look(p place) (Denial, bool) {
 func (j *judge) identity(p place, kind int, id uint32) Identity {
 	who := Identity{Inside: id, Host: id}
 	if p.mount.Type != mount.TypeVolume {
-		who.Inside = translate(j.IDMap, id, true)
+		who.Inside = archive.Owners(j.IDMap).Inside(id)
 	}
 	who.InsideName, who.HostName = j.inside[kind](who.Inside), j.outside[kind](id)
 	return who
 }
 
 func (j *judge) process(kind int, id uint32) Identity {
-	host := translate(j.IDMap, id, false)
+	host, known := archive.Owners(j.IDMap).Outside(id)
+	if !known {
+		host = archive.Unmapped
+	}
 	return Identity{Inside: id, Host: host, InsideName: j.inside[kind](id), HostName: j.outside[kind](host)}
-}
-
-// translate finds a number on the other side of a user namespace.
-func translate(maps []specs.LinuxIDMapping, id uint32, inward bool) uint32 {
-	owners := archive.Owners(maps)
-	if inward {
-		return owners.Inside(id)
-	}
-	if host, known := owners.Outside(id); known {
-		return host
-	}
-	return unmapped
 }
 
 var permission = map[string]fs.FileMode{"read": 4, "write": 2, "search": 1}

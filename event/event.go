@@ -26,6 +26,15 @@ type Event struct {
 	Time       time.Time         // zero: when it is appended
 }
 
+// Attributes are made of pairs: a name and its value.
+func Attributes(pairs ...string) map[string]string {
+	a := map[string]string{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		a[pairs[i]] = pairs[i+1]
+	}
+	return a
+}
+
 // append encodes by hand: the monitor, which appends too, has nothing of encoding/json in memory. The members stand in Docker's
 // order; containers and images are named twice, for clients of before 2016.
 func (e Event) append(b []byte) []byte {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/events"
+
+	"glassbox/store"
 )
 
 // TestMain is also the process that TestNothingIsLost starts several times.
@@ -243,8 +245,8 @@ func TestWait(t *testing.T) {
 			j := journal(t)
 			r := reader(t, j, nil)
 			if without {
-				r.watch.close()
-				r.watch.inotify = nil
+				r.watch.Close()
+				r.watch = &store.Watch{}
 			}
 			for _, action := range []string{"create", "start"} {
 				go j.Append(Event{Type: "container", Action: action})

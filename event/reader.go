@@ -8,6 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+
+	"glassbox/store"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,7 +23,7 @@ const longest = 16 << 20
 type Reader struct {
 	journal Journal
 	warn    func(string)
-	watch   *watch
+	watch   *store.Watch
 	file    *os.File   // nil: there is none yet
 	next    []*os.File // those that follow it
 	at      int64      // offset in file of what is read next
@@ -30,7 +33,7 @@ type Reader struct {
 
 // Read begins with the oldest event there is. warn is told of lines that are damaged, which are left out.
 func (j Journal) Read(warn func(string)) (*Reader, error) {
-	r := &Reader{journal: j, warn: warn, watch: newWatch(j)}
+	r := &Reader{journal: j, warn: warn, watch: j.watch()}
 	// In this order: should the current file be renamed in between, it is opened as what it becomes.
 	current, err := opened(j.Path)
 	if err == nil {
@@ -50,7 +53,7 @@ func (j Journal) Read(warn func(string)) (*Reader, error) {
 
 // Tail begins with what happens from now on.
 func (j Journal) Tail(warn func(string)) (*Reader, error) {
-	r := &Reader{journal: j, warn: warn, watch: newWatch(j)}
+	r := &Reader{journal: j, warn: warn, watch: j.watch()}
 	var err error
 	if r.file, err = opened(j.Path); err == nil && r.file != nil {
 		r.at, err = r.file.Seek(0, io.SeekEnd)
@@ -78,7 +81,14 @@ func (r *Reader) Close() error {
 			f.Close()
 		}
 	}
-	return r.watch.close()
+	return r.watch.Close()
+}
+
+// watch watches the journal's directory, which is made if need be.
+func (j Journal) watch() *store.Watch {
+	dir := filepath.Dir(j.Path)
+	os.MkdirAll(dir, 0o711) //nolint:errcheck // one that is not there cannot be watched, and is looked at now and then
+	return store.NewWatch(dir)
 }
 
 // Next returns the next event; false: there is none yet.
@@ -97,7 +107,7 @@ func (r *Reader) Next() (Event, bool, error) {
 }
 
 // Wait returns when there may be a next event; the error is ctx's when that ends first.
-func (r *Reader) Wait(ctx context.Context) error { return r.watch.wait(ctx) }
+func (r *Reader) Wait(ctx context.Context) error { return r.watch.Wait(ctx, 0) }
 
 // take takes the first line, which ends at i.
 func (r *Reader) take(i int) (Event, bool) {

@@ -60,6 +60,20 @@ type Restart struct {
 	Max    int    // how often at most with on-failure; 0: as often as it fails
 }
 
+// Wants says whether a container that has ended shall run again: code is its exit code, restarts is how often it was started again since
+// somebody started it, stopped says whether a user has sent it a signal since. Those are moby's rules (restartmanager.ShouldRestart).
+func (r Restart) Wants(code, restarts int, stopped bool) bool {
+	switch r.Policy {
+	case Always:
+		return true
+	case UnlessStopped:
+		return !stopped
+	case OnFailure:
+		return code != 0 && (r.Max == 0 || restarts < r.Max)
+	}
+	return false
+}
+
 // The words of Restart.Policy.
 const (
 	OnFailure     = "on-failure"

@@ -61,7 +61,7 @@ func (m *monitor) intent() (stopped, cancelled bool) {
 	return err == nil && string(b) != Shutdown, len(b) > 0
 }
 
-// restarts decides, as moby's restartmanager does, and sets the pause.
+// restarts decides, and sets the pause as moby's restartmanager does.
 func (m *monitor) restarts() bool {
 	stopped, cancelled := m.intent()
 	if cancelled {
@@ -71,15 +71,7 @@ func (m *monitor) restarts() bool {
 		m.pause = 0
 	}
 	m.pause = min(max(2*m.pause, firstPause), longestPause)
-	switch r := m.config.Restart; r.Policy {
-	case Always:
-		return true
-	case UnlessStopped:
-		return !stopped
-	case OnFailure:
-		return m.state.ExitCode != 0 && (r.Max == 0 || m.state.Restarts < r.Max)
-	}
-	return false
+	return m.config.Restart.Wants(m.state.ExitCode, m.state.Restarts, stopped)
 }
 
 // ended is called when the first process has ended and its output is drained.

@@ -28,6 +28,12 @@ type State struct {
 	Restarts   int    // how often it was started again by its restart policy since somebody started it
 }
 
+// End is what the event of the container's end says, as pairs: the exit code, and how many seconds it ran.
+func (s State) End() []string {
+	ran := int(s.FinishedAt.Sub(s.StartedAt).Seconds())
+	return []string{"exitCode", strconv.Itoa(s.ExitCode), "execDuration", strconv.Itoa(ran)}
+}
+
 // The words of State.Status.
 const (
 	Created = "created"

@@ -3,7 +3,6 @@ package monitor
 import (
 	"maps"
 	"slices"
-	"strconv"
 
 	"glassbox/event"
 )
@@ -25,17 +24,12 @@ func (m *monitor) tellEnd() {
 	if m.state.OOMKilled {
 		m.append(m.event("oom"))
 	}
-	ran := int(m.state.FinishedAt.Sub(m.state.StartedAt).Seconds())
-	die := m.event("die", "exitCode", strconv.Itoa(m.state.ExitCode), "execDuration", strconv.Itoa(ran))
-	m.append(append(slices.Clone(m.config.Parting), die)...)
+	m.append(append(slices.Clone(m.config.Parting), m.event("die", m.state.End()...))...)
 }
 
 // event is one of the container's, as of the last time that the engine's word was read.
 func (m *monitor) event(action string, more ...string) event.Event {
-	attributes := map[string]string{}
-	for i := 0; i+1 < len(more); i += 2 {
-		attributes[more[i]] = more[i+1]
-	}
+	attributes := event.Attributes(more...)
 	maps.Copy(attributes, m.config.Actor)
 	return event.Event{Type: "container", Action: action, ID: m.config.ID, Attributes: attributes}
 }
