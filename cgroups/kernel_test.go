@@ -279,7 +279,7 @@ func TestCPUQuotaThrottles(t *testing.T) {
 func TestPidsLimitRefuses(t *testing.T) {
 	need.Root(t)
 	need.CgroupV2(t, "pids")
-	g := create(t, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: 2}})
+	g := create(t, &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: new(int64(2))}})
 	c, out := start(t, g, "sleep 50 & sleep 50 & sleep 50")
 	c.Wait()
 	if !strings.Contains(out.String(), "ork") { // "Cannot fork", "fork: Resource temporarily unavailable"
@@ -340,7 +340,7 @@ func TestUpdateChangesLimitsLive(t *testing.T) {
 	}
 	requests, err := g.Update(&specs.LinuxResources{
 		Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20)), Swap: ptr(int64(-1))},
-		CPU:    &specs.LinuxCPU{Shares: ptr(uint64(512))}, Pids: &specs.LinuxPids{Limit: 9},
+		CPU:    &specs.LinuxCPU{Shares: ptr(uint64(512))}, Pids: &specs.LinuxPids{Limit: new(int64(9))},
 	}, f)
 	if err != nil {
 		t.Fatal(err)

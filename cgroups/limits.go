@@ -239,10 +239,10 @@ func (l *limits) cpuset(c *specs.LinuxCPU) {
 }
 
 func (l *limits) pids(p *specs.LinuxPids) {
-	if p == nil || p.Limit == 0 {
+	if p == nil || value(p.Limit) == 0 {
 		return
 	}
-	l.set("pids.max", number(p.Limit), "pids.limit", "with this many processes and threads, fork fails with EAGAIN")
+	l.set("pids.max", number(*p.Limit), "pids.limit", "with this many processes and threads, fork fails with EAGAIN")
 }
 
 func (l *limits) io(b *specs.LinuxBlockIO) {

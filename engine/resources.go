@@ -152,7 +152,7 @@ func limits(r container.Resources) (*specs.LinuxResources, error) {
 		if limit <= 0 {
 			limit = -1
 		}
-		l.Pids = &specs.LinuxPids{Limit: limit}
+		l.Pids = &specs.LinuxPids{Limit: &limit}
 	}
 	io, err := ioLimits(r)
 	l.BlockIO = io

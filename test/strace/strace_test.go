@@ -170,7 +170,7 @@ func TestLimitsAreWhatStraceSees(t *testing.T) {
 	h.check(t, start{name: "limits", change: func(_ *testing.T, b *bundle) {
 		memory, pids, weight := int64(64<<20), int64(50), uint64(512)
 		b.spec.Linux.Resources = &specs.LinuxResources{
-			Memory: &specs.LinuxMemory{Limit: &memory}, Pids: &specs.LinuxPids{Limit: pids}, CPU: &specs.LinuxCPU{Shares: &weight},
+			Memory: &specs.LinuxMemory{Limit: &memory}, Pids: &specs.LinuxPids{Limit: &pids}, CPU: &specs.LinuxCPU{Shares: &weight},
 			Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}},
 		}
 	}})
