@@ -1,0 +1,126 @@
+package fields
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"glassbox/test/need"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// bundle is a directory with config.json and a root file system that holds busybox and the probe.
+type bundle struct {
+	dir  string
+	id   string // of the container
+	spec *specs.Spec
+}
+
+func (b *bundle) path(name string) string { return filepath.Join(b.dir, name) }
+
+// root is a path in the container's file tree.
+func (b *bundle) root(name string) string { return filepath.Join(b.dir, "rootfs", name) }
+
+var serial atomic.Int32
+
+func newBundle(t *testing.T) *bundle {
+	t.Helper()
+	need.Root(t)
+	b := &bundle{dir: t.TempDir(), id: fmt.Sprintf("fields-%d-%d", os.Getpid(), serial.Add(1))}
+	for dir := b.dir; dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
+		os.Chmod(dir, 0o755) // the root of a user namespace must find its way in
+	}
+	if out, err := exec.Command("cp", "-al", planted, b.path("rootfs")).CombinedOutput(); err != nil {
+		t.Fatalf("copying the root file system: %v: %s", err, out)
+	}
+	b.spec = newSpec(b.id)
+	return b
+}
+
+// capabilities are those that Docker leaves a container.
+var capabilities = []string{
+	"CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_MKNOD", "CAP_NET_BIND_SERVICE",
+	"CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
+}
+
+// newSpec is about what Docker makes of `docker run`; rows edit it.
+func newSpec(id string) *specs.Spec {
+	s := &specs.Spec{
+		Version: specs.Version,
+		Root:    &specs.Root{Path: "rootfs"},
+		Process: &specs.Process{
+			Env: []string{"PATH=/bin"}, Cwd: "/",
+			Capabilities: &specs.LinuxCapabilities{Bounding: capabilities, Effective: capabilities, Permitted: capabilities},
+		},
+		Hostname: "box",
+		Mounts: []specs.Mount{
+			{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+			{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
+			{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}},
+		},
+		Linux: &specs.Linux{CgroupsPath: "/glassbox-test/" + id},
+	}
+	for _, n := range []specs.LinuxNamespaceType{specs.PIDNamespace, specs.MountNamespace, specs.UTSNamespace, specs.IPCNamespace, specs.NetworkNamespace, specs.CgroupNamespace} {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: n})
+	}
+	return s
+}
+
+// write leaves config.json.
+func (b *bundle) write(t *testing.T) {
+	t.Helper()
+	writeJSON(t, b.path("config.json"), b.spec)
+}
+
+func writeJSON(t *testing.T, path string, v any) {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err == nil {
+		err = os.WriteFile(path, text, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// words is a command line's arguments: a simple command as it is, all else for the shell.
+func words(line string) []string {
+	if strings.ContainsAny(line, ";|&$<>()'\"*`\n\\") {
+		return []string{"sh", "-c", line}
+	}
+	return strings.Fields(line)
+}
+
+// answer is how a command of glassrun's ended.
+type answer struct {
+	out, errs string
+	code      int
+}
+
+// patience is the most that one command may take: the VM is fifty times slower than the machine.
+const patience = 2 * time.Minute
+
+// glassrun runs a command of it to its end.
+func glassrun(t *testing.T, args ...string) answer {
+	t.Helper()
+	var out, errs bytes.Buffer
+	c := exec.CommandContext(t.Context(), filepath.Join(need.Programs(t), "glassrun"), args...)
+	c.Stdout, c.Stderr, c.WaitDelay = &out, &errs, time.Second
+	stop := time.AfterFunc(patience, func() { c.Process.Kill() })
+	defer stop.Stop()
+	err := c.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("glassrun %s: %v", strings.Join(args, " "), err)
+	}
+	return answer{strings.TrimRight(out.String(), " \n"), strings.TrimSpace(errs.String()), c.ProcessState.ExitCode()}
+}
