@@ -28,10 +28,33 @@ func (c *Containers) resolve(ctx context.Context, o *Options) (*image.Image, err
 			return img, err
 		}
 		if o.Pull == "never" {
-			return nil, &Error{Class: NotFound, Text: err.Error(), Cause: err}
+			return c.unpulled(o, err)
 		}
 	}
 	return c.pull(ctx, o)
+}
+
+// unpulled is an image that no registry was to be asked for: the one of that name that this program carries, or none.
+func (c *Containers) unpulled(o *Options, missing error) (*image.Image, error) {
+	none := &Error{Class: NotFound, Text: missing.Error(), Cause: missing}
+	named, err := reference.ParseNormalizedNamed(o.Config.Image)
+	if err != nil || o.Platform != "" {
+		return nil, none
+	}
+	img, err := c.builtin(reference.TagNameOnly(named))
+	if img == nil && err == nil {
+		return nil, none
+	}
+	return img, err
+}
+
+// builtin is the built-in image of that name; nil when there is none.
+func (c *Containers) builtin(named reference.Named) (*image.Image, error) {
+	if tag, tagged := named.(reference.Tagged); !tagged || tag.Tag() != "latest" {
+		return nil, nil
+	}
+	img, _, err := c.images.Builtin(reference.FamiliarName(named))
+	return img, err
 }
 
 func runsOn(img *image.Image, platform string) bool {
@@ -59,8 +82,8 @@ func (c *Containers) pull(ctx context.Context, o *Options) (*image.Image, error)
 	img, err := c.images.Pull(ctx, named, image.PullOptions{Platform: o.Platform, Quiet: o.Quiet, Implicit: true, Out: out, Terminal: o.Terminal})
 	var unreachable *image.Unreachable
 	if errors.As(err, &unreachable) && o.Platform == "" {
-		builtin, ok, failed := c.images.Builtin(reference.FamiliarName(named))
-		if tag, tagged := named.(reference.Tagged); failed != nil || !ok || !tagged || tag.Tag() != "latest" {
+		builtin, failed := c.builtin(named)
+		if builtin == nil {
 			return nil, errors.Join(err, failed)
 		}
 		if o.Progress != nil {
