@@ -153,6 +153,15 @@ func (p *Plan) take(tree *rootfs.Tree) ([]program.Request, error) {
 
 // finish compiles the last steps, the same for a container's process and for an exec.
 func finish(b *program.Builder, p *specs.Process, filter *specs.LinuxSeccomp, f Facts) error {
+	if err := confined(b, p, filter, f); err != nil {
+		return err
+	}
+	execute(b, p)
+	return nil
+}
+
+// confined compiles how a process comes to be what config.json says of it, up to its program.
+func confined(b *program.Builder, p *specs.Process, filter *specs.LinuxSeccomp, f Facts) error {
 	if !p.Terminal {
 		streams(b)
 	}
@@ -166,11 +175,7 @@ func finish(b *program.Builder, p *specs.Process, filter *specs.LinuxSeccomp, f 
 	}
 	b.From("")
 	b.Call(unix.SYS_CLOSE_RANGE, 3, uint32(0xffffffff), unix.CLOSE_RANGE_CLOEXEC).Why("no descriptor of ours survives execve, whoever opened it")
-	if err := confine.Rights(b, p, filter); err != nil {
-		return err
-	}
-	execute(b, p)
-	return nil
+	return confine.Rights(b, p, filter)
 }
 
 // Names of the host's descriptors that become the process's streams.

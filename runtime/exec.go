@@ -72,21 +72,10 @@ func CompileExec(p *specs.Process, filter *specs.LinuxSeccomp, joined uint64, f 
 		return nil, errors.New("process.args: empty")
 	}
 	b := &phases{}
-	enter := b.next("enter", "A process of the host's enters the container.")
-	enter.Host = []program.Request{{Call: cloneText(0, true), Why: "make a process, born in the container's cgroup"}}
+	birth := b.next("enter", "A process of the host's enters the container.")
+	birth.Host = []program.Request{{Call: cloneText(0, true), Why: "make a process, born in the container's cgroup"}}
 	b.Begin()
-	b.Call(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, 0, 0, 0).Why("nobody in the container may trace this process or open its descriptors while it is half outside")
-	f.Inherited.OOMScore(&b.Builder, p.OOMScoreAdj)
-	b.From("")
-	b.Call(unix.SYS_SETNS, container, int(joined)).Why("enter the container's namespaces, all at once, by its PID 1's pidfd")
-	if joined&(unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 {
-		b.Fork("only a child is in the PID namespace: make it; this process ends")
-	}
-	f.Inherited.Reset(&b.Builder)
-	if joined&unix.CLONE_NEWUSER != 0 {
-		b.Call(unix.SYS_SETRESGID, 0, 0, 0).Why("be the namespace's group 0")
-		b.Call(unix.SYS_SETRESUID, 0, 0, 0).Why("be the namespace's root")
-	}
+	enter(&b.Builder, p.OOMScoreAdj, joined, f)
 	b.next("start", "Rights are given up, then the process becomes the program.")
 	if p.Terminal {
 		b.From("process.terminal")
@@ -100,6 +89,22 @@ func CompileExec(p *specs.Process, filter *specs.LinuxSeccomp, joined uint64, f 
 		return nil, err
 	}
 	return b.done(), nil
+}
+
+// enter compiles how a process of the host's comes into the namespaces joined of a container, and there is root.
+func enter(b *program.Builder, score *int, joined uint64, f Facts) {
+	b.Call(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, 0, 0, 0).Why("nobody in the container may trace this process or open its descriptors while it is half outside")
+	f.Inherited.OOMScore(b, score)
+	b.From("")
+	b.Call(unix.SYS_SETNS, container, int(joined)).Why("enter the container's namespaces, all at once, by its PID 1's pidfd")
+	if joined&(unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 {
+		b.Fork("only a child is in the PID namespace: make it; this process ends")
+	}
+	f.Inherited.Reset(b)
+	if joined&unix.CLONE_NEWUSER != 0 {
+		b.Call(unix.SYS_SETRESGID, 0, 0, 0).Why("be the namespace's group 0")
+		b.Call(unix.SYS_SETRESUID, 0, 0, 0).Why("be the namespace's root")
+	}
 }
 
 // start makes the child. A group with children of its own takes no processes (cgroups(7), no internal processes): then the exec
