@@ -122,6 +122,7 @@ var calls = [...]Call{
 	{Number: unix.SYS_SCHED_YIELD, Name: "sched_yield"},
 	{Number: unix.SYS_SET_MEMPOLICY, Name: "set_mempolicy", Args: []Argument{{Form: MemoryPolicy}, {Form: NodeSet, Size: 3}, count}},
 	{Number: unix.SYS_NANOSLEEP, Name: "nanosleep", Args: []Argument{{Form: Timespec}, address}},
+	{Number: unix.SYS_ACCEPT4, Name: "accept4", Args: []Argument{fd, address, address, {Form: Set, Names: SocketFlags, Unknown: "SOCK_???"}}},
 	{Number: unix.SYS_SOCKET, Name: "socket", Args: []Argument{{Form: One, Names: AddressFamilies, Unknown: "AF_???"}, {Form: SocketType}, {Form: SocketProtocol}}},
 }
 

@@ -166,6 +166,7 @@ func askDescriptor(b *Builder) {
 	b.Call(unix.SYS_FCNTL, no, 0x7777, 5)
 	b.Call(unix.SYS_CLOSE, fd)
 	b.Call(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	b.Call(unix.SYS_ACCEPT4, no, nil, nil, unix.SOCK_CLOEXEC)
 	b.Call(unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	b.Call(unix.SYS_SOCKET, unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	b.Call(unix.SYS_SOCKET, unix.AF_INET6, unix.SOCK_STREAM, unix.IPPROTO_TCP)

@@ -2,6 +2,7 @@ package program
 
 import (
 	"fmt"
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -15,13 +16,16 @@ type frozen struct {
 	state  *state
 	code   []instruction
 	ran    []ran
-	outs   []out
 }
 
-// state is what the child writes as it goes.
+// state begins the mapping: what the host notes of it, and what the child writes as it goes.
 type state struct {
-	reached uint32 // index of the step being executed
-	failed  uint32 // index+1 of the step that failed; 0: none
+	magic   [8]byte
+	layout  uint64  // see layout: a file that another build made has another one
+	steps   uint64  // how many instructions follow, and then notes of what they returned
+	base    uintptr // where the mapping is in the process that made it, and in the child
+	reached uint32  // index of the step being executed
+	failed  uint32  // index+1 of the step that failed; 0: none
 	errno   uint32
 	forked  uint32 // the process that the second clone made and that goes on, noted by the kernel before that one runs (CLONE_PARENT_SETTID)
 	slots   [MaxSlots + 1]uintptr
@@ -44,12 +48,9 @@ type ran struct {
 	at     int64 // monotonic nanoseconds after the call; 0 without a clock
 }
 
-// out is a buffer that the kernel filled for one argument of one step.
-type out struct{ step, from, to int }
-
-// freeze lays the program out in a shared anonymous mapping. hosts gives the numbers of inherited descriptors.
-func freeze(p Program, hosts Numbers) (*frozen, error) {
-	size := int(unsafe.Sizeof(state{})) + len(p)*int(unsafe.Sizeof(instruction{})+unsafe.Sizeof(ran{})) + 64
+// freeze lays the program out in a shared mapping, of the file if there is one. hosts gives the numbers of inherited descriptors.
+func freeze(p Program, hosts Numbers, file *os.File) (*frozen, error) {
+	size := sizeofTables(len(p)) + 64
 	for _, s := range p {
 		if len(s.Args) > 6 || len(s.Tolerate) > 4 {
 			return nil, fmt.Errorf("step %q: more than six arguments or four tolerated errnos", s.Why)
@@ -58,17 +59,14 @@ func freeze(p Program, hosts Numbers) (*frozen, error) {
 			size += a.room()
 		}
 	}
-	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	memory, err := share(file, size)
 	if err != nil {
-		return nil, fmt.Errorf("mapping %d bytes for the program: %w", size, err)
+		return nil, err
 	}
 	f := &frozen{memory: memory}
 	a := arena{memory: memory}
-	f.state = (*state)(a.take(int(unsafe.Sizeof(state{}))))
-	if len(p) > 0 {
-		f.code = unsafe.Slice((*instruction)(a.take(len(p)*int(unsafe.Sizeof(instruction{})))), len(p))
-		f.ran = unsafe.Slice((*ran)(a.take(len(p)*int(unsafe.Sizeof(ran{})))), len(p))
-	}
+	f.tables(&a, len(p))
+	f.state.magic, f.state.layout, f.state.steps, f.state.base = magic, layout, uint64(len(p)), uintptr(unsafe.Pointer(&memory[0]))
 	for i, s := range p {
 		in := &f.code[i]
 		in.call, in.result = s.Call, uint16(s.Result)
@@ -89,9 +87,7 @@ func freeze(p Program, hosts Numbers) (*frozen, error) {
 				}
 				in.args[j] = uintptr(n)
 			case KindOut:
-				at := a.used
 				in.args[j] = uintptr(a.take(int(arg.Int)))
-				f.outs = append(f.outs, out{i, at, at + int(arg.Int)})
 			default:
 				at := a.used
 				in.args[j] = a.place(arg)
@@ -102,6 +98,35 @@ func freeze(p Program, hosts Numbers) (*frozen, error) {
 		}
 	}
 	return f, nil
+}
+
+// tables lays out what every mapping begins with.
+func (f *frozen) tables(a *arena, steps int) {
+	f.state = (*state)(a.take(int(unsafe.Sizeof(state{}))))
+	if steps > 0 {
+		f.code = unsafe.Slice((*instruction)(a.take(steps*int(unsafe.Sizeof(instruction{})))), steps)
+		f.ran = unsafe.Slice((*ran)(a.take(steps*int(unsafe.Sizeof(ran{})))), steps)
+	}
+}
+
+func sizeofTables(steps int) int {
+	return int(unsafe.Sizeof(state{})) + steps*int(unsafe.Sizeof(instruction{})+unsafe.Sizeof(ran{}))
+}
+
+// share maps size bytes that the child and this process share: of the file, or of none.
+func share(file *os.File, size int) ([]byte, error) {
+	fd, flags := -1, unix.MAP_SHARED|unix.MAP_ANONYMOUS
+	if file != nil {
+		fd, flags = int(file.Fd()), unix.MAP_SHARED
+		if err := unix.Ftruncate(fd, int64(size)); err != nil {
+			return nil, &os.PathError{Op: "ftruncate", Path: file.Name(), Err: err}
+		}
+	}
+	memory, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, flags)
+	if err != nil {
+		return nil, fmt.Errorf("mapping %d bytes for the program: %w", size, err)
+	}
+	return memory, nil
 }
 
 // noteFork has the kernel write the new process's number where the host looks for it. The one that made it might come too late: the

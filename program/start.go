@@ -17,6 +17,7 @@ import (
 type Clone struct {
 	Flags  uint64   // CLONE_NEW*
 	Cgroup *os.File // the child is born in this group (CLONE_INTO_CGROUP); nil: where the parent is
+	Memory *os.File // an empty file in which the program lies, for another process to Resume; nil: it lies in no file
 }
 
 // Process is a started child: first it interprets its program, then it is what execve made of it.
@@ -24,7 +25,8 @@ type Process struct {
 	Pid   int      // in the host's PID namespace
 	Pidfd *os.File // refers to the process however often its number is reused
 
-	program Program
+	program Program // nil while somebody else's: see recall
+	recall  func() (Program, error)
 	frozen  *frozen
 	hosts   Numbers
 	sync    int // our end; -1 when closed
@@ -46,7 +48,7 @@ func Start(p Program, c Clone, hosts map[Host]*os.File, clock bool) (*Process, e
 	for name, f := range hosts {
 		numbers[name] = int(f.Fd())
 	}
-	f, err := freeze(p, numbers)
+	f, err := freeze(p, numbers, c.Memory)
 	if err != nil {
 		unix.Close(pair[0])
 		return nil, err
@@ -194,22 +196,32 @@ func (p *Process) end(waitedFor string) error {
 	err := p.settle()
 	p.keep()
 	s := p.frozen.state
-	failed, errno, reached := s.failed, unix.Errno(s.errno), int(s.reached)
+	failed, errno, reached := s.failed != 0, unix.Errno(s.errno), p.frozen.reached()
+	became := !failed && p.frozen.code[reached].becomes()
+	var unknown error
+	if !became {
+		unknown = p.Recall()
+	}
 	p.frozen.release()
 	p.Abandon()
-	if failed != 0 {
-		i := int(failed) - 1
-		return &Failure{Index: i, Step: p.program[i], Errno: errno, Call: p.program.Call(i, p.ran, p.hosts)}
+	switch {
+	case became:
+		return err
+	case unknown != nil && failed:
+		return fmt.Errorf("step %d: %w (what the step was cannot be told: %w)", reached+1, errno, unknown)
+	case unknown != nil:
+		return fmt.Errorf("the container's process was killed in step %d while the host waited for %s", reached+1, waitedFor)
+	case failed:
+		return &Failure{Index: reached, Step: p.program[reached], Errno: errno, Call: p.program.Call(reached, p.ran, p.hosts)}
 	}
-	if !p.program[reached].becomes() {
-		return fmt.Errorf("the container's process was killed in step %d (%s) while the host waited for %s", reached+1, p.program[reached].Why, waitedFor)
-	}
-	return err
+	return fmt.Errorf("the container's process was killed in step %d (%s) while the host waited for %s", reached+1, p.program[reached].Why, waitedFor)
 }
 
 // becomes says whether the step ends the program when it succeeds. It need not be the last one: a name is looked for in
 // each directory of PATH.
-func (s Step) becomes() bool { return s.Call == unix.SYS_EXECVE || s.Call == unix.SYS_EXECVEAT }
+func (in *instruction) becomes() bool {
+	return in.call == unix.SYS_EXECVE || in.call == unix.SYS_EXECVEAT
+}
 
 // settle follows a second clone: the first child has handed over to another one, which is our child too (CLONE_PARENT).
 func (p *Process) settle() error {
@@ -230,7 +242,7 @@ func (p *Process) settle() error {
 
 // keep copies what the child noted, up to the step that it reached, before the mapping goes.
 func (p *Process) keep() {
-	p.ran = make([]Ran, p.frozen.state.reached+1)
+	p.ran = make([]Ran, p.frozen.reached()+1)
 	for i := range p.ran {
 		r := p.frozen.ran[i]
 		p.ran[i].Result = r.result
@@ -241,10 +253,8 @@ func (p *Process) keep() {
 			p.ran[i].At = time.Duration(r.at - p.began)
 		}
 	}
-	for _, o := range p.frozen.outs {
-		if o.step < len(p.ran) {
-			p.ran[o.step].Out = append(p.ran[o.step].Out, append([]byte(nil), p.frozen.memory[o.from:o.to]...))
-		}
+	for i := range p.ran[:min(len(p.ran), len(p.program))] {
+		p.ran[i].Out = p.frozen.out(i, p.program[i])
 	}
 }
 
