@@ -18,7 +18,7 @@ run: build
 	$(SUDO) bin/glassbox run hello-world
 
 build:
-	@. test/go.sh && CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ ./cmd/glassbox ./cmd/glassrun
+	@. test/go.sh && test/build.sh bin
 
 install: build
 	$(SUDO) install -D -t $(DESTDIR)$(PREFIX)/bin bin/glassbox bin/glassrun

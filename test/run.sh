@@ -63,7 +63,7 @@ packages() {
 		# The server's package would make a cluster, which nobody needs here: pg_createcluster(1).
 		test/packages.sh postgresql-common && sed -i 's/^#create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
 	fi
-	test/packages.sh bind9-dnsutils bubblewrap busybox-static ca-certificates containerd cpio curl debootstrap dnsmasq-base docker-registry \
+	test/packages.sh apparmor bind9-dnsutils bubblewrap busybox-static ca-certificates containerd cpio curl debootstrap dnsmasq-base docker-registry \
 		e2fsprogs gcc iproute2 iptables jq kmod musl-tools nftables nginx-light postgresql procps qemu-system-x86 redis-server \
 		redis-tools runc skopeo strace tcpdump tini tmux util-linux vagrant xz-utils
 	go mod download && go build -o "$log/report" ./test/report
@@ -79,7 +79,7 @@ style() {
 	go vet ./... && GOARCH=arm64 go vet ./...
 }
 
-build() { CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ ./cmd/glassbox ./cmd/glassrun; }
+build() { test/build.sh bin; }
 kernel() { tests "-timeout 15m" $(go list ./... | grep -v -e /test/docker -e /test/load -e /test/network -e /test/soak -e /test/volume); }
 races() {
 	if ! command -v gcc >/dev/null; then
