@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"fmt"
+	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -22,12 +23,11 @@ func conditions(field string, args []specs.LinuxSeccompArg) (alternatives [][]co
 	twice, seen := false, [6]bool{}
 	for i, a := range args {
 		c := condition{index: a.Index, op: a.Op, value: a.Value}
-		switch a.Op {
-		case specs.OpMaskedEqual:
-			c.mask, c.value = a.Value, a.ValueTwo
-		case specs.OpEqualTo, specs.OpNotEqual, specs.OpLessThan, specs.OpLessEqual, specs.OpGreaterThan, specs.OpGreaterEqual:
-		default:
+		if !slices.Contains(operators, a.Op) {
 			return nil, fmt.Errorf("linux.seccomp.%s.args[%d].op: unknown operator %q", field, i, a.Op)
+		}
+		if a.Op == specs.OpMaskedEqual {
+			c.mask, c.value = a.Value, a.ValueTwo
 		}
 		if a.Index > 5 {
 			return nil, fmt.Errorf("linux.seccomp.%s.args[%d].index: %d, but a system call has the arguments 0 to 5", field, i, a.Index)

@@ -71,28 +71,14 @@ func action(field string, a specs.LinuxSeccompAction, errno *uint) (uint32, erro
 		}
 		datum = uint32(*errno)
 	}
-	switch a {
-	case specs.ActErrno:
-		return unix.SECCOMP_RET_ERRNO | datum, nil
-	case specs.ActTrace:
-		return unix.SECCOMP_RET_TRACE | datum, nil
-	}
-	if errno != nil {
+	code, known := actions[a]
+	switch {
+	case !known:
+		return 0, fmt.Errorf("linux.seccomp.%s: unknown action %q", field, a)
+	case a == specs.ActErrno || a == specs.ActTrace:
+		return code | datum, nil
+	case errno != nil:
 		return 0, fmt.Errorf("linux.seccomp.%s: errnoRet has no meaning for %s", field, a)
 	}
-	switch a {
-	case specs.ActAllow:
-		return unix.SECCOMP_RET_ALLOW, nil
-	case specs.ActKill, specs.ActKillThread:
-		return unix.SECCOMP_RET_KILL_THREAD, nil
-	case specs.ActKillProcess:
-		return unix.SECCOMP_RET_KILL_PROCESS, nil
-	case specs.ActTrap:
-		return unix.SECCOMP_RET_TRAP, nil
-	case specs.ActLog:
-		return unix.SECCOMP_RET_LOG, nil
-	case specs.ActNotify:
-		return unix.SECCOMP_RET_USER_NOTIF, nil
-	}
-	return 0, fmt.Errorf("linux.seccomp.%s: unknown action %q", field, a)
+	return code, nil
 }

@@ -71,13 +71,6 @@ func architectures(names []specs.Arch, native linux.Architecture) ([]linux.Archi
 	return out, nil
 }
 
-// specified are the architectures of the specification, config-linux.md.
-var specified = []specs.Arch{
-	specs.ArchX86, specs.ArchX86_64, specs.ArchX32, specs.ArchARM, specs.ArchAARCH64, specs.ArchMIPS, specs.ArchMIPS64, specs.ArchMIPS64N32,
-	specs.ArchMIPSEL, specs.ArchMIPSEL64, specs.ArchMIPSEL64N32, specs.ArchPPC, specs.ArchPPC64, specs.ArchPPC64LE, specs.ArchS390,
-	specs.ArchS390X, specs.ArchPARISC, specs.ArchPARISC64, specs.ArchRISCV64, specs.ArchLOONGARCH64, specs.ArchM68K, specs.ArchSH, specs.ArchSHEB,
-}
-
 // audits are the values of seccomp_data.arch, each once: x32's is x86_64's.
 func audits(archs []linux.Architecture) []uint32 {
 	var out []uint32
