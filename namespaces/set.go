@@ -3,6 +3,7 @@ package namespaces
 
 import (
 	"fmt"
+	"slices"
 
 	"glassbox/program"
 
@@ -32,6 +33,16 @@ var flags = map[specs.LinuxNamespaceType]uint64{
 	specs.UserNamespace:    unix.CLONE_NEWUSER,
 	specs.CgroupNamespace:  unix.CLONE_NEWCGROUP,
 	specs.TimeNamespace:    unix.CLONE_NEWTIME,
+}
+
+// Types are the words for linux.namespaces[].type, sorted.
+func Types() []string {
+	var list []string
+	for kind := range flags {
+		list = append(list, string(kind))
+	}
+	slices.Sort(list)
+	return list
 }
 
 // Of reads the set from config.json.
@@ -72,6 +83,15 @@ func (s Set) joins(flag uint64) bool {
 		}
 	}
 	return false
+}
+
+// Flags are the CLONE_NEW* flags of all namespaces that are not the host's.
+func (s Set) Flags() uint64 {
+	flags := s.New
+	for _, j := range s.Join {
+		flags |= j.Flag
+	}
+	return flags
 }
 
 // late are the namespaces that clone3 cannot make as we need them. A cgroup namespace's root is the group of who unshares it, so
