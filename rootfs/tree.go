@@ -21,6 +21,7 @@ type Tree struct {
 	OwnNet bool              // the network namespace is not the host's
 	OwnPID bool              // the PID namespace is not the host's
 	Cgroup string            // what /sys/fs/cgroup shows: the container's group, or with the host's cgroup namespace the whole tree; empty: no cgroup2 here
+	Late   func()            // called before the root is changed: what the host does then follows; nil: nothing
 	Still  bool              // nothing will run in it, it is only to be looked at: no devices, no terminal, nothing covered
 
 	made map[string]bool // directories that the program has seen to
@@ -50,6 +51,9 @@ func (t *Tree) Compile(b *program.Builder) error {
 	b.Call(unix.SYS_MOUNT, nil, "/", nil, unix.MS_REC|unix.MS_SLAVE, nil).Why("what is mounted from here on stays invisible to the host")
 	if err := t.stacks(b, held); err != nil {
 		return err
+	}
+	if t.Late != nil {
+		t.Late()
 	}
 	t.mountRoot(b)
 	for i := range t.Spec.Mounts {
