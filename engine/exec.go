@@ -44,6 +44,9 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 		return nil, nil, err
 	}
 	p, err := r.execProcess(o, inside)
+	if err == nil {
+		err = c.arm(p.ApparmorProfile)
+	}
 	if err != nil {
 		return nil, nil, now.explain(r, err)
 	}
@@ -95,6 +98,10 @@ func (r *record) execProcess(o ExecOptions, f files) (*specs.Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	label, err := r.labels(sec)
+	if err != nil {
+		return nil, err
+	}
 	who, err := lookupUser(f, either(o.User, r.Config.User), h.GroupAdd)
 	if err != nil {
 		return nil, err
@@ -108,6 +115,7 @@ func (r *record) execProcess(o ExecOptions, f files) (*specs.Process, error) {
 		Args: o.Cmd, Cwd: cwd, Terminal: o.Tty, User: who.User, Env: withHome(replaceEnv(environment(r, o.Tty), o.Env), who.Home),
 		Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},
 		OOMScoreAdj:  &score, NoNewPrivileges: sec.noNewPrivileges, Rlimits: rlimits(r),
+		ApparmorProfile: r.profile(sec), SelinuxLabel: label.process,
 	}
 	if o.Tty && o.ConsoleSize != nil {
 		p.ConsoleSize = &specs.Box{Height: o.ConsoleSize[0], Width: o.ConsoleSize[1]}

@@ -34,6 +34,9 @@ func (c *Containers) Inspect(id string, size bool) (container.InspectResponse, e
 	}
 	r.HostConfig.Links = r.shownLinks()
 	base := r.inspectBase(s)
+	if err := r.inspectSecurity(base, s); err != nil {
+		return container.InspectResponse{}, err
+	}
 	base.State.Health = c.inspectHealth(r, s)
 	if size {
 		rw, all, err := c.sizes(r)
@@ -61,6 +64,22 @@ func (r *record) inspectBase(s state) *container.ContainerJSONBase {
 		b.Driver, b.GraphDriver.Name = "rootfs", "rootfs"
 	}
 	return b
+}
+
+// inspectSecurity shows the names that the security modules know the container by. Until its first start that of AppArmor is what was
+// asked for, as in Docker.
+func (r *record) inspectSecurity(b *container.ContainerJSONBase, s state) error {
+	sec, err := parseSecurity(r.HostConfig.SecurityOpt)
+	if err != nil {
+		return err
+	}
+	b.AppArmorProfile = sec.apparmor
+	if !s.StartedAt.IsZero() {
+		b.AppArmorProfile = r.profile(sec)
+	}
+	l, err := r.labels(sec)
+	b.ProcessLabel, b.MountLabel = l.process, l.mount
+	return err
 }
 
 // graph says where the container's tree is. The overlay is mounted nowhere but in the container's own mount namespace:

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -11,6 +12,8 @@ type security struct {
 	systemPaths     bool // neither masked nor read-only paths
 	writableCgroups *bool
 	seccomp         string // a profile, in Docker's JSON; or one of the words below
+	apparmor        string // a profile's name; or unconfined
+	labels          []string
 }
 
 // What --security-opt seccomp= takes instead of a profile.
@@ -19,7 +22,7 @@ const (
 	noFilter      = "unconfined"
 )
 
-// parseSecurity accepts the options that describe what is, and refuses the profiles of later versions by name.
+// parseSecurity reads the options as Docker's daemon does (moby's daemon/daemon_unix.go, parseSecurityOpt).
 func parseSecurity(opts []string) (security, error) {
 	var s security
 	for _, opt := range opts {
@@ -38,6 +41,7 @@ func (s *security) option(opt, k, v string, valued bool) error {
 	flag := true
 	switch {
 	case opt == "disable": // an old spelling of label=disable
+		s.labels = append(s.labels, opt)
 	case k == "no-new-privileges" || k == "writable-cgroups":
 		if valued {
 			var err error
@@ -54,16 +58,36 @@ func (s *security) option(opt, k, v string, valued bool) error {
 		return invalid("invalid --security-opt 1: %q", opt)
 	case k == "systempaths" && v == "unconfined":
 		s.systemPaths = true
-	case k == "label" && v == "disable", k == "apparmor" && v == "unconfined":
-		// That is how this version runs every container.
 	case k == "seccomp":
 		s.seccomp = v
 	case k == "apparmor":
-		return later("the AppArmor profile " + strconv.Quote(v))
+		s.apparmor = v
 	case k == "label":
-		return later("the SELinux label " + strconv.Quote(v))
+		s.labels = append(s.labels, v)
 	default:
 		return invalid("invalid --security-opt 2: %q", opt)
 	}
 	return nil
+}
+
+// validateSecurity refuses what cannot be read, and warns of what this kernel does not have, where Docker says nothing.
+func validateSecurity(opts []string) (warnings []string, err error) {
+	s, err := parseSecurity(opts)
+	if err != nil {
+		return nil, err
+	}
+	const discarded = "Your kernel does not support %s, or it is switched off. %s %q discarded."
+	if s.apparmor != "" && s.apparmor != noProfile && !armored() {
+		warnings = append(warnings, fmt.Sprintf(discarded, "AppArmor", "Profile", s.apparmor))
+	}
+	if selinux() {
+		_, err = labelled(selinuxDir, s.labels, "")
+		return warnings, err
+	}
+	for _, l := range s.labels {
+		if l != noLabel {
+			warnings = append(warnings, fmt.Sprintf(discarded, "SELinux", "Label", l))
+		}
+	}
+	return warnings, nil
 }

@@ -58,7 +58,7 @@ func (c *Containers) draw(r *record) (*blueprint, error) {
 		d.memory = c.root.Container(id)
 	}
 	for _, part := range []func() error{
-		d.root, d.process, d.user, d.namespaces, d.resources, d.devices, d.sysctls, d.mounts, d.paths, d.filter,
+		d.root, d.process, d.user, d.namespaces, d.resources, d.devices, d.sysctls, d.mounts, d.paths, d.filter, d.label,
 	} {
 		if err := part(); err != nil {
 			return nil, err
@@ -201,6 +201,14 @@ func (d *drawing) namespaces() error {
 func (d *drawing) resources() error {
 	l, err := limits(d.HostConfig.Resources)
 	d.spec.Linux.Resources = l
+	return err
+}
+
+// label draws what the kernel's security modules call the container.
+func (d *drawing) label() error {
+	l, err := d.labels(d.security)
+	d.spec.Process.ApparmorProfile = d.profile(d.security)
+	d.spec.Process.SelinuxLabel, d.spec.Linux.MountLabel = l.process, l.mount
 	return err
 }
 

@@ -154,6 +154,9 @@ func (c *Containers) write(r *record, p *plugging) error {
 	if err != nil {
 		return err
 	}
+	if err := c.arm(plan.Spec.Process.ApparmorProfile); err != nil {
+		return err
+	}
 	return c.brief(r, plan, p.wiring())
 }
 

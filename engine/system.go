@@ -62,7 +62,11 @@ func (s *System) Info() (system.Info, error) {
 
 // securityOptions are what guards every container unless it asks otherwise.
 func securityOptions() []string {
-	options := []string{"name=seccomp,profile=builtin"}
+	var options []string
+	if armored() {
+		options = append(options, "name=apparmor")
+	}
+	options = append(options, "name=seccomp,profile=builtin")
 	if _, err := os.Stat("/proc/self/ns/cgroup"); err == nil {
 		options = append(options, "name=cgroupns")
 	}

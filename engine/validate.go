@@ -111,10 +111,10 @@ func validateHost(h *container.HostConfig) (warnings []string, err error) {
 			return nil, invalid("invalid mount path: '%s' mount path must be absolute", dest)
 		}
 	}
-	if _, err := parseSecurity(h.SecurityOpt); err != nil {
+	if warnings, err = validateSecurity(h.SecurityOpt); err != nil {
 		return nil, err
 	}
-	return nil, validateLog(h.LogConfig)
+	return warnings, validateLog(h.LogConfig)
 }
 
 // later refuses an option that is Docker's and not ours yet: an option that is accepted and ignored teaches a lie.

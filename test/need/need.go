@@ -1,7 +1,7 @@
 // Package need lets a test say what it needs of the machine. What is missing is found by trying, and named in the skip; in the
 // VM ring (GLASSBOX_RING=vm), which exists to have it all, a missing thing is a failure.
 //
-// `go run ./test/vm test` runs the tests that call CgroupV2 or SecondKernel, and in a second boot those that call Systemd.
+// `go run ./test/vm test` runs the tests that call CgroupV2, SecondKernel or AppArmor, and in a second boot those that call Systemd.
 package need
 
 import (
@@ -87,6 +87,15 @@ func Systemd(t testing.TB) {
 	if _, err := os.Stat("/run/systemd/system"); err != nil || cgroup2() != "/sys/fs/cgroup" {
 		missing(t, "needs systemd with cgroup v2 (runs in the VM: go run ./test/vm test)")
 	}
+}
+
+// AppArmor needs a kernel that has it switched on, and apparmor_parser, which gives it profiles.
+func AppArmor(t testing.TB) {
+	t.Helper()
+	if on, err := os.ReadFile("/sys/module/apparmor/parameters/enabled"); err != nil || on[0] != 'Y' {
+		missing(t, "needs AppArmor switched on (runs in the VM: go run ./test/vm test)")
+	}
+	Program(t, "apparmor_parser")
 }
 
 // SecondKernel marks a test that shall be run on the VM's kernel too.

@@ -133,7 +133,7 @@ func (m *machine) arguments(img *image) []string {
 		"-M", "pc,usb=off,vmport=off", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", img.kernel, "-initrd", img.initrd,
 		"-append", "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable no_timer_check lpj=8000000 mitigations=off nokaslr " +
-			"cryptomgr.notests audit=0 apparmor=0 random.trust_cpu=on i8042.noaux i8042.nokbd rodata=off init_on_alloc=0 " + firmware,
+			"cryptomgr.notests audit=0 random.trust_cpu=on i8042.noaux i8042.nokbd rodata=off init_on_alloc=0 " + firmware,
 		"-drive", "file=" + filepath.Join(m.run, "disk") + ",if=none,id=d0,format=raw,cache=unsafe",
 		"-device", "virtio-blk-pci,drive=d0",
 		"-serial", "file:" + filepath.Join(m.run, "console"),

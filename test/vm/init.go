@@ -122,6 +122,7 @@ func complete(p plan) error {
 		{"proc", "/proc", ""}, {"sysfs", "/sys", ""}, {"devtmpfs", "/dev", ""},
 		{"devpts", "/dev/pts", "ptmxmode=666"}, {"tmpfs", "/dev/shm", ""}, {"mqueue", "/dev/mqueue", ""},
 		{"tmpfs", "/run", "mode=755"}, {"cgroup2", "/sys/fs/cgroup", ""}, {"bpf", "/sys/fs/bpf", ""},
+		{"securityfs", "/sys/kernel/security", ""},
 	}
 	for _, m := range mounts {
 		os.MkdirAll(m.at, 0o755)

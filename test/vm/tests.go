@@ -155,7 +155,7 @@ func (w *wants) add(v wants) bool {
 	return *w != before
 }
 
-// needing lists the tests that call need.CgroupV2 or need.SecondKernel, or for a boot with systemd need.Systemd, themselves or
+// needing lists the tests that call need.CgroupV2, SecondKernel or AppArmor, or for a boot with systemd need.Systemd, themselves or
 // through functions of their test files.
 func (p testPackage) needing(systemd, all bool) ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(p.dir, "*_test.go"))
@@ -203,7 +203,7 @@ func called(body *ast.BlockStmt) (names []string, w *wants) {
 			names = append(names, n.Name)
 		case *ast.SelectorExpr:
 			if x, ok := n.X.(*ast.Ident); ok && x.Name == "need" {
-				w.machine = w.machine || n.Sel.Name == "CgroupV2" || n.Sel.Name == "SecondKernel"
+				w.machine = w.machine || slices.Contains([]string{"CgroupV2", "SecondKernel", "AppArmor"}, n.Sel.Name)
 				w.systemd = w.systemd || n.Sel.Name == "Systemd"
 			}
 		}
