@@ -31,7 +31,13 @@ const (
 	Poststop        HookKind = "poststop"
 )
 
-// moment is what a kind of hooks means, runtime.md and config.md of the runtime spec.
+// HookKinds are the kinds by their names in config.json, in their order.
+func HookKinds() []string {
+	return []string{string(Prestart), string(CreateRuntime), string(CreateContainer), string(StartContainer), string(Poststart), string(Poststop)}
+}
+
+// moment is what a kind of hooks means, runtime.md and config.md of the runtime spec. To the spec a container is created as soon as its
+// environment is, which is before the first hook.
 type moment struct {
 	status specs.ContainerState // what the hook is told
 	inside bool                 // it runs in the container's namespaces
@@ -41,9 +47,9 @@ type moment struct {
 }
 
 var moments = map[HookKind]moment{
-	Prestart:        {specs.StateCreating, false, false, "root", "run the hook in our namespaces: the container's exist, its root is not changed yet"},
-	CreateRuntime:   {specs.StateCreating, false, false, "root", "run the hook in our namespaces: the container's exist, its root is not changed yet"},
-	CreateContainer: {specs.StateCreating, true, false, "root", "run the hook, a program of ours, in the container's namespaces: its root is not changed yet"},
+	Prestart:        {specs.StateCreated, false, false, "root", "run the hook in our namespaces: the container's exist, its root is not changed yet"},
+	CreateRuntime:   {specs.StateCreated, false, false, "root", "run the hook in our namespaces: the container's exist, its root is not changed yet"},
+	CreateContainer: {specs.StateCreated, true, false, "root", "run the hook, a program of ours, in the container's namespaces: its root is not changed yet"},
 	StartContainer:  {specs.StateCreated, true, false, "start", "run the hook, a program of the container's, with no more rights than the container's process will have"},
 	Poststart:       {specs.StateRunning, false, true, "started", "run the hook in our namespaces: the container's program runs"},
 	Poststop:        {specs.StateStopped, false, true, "", "run the hook in our namespaces: the container is gone"},
