@@ -1,7 +1,7 @@
 package confine
 
 import (
-	"errors"
+	"fmt"
 
 	"glassbox/linux"
 	"glassbox/program"
@@ -11,25 +11,49 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// compileFilter returns what adds the step that installs the filter; nil where the spec has none.
-func compileFilter(s *specs.LinuxSeccomp) (install func(*program.Builder), err error) {
+// Filter is linux.seccomp compiled for this machine. As JSON it can be kept for the processes that follow the first one.
+type Filter struct {
+	Program  []byte `json:",omitempty"` // struct sock_filter, eight bytes each
+	Flags    uint64 `json:",omitempty"` // of seccomp(2)
+	Listener string `json:",omitempty"` // the socket to which the descriptor for notifications goes; empty: there are none
+	Metadata string `json:",omitempty"` // goes with it
+}
+
+// CompileFilter compiles it; nil where the spec has none.
+func CompileFilter(s *specs.LinuxSeccomp) (*Filter, error) {
 	if s == nil {
 		return nil, nil
-	}
-	if s.ListenerPath != "" {
-		return nil, errors.New("linux.seccomp.listenerPath: this build hands no listener on")
 	}
 	flags, err := seccomp.Flags(s.Flags)
 	if err != nil {
 		return nil, err
 	}
-	filter, err := seccomp.Compile(s, linux.Native())
+	f := &Filter{Flags: flags}
+	notifies, err := seccomp.Notifies(s)
 	if err != nil {
 		return nil, err
 	}
-	return func(b *program.Builder) {
-		b.From("linux.seccomp")
-		b.Call(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, program.Filter(filter)).
-			Why("the kernel runs this program before each system call from here on, and answers the forbidden ones itself")
-	}, nil
+	if notifies {
+		f.Flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+		f.Listener, f.Metadata = s.ListenerPath, s.ListenerMetadata
+	}
+	if f.Program, err = seccomp.Compile(s, linux.Native()); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
+
+// Notifies says whether installing the filter gives a descriptor that the host has to hand on.
+func (f *Filter) Notifies() bool {
+	return f != nil && f.Flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0
+}
+
+// install adds the step that puts the filter into force. Its result is the descriptor for notifications, if there are any.
+func (f *Filter) install(b *program.Builder) program.Added {
+	b.From("linux.seccomp")
+	return b.Call(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, f.Flags, program.Filter(f.Program)).
+		Why("the kernel runs this program before each system call from here on, and answers the forbidden ones itself")
+}
+
+// String says how long it is, for errors and tests: the program itself says nothing to a reader.
+func (f *Filter) String() string { return fmt.Sprintf("a filter of %d instructions", len(f.Program)/8) }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"glassbox/program"
 
@@ -24,6 +25,8 @@ import (
 //	nice value                       Reset: setpriority
 //	scheduling policy                 Reset: sched_setscheduler
 //	io priority                        Reset: ioprio_set
+//	personality                         Reset: personality
+//	memory policy                        Reset: set_mempolicy
 //	cpu affinity                        Reset: sched_setaffinity
 //	oom score adjustment                 OOMScore: write to /proc/self/oom_score_adj
 //	resource limits                       Rlimits: prlimit64
@@ -39,6 +42,8 @@ type Inherited struct {
 	Nice     int      // of this process
 	Policy   int      // scheduling policy, sched(7)
 	IOPrio   int      // ioprio_get(2)
+	Domain   int      // personality(2)
+	Memory   int32    // mode of get_mempolicy(2)
 	Slack    int      // timer slack in nanoseconds
 	Affinity bool     // bound to fewer CPUs than there are
 	OOMAdj   int      // oom_score_adj
@@ -46,6 +51,7 @@ type Inherited struct {
 	Secure   uint64   // securebits
 	Rlimits  []Rlimit // by number
 	CanRaise bool     // CAP_SYS_RESOURCE: hard limits can be raised, the oom score lowered
+	Keyring  bool     // to be kept: the session keyring of whoever starts a container is the container's (--no-new-keyring)
 }
 
 // Rlimit is one resource limit, getrlimit(2).
@@ -69,6 +75,8 @@ func Observe() (Inherited, error) {
 	}
 	in.Policy = call(unix.SYS_SCHED_GETSCHEDULER, 0, 0)
 	in.IOPrio = call(unix.SYS_IOPRIO_GET, ioprioWhoProcess, 0)
+	in.Domain = call(unix.SYS_PERSONALITY, 0xffffffff, 0)
+	unix.RawSyscall6(unix.SYS_GET_MEMPOLICY, uintptr(unsafe.Pointer(&in.Memory)), 0, 0, 0, 0, 0) // ENOSYS: a kernel without NUMA has no policy
 	in.Secure = uint64(call(unix.SYS_PRCTL, unix.PR_GET_SECUREBITS, 0))
 	in.Slack = call(unix.SYS_PRCTL, unix.PR_GET_TIMERSLACK, 0)
 	in.Affinity = bound()
@@ -136,8 +144,10 @@ func (in Inherited) Reset(b *program.Builder) {
 		}
 	}
 	b.Call(unix.SYS_SETSID).Why("a session of its own, without a controlling terminal")
-	b.Call(unix.SYS_KEYCTL, keyctlJoinSessionKeyring, "glassbox", 0, 0, 0).Tolerate(unix.ENOSYS, unix.EPERM, unix.EDQUOT).
-		Why("an empty session keyring: the caller's keys stay outside")
+	if !in.Keyring {
+		b.Call(unix.SYS_KEYCTL, keyctlJoinSessionKeyring, nil, 0, 0, 0).Tolerate(unix.ENOSYS, unix.EPERM, unix.EDQUOT).
+			Why("an empty session keyring without a name, by which others could join it: the caller's keys stay outside")
+	}
 	if in.Nice != 0 {
 		b.Call(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, 0).Tolerate(unix.EACCES).Why("our parent was niced: back to 0")
 	}
@@ -146,6 +156,12 @@ func (in Inherited) Reset(b *program.Builder) {
 	}
 	if in.IOPrio != 0 {
 		b.Call(unix.SYS_IOPRIO_SET, ioprioWhoProcess, 0, 0).Why("our parent had an io priority: back to none")
+	}
+	if in.Domain != 0 {
+		b.Call(unix.SYS_PERSONALITY, 0).Why("our parent had a personality: back to that of Linux")
+	}
+	if in.Memory != 0 {
+		b.Call(unix.SYS_SET_MEMPOLICY, 0, nil, 0).Why("our parent had a memory policy: back to the default")
 	}
 	if in.Slack != 0 && in.Slack != defaultSlack {
 		b.Call(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, defaultSlack, 0, 0, 0).Why("our parent's timers were more or less exact: back to 50 microseconds")
@@ -164,15 +180,11 @@ const defaultSlack = 50000
 
 const keyctlJoinSessionKeyring = 1
 
-// OOMScore compiles the write of oom_score_adj; nobody asking means 0.
+// OOMScore compiles the write of oom_score_adj. Unlike all else it is inherited where nobody asks (config.md).
 func (in Inherited) OOMScore(b *program.Builder, want *int) {
-	score := 0
-	b.From("")
-	if want != nil {
-		score = *want
-		b.From("process.oomScoreAdj")
+	if want == nil || *want == in.OOMAdj {
+		return
 	}
-	if score != in.OOMAdj {
-		b.WriteFile("/proc/self/oom_score_adj", strconv.Itoa(score), "how readily the kernel kills it when memory runs out")
-	}
+	b.From("process.oomScoreAdj")
+	b.WriteFile("/proc/self/oom_score_adj", strconv.Itoa(*want), "how readily the kernel kills it when memory runs out")
 }

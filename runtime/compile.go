@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"glassbox/cgroups"
-	"glassbox/confine"
 	"glassbox/namespaces"
 	"glassbox/program"
 	"glassbox/rootfs"
@@ -18,19 +17,23 @@ import (
 
 // Plan is a start before it happens: what the host does and what the child does, phase by phase.
 type Plan struct {
-	Phases []program.Phase
-	Group  cgroups.Group
-	set    namespaces.Set
-	shift  *rootfs.Shifter           // nil: the child mounts its own root
-	taken  map[program.Host]*os.File // with a user namespace: what the host has taken for the child to show
-	shown  []rootfs.Take             // those of them that are shown with shifted owners
-	child  *int                      // pid of the child, for the host's requests after it is made
+	Phases   []program.Phase
+	Warnings []string // what config.json asks for and is done without
+	Group    cgroups.Group
+	Hooks    *Hooks
+	set      namespaces.Set
+	shift    *rootfs.Shifter           // nil: the child mounts its own root
+	taken    map[program.Host]*os.File // with a user namespace: what the host has taken for the child to show
+	shown    []rootfs.Take             // those of them that are shown with shifted owners
+	child    *int                      // pid of the child, for the host's requests after it is made
 }
 
 // The gates at which the child waits for the host.
 const (
 	gateMapped  = "mapped"  // the user namespace exists, its id maps are not written yet
+	gateMounted = "mounted" // with hooks for it: all is mounted, the root is still the host's
 	gateCreated = "created" // the container exists; `start` lets it pass
+	gateStart   = "start"   // the same, where another process than the one that created it starts it
 )
 
 // Compile turns config.json into a plan. It is pure: it asks the kernel for nothing. The order of what follows is the security
@@ -41,6 +44,8 @@ const (
 //	ids         who root is, before root makes anything
 //	files       the container's tree becomes the root; the host's is let go of
 //	start       rights are given up last, since everything above needed them; then execve
+//
+// With hooks that want to see the root before it is changed, files ends there, and the phase root follows.
 func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	if err := check(spec, layers); err != nil {
 		return nil, err
@@ -58,7 +63,21 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Shift: newUser, UserNS: set.Own(unix.CLONE_NEWUSER),
 		OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), Cgroup: shownGroup(set, group, f.Cgroups),
 	}
-	p := &Plan{Group: group, set: set, child: new(int)}
+	p := &Plan{Group: group, Hooks: &Hooks{Spec: spec, State: specs.State{Bundle: f.Dir}, Group: group, Facts: f}, set: set, child: new(int)}
+	if err := p.Hooks.check(); err != nil {
+		return nil, err
+	}
+	if tree.UserNS {
+		f.Inherited = f.Inherited.Mapped()
+	}
+	rules, err := RulesOf(spec.Linux)
+	if err != nil {
+		return nil, err
+	}
+	end, err := newEnding(spec.Process, rules, f)
+	if err != nil {
+		return nil, err
+	}
 	b := &phases{}
 
 	b.next("cgroup", "A group that counts and limits what the container uses.").Host = limits
@@ -84,15 +103,35 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	}
 
 	b.next("files", "The container's file tree becomes the root; the host's is let go of.")
+	end.label.Open(&b.Builder, end.label.Hold(&b.Builder))
+	var hooks [3][]program.Request
+	for i, kinds := range [][]HookKind{early, {StartContainer}, {Poststart}} {
+		if hooks[i], err = p.Hooks.Requests(kinds...); err != nil {
+			return nil, err
+		}
+	}
+	if len(hooks[0]) > 0 {
+		tree.Late = func() {
+			b.Gate(gateMounted, "wait for the hooks that are to see the root before it is changed")
+			b.next("root", "The container's file tree becomes the root; the host's is let go of.").Host = hooks[0]
+		}
+	}
 	if err := tree.Compile(&b.Builder); err != nil {
 		return nil, err
 	}
 	b.Gate(gateCreated, "the container is created; wait for start")
 
-	b.next("start", "Rights are given up, then the process becomes the program.")
-	f.Inherited.CanRaise = f.Inherited.CanRaise && !tree.UserNS // the capability of a user namespace does not count, setrlimit(2)
-	if err := finish(&b.Builder, spec.Process, spec.Linux.Seccomp, f); err != nil {
+	if f.Detached {
+		b.next("wait", "Whoever created the container ends; it waits for who starts it.")
+		b.Await(listener, gateStart, "wait for start")
+	}
+	b.next("start", "Rights are given up, then the process becomes the program.").Host = hooks[1]
+	if err := end.become(&b.Builder); err != nil {
 		return nil, err
+	}
+	p.Warnings = end.warnings
+	if len(hooks[2]) > 0 {
+		b.next("started", "Who wants to know is told that the program runs.").Host = hooks[2]
 	}
 	p.Phases = b.done()
 	return p, nil
@@ -151,31 +190,10 @@ func (p *Plan) take(tree *rootfs.Tree) ([]program.Request, error) {
 	return out, err
 }
 
-// finish compiles the last steps, the same for a container's process and for an exec.
-func finish(b *program.Builder, p *specs.Process, filter *specs.LinuxSeccomp, f Facts) error {
-	if err := confined(b, p, filter, f); err != nil {
-		return err
-	}
-	execute(b, p)
-	return nil
-}
-
-// confined compiles how a process comes to be what config.json says of it, up to its program.
-func confined(b *program.Builder, p *specs.Process, filter *specs.LinuxSeccomp, f Facts) error {
-	if !p.Terminal {
-		streams(b)
-	}
-	if err := f.Inherited.Limits(b, p.Rlimits); err != nil {
-		return err
-	}
-	b.From("process.cwd")
-	b.Call(unix.SYS_CHDIR, p.Cwd).Why("stand in the working directory")
-	if err := f.Inherited.Identity(b, p); err != nil {
-		return err
-	}
+// closeOthers leaves the program its streams and so many descriptors after them.
+func closeOthers(b *program.Builder, preserve int) {
 	b.From("")
-	b.Call(unix.SYS_CLOSE_RANGE, 3, uint32(0xffffffff), unix.CLOSE_RANGE_CLOEXEC).Why("no descriptor of ours survives execve, whoever opened it")
-	return confine.Rights(b, p, filter)
+	b.Call(unix.SYS_CLOSE_RANGE, 3+preserve, uint32(0xffffffff), unix.CLOSE_RANGE_CLOEXEC).Why("no descriptor of ours survives execve, whoever opened it")
 }
 
 // Names of the host's descriptors that become the process's streams.
@@ -184,6 +202,9 @@ const (
 	stdout program.Host = "stdout"
 	stderr program.Host = "stderr"
 )
+
+// listener is the socket at which a container waits for the process that starts it.
+const listener program.Host = "listener"
 
 func streams(b *program.Builder) {
 	b.From("")
@@ -273,8 +294,8 @@ func check(spec *specs.Spec, layers *rootfs.Layers) error {
 		return errors.New("root.path: missing")
 	case layers != nil && len(layers.Lower) == 0:
 		return errors.New("layers.json: no layer")
-	case spec.Hooks != nil:
-		return errors.New("hooks: this build runs no hooks yet")
+	case spec.Linux.IntelRdt != nil:
+		return errors.New("linux.intelRdt: glassrun manages no resctrl file system")
 	case layers != nil:
 		return layers.Check()
 	}

@@ -44,7 +44,11 @@ func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	phases, err := CompileExec(p, c.spec.Linux.Seccomp, joined, Facts{Inherited: inherited})
+	rules, err := RulesOf(c.spec.Linux)
+	if err != nil {
+		return nil, err
+	}
+	phases, err := CompileExec(p, rules, joined, Facts{Inherited: inherited, Modules: confine.ObserveModules(p)})
 	if err != nil {
 		return nil, err
 	}
@@ -66,16 +70,23 @@ func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
 }
 
 // CompileExec compiles what an exec's child does: enter the namespaces in joined (CLONE_NEW* flags), then the same end as every start,
-// with the container's filter.
-func CompileExec(p *specs.Process, filter *specs.LinuxSeccomp, joined uint64, f Facts) ([]program.Phase, error) {
+// with the container's rules.
+func CompileExec(p *specs.Process, rules Rules, joined uint64, f Facts) ([]program.Phase, error) {
 	if len(p.Args) == 0 || p.Args[0] == "" {
 		return nil, errors.New("process.args: empty")
+	}
+	if joined&unix.CLONE_NEWUSER != 0 {
+		f.Inherited = f.Inherited.Mapped()
+	}
+	end, err := newEnding(p, rules, f)
+	if err != nil {
+		return nil, err
 	}
 	b := &phases{}
 	birth := b.next("enter", "A process of the host's enters the container.")
 	birth.Host = []program.Request{{Call: cloneText(0, true), Why: "make a process, born in the container's cgroup"}}
 	b.Begin()
-	enter(&b.Builder, p.OOMScoreAdj, joined, f)
+	enter(&b.Builder, p.OOMScoreAdj, joined, f, &end.label)
 	b.next("start", "Rights are given up, then the process becomes the program.")
 	if p.Terminal {
 		b.From("process.terminal")
@@ -84,22 +95,23 @@ func CompileExec(p *specs.Process, filter *specs.LinuxSeccomp, joined uint64, f 
 		b.From("process.terminal")
 		rootfs.Control(&b.Builder, slave)
 	}
-	f.Inherited.CanRaise = f.Inherited.CanRaise && joined&unix.CLONE_NEWUSER == 0
-	if err := finish(&b.Builder, p, filter, f); err != nil {
+	if err := end.become(&b.Builder); err != nil {
 		return nil, err
 	}
 	return b.done(), nil
 }
 
 // enter compiles how a process of the host's comes into the namespaces joined of a container, and there is root.
-func enter(b *program.Builder, score *int, joined uint64, f Facts) {
+func enter(b *program.Builder, score *int, joined uint64, f Facts, label *confine.Label) {
 	b.Call(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, 0, 0, 0).Why("nobody in the container may trace this process or open its descriptors while it is half outside")
 	f.Inherited.OOMScore(b, score)
+	proc := label.Hold(b)
 	b.From("")
 	b.Call(unix.SYS_SETNS, container, int(joined)).Why("enter the container's namespaces, all at once, by its PID 1's pidfd")
 	if joined&(unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 {
 		b.Fork("only a child is in the PID namespace: make it; this process ends")
 	}
+	label.Open(b, proc)
 	f.Inherited.Reset(b)
 	if joined&unix.CLONE_NEWUSER != 0 {
 		b.Call(unix.SYS_SETRESGID, 0, 0, 0).Why("be the namespace's group 0")

@@ -18,7 +18,10 @@ type Facts struct {
 	Dir       string // the bundle, absolute
 	Cgroups   cgroups.Facts
 	Inherited confine.Inherited
+	Modules   confine.Modules
 	Kinds     map[string]uint32 // st_mode of the bind sources that exist
+	Detached  bool              // another process will come to start it (Options.Listener)
+	Preserve  int               // so many of our descriptors from 3 on are the container's (Options.Preserve)
 }
 
 // Observe reads the facts for a start of spec. It changes nothing.
@@ -32,6 +35,7 @@ func Observe(spec *specs.Spec, dir string) (Facts, error) {
 	if f.Cgroups, err = cgroups.Observe(resources(spec)); err != nil {
 		return f, err
 	}
+	f.Modules = confine.ObserveModules(spec.Process)
 	f.Inherited, err = confine.Observe()
 	return f, err
 }

@@ -70,7 +70,7 @@ func compileArchive(a *txtar.Archive) ([]program.Phase, error) {
 		if err := json.Unmarshal(b, &p); err != nil {
 			return nil, err
 		}
-		return CompileExec(&p, nil, unix.CLONE_NEWPID|unix.CLONE_NEWNS|unix.CLONE_NEWNET|unix.CLONE_NEWUTS|unix.CLONE_NEWIPC|unix.CLONE_NEWCGROUP, ordinary())
+		return CompileExec(&p, Rules{}, unix.CLONE_NEWPID|unix.CLONE_NEWNS|unix.CLONE_NEWNET|unix.CLONE_NEWUTS|unix.CLONE_NEWIPC|unix.CLONE_NEWCGROUP, ordinary())
 	}
 	var spec specs.Spec
 	if err := json.Unmarshal(section(a, "config.json"), &spec); err != nil {
