@@ -31,7 +31,8 @@ type Process struct {
 	hosts   Numbers
 	sync    int // our end; -1 when closed
 	began   int64
-	ended   bool // execve happened or a step failed: nothing more comes over sync
+	ended   bool             // execve happened or a step failed: nothing more comes over sync
+	answer  func(Stop) error // nil: the program asks no questions
 	ran     []Ran
 }
 
@@ -181,6 +182,10 @@ func (p *Process) receive() (byte, error) {
 			return 0, nil
 		case err != nil:
 			return 0, fmt.Errorf("waiting for the container's process: %w", err)
+		case b[0] == question[0] && p.answer != nil:
+			if err := p.stop(); err != nil {
+				return 0, err
+			}
 		default:
 			return b[0], nil
 		}
@@ -212,7 +217,7 @@ func (p *Process) end(waitedFor string) error {
 	case unknown != nil:
 		return fmt.Errorf("the container's process was killed in step %d while the host waited for %s", reached+1, waitedFor)
 	case failed:
-		return &Failure{Index: reached, Step: p.program[reached], Errno: errno, Call: p.program.Call(reached, p.ran, p.hosts)}
+		return &Failure{Index: p.program.number(reached), Step: p.program[reached], Errno: errno, Call: p.program.Call(reached, p.ran, p.hosts)}
 	}
 	return fmt.Errorf("the container's process was killed in step %d (%s) while the host waited for %s", reached+1, p.program[reached].Why, waitedFor)
 }
@@ -241,21 +246,25 @@ func (p *Process) settle() error {
 }
 
 // keep copies what the child noted, up to the step that it reached, before the mapping goes.
-func (p *Process) keep() {
-	p.ran = make([]Ran, p.frozen.reached()+1)
-	for i := range p.ran {
+func (p *Process) keep() { p.ran = p.answers(p.frozen.reached() + 1) }
+
+// answers are what the child noted of its first steps.
+func (p *Process) answers(steps int) []Ran {
+	all := make([]Ran, steps)
+	for i := range all {
 		r := p.frozen.ran[i]
-		p.ran[i].Result = r.result
+		all[i].Result = r.result
 		if p.frozen.code[i].forks && r.result == 0 {
-			p.ran[i].Result = int64(p.frozen.state.forked) // noted by the new process, which got 0
+			all[i].Result = int64(p.frozen.state.forked) // noted by the new process, which got 0
 		}
 		if r.at != 0 {
-			p.ran[i].At = time.Duration(r.at - p.began)
+			all[i].At = time.Duration(r.at - p.began)
+		}
+		if i < len(p.program) {
+			all[i].Out = p.frozen.out(i, p.program[i])
 		}
 	}
-	for i := range p.ran[:min(len(p.ran), len(p.program))] {
-		p.ran[i].Out = p.frozen.out(i, p.program[i])
-	}
+	return all
 }
 
 // Ran is what the kernel answered, step by step, up to the last one reached; nil before Finish or a failure.
