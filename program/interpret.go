@@ -14,17 +14,21 @@ import (
 //   - reads its program from, and writes its results to, a mapping that it shares with the host;
 //   - never returns: it ends in execve or in exit_group.
 
-// launch makes the child and, in it, interprets code. Only the host returns from it.
+// launch makes the child and, in it, interprets code. Only the host returns from it. Every signal is blocked meanwhile: a handler of the Go
+// runtime must not run in the child. CLONE_CLEAR_SIGHAND removes the handlers; the program's first step unblocks. As long as
+// signals are blocked, nosplit code cannot be moved to another thread, so none has to be locked (which would start one more).
 //
 //go:norace
 //go:nosplit
 func launch(clone *cloneArgs, s *state, code []instruction, notes []ran, clock bool) (pid uintptr, errno unix.Errno) {
+	all, before := ^uint64(0), uint64(0)
+	sigmask(&all, &before)
 	pid, _, errno = unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(clone)), sizeofCloneArgs, 0)
-	if errno != 0 || pid != 0 {
-		return pid, errno
+	if errno == 0 && pid == 0 {
+		interpret(s, code, notes, clock)
 	}
-	interpret(s, code, notes, clock)
-	return 0, 0
+	sigmask(&before, nil)
+	return pid, errno
 }
 
 //go:norace

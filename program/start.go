@@ -65,9 +65,7 @@ func Start(p Program, c Clone, hosts map[Host]*os.File, clock bool) (*Process, e
 	return proc, nil
 }
 
-// clone makes the child with every signal blocked: a handler of the Go runtime must not run in it. CLONE_CLEAR_SIGHAND
-// removes the handlers; the program's first step unblocks. ForkLock keeps descriptors that another goroutine
-// is just opening out of the child.
+// clone makes the child. ForkLock keeps descriptors that another goroutine is just opening out of it.
 func (p *Process) clone(c Clone, clock bool) error {
 	pidfd := int32(-1)
 	args := cloneArgs{
@@ -80,12 +78,7 @@ func (p *Process) clone(c Clone, clock bool) error {
 		args.cgroup = uint64(c.Cgroup.Fd())
 	}
 	syscall.ForkLock.Lock()
-	runtime.LockOSThread()
-	all, before := ^uint64(0), uint64(0)
-	sigmask(&all, &before)
 	pid, errno := launch(&args, p.frozen.state, p.frozen.code, p.frozen.ran, clock)
-	sigmask(&before, nil)
-	runtime.UnlockOSThread()
 	syscall.ForkLock.Unlock()
 	runtime.KeepAlive(&pidfd)
 	if errno != 0 {
@@ -306,6 +299,9 @@ func socketpair(pair *[2]int) error {
 }
 
 // sigmask is rt_sigprocmask(2) for this thread alone, past the Go runtime.
+//
+//go:norace
+//go:nosplit
 func sigmask(set, old *uint64) {
 	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), 8, 0, 0)
 }
