@@ -23,7 +23,7 @@ var floors = []struct {
 	{2, []string{"program", "sealed", "event", "logfile", "seccomp"}},
 	{3, []string{"namespaces", "rootfs", "cgroups", "confine", "network", "firewall", "volume", "archive"}},
 	{4, []string{"runtime", "image"}},
-	{5, []string{"monitor", "attendant"}},
+	{5, []string{"monitor", "attendant", "oci"}},
 	{6, []string{"engine"}},
 	{9, []string{"cmd/glassbox", "cmd/glassrun"}},
 }

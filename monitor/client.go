@@ -298,7 +298,7 @@ func connect(dir string) (int, error) {
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
-	err = atAddress(dir, func(a *unix.SockaddrUnix) error { return unix.Connect(fd, a) })
+	err = store.AtAddress(filepath.Join(dir, "sock"), func(a *unix.SockaddrUnix) error { return unix.Connect(fd, a) })
 	if err != nil {
 		unix.Close(fd)
 		return -1, &os.PathError{Op: "connect", Path: filepath.Join(dir, "sock"), Err: err}

@@ -2,7 +2,8 @@ package monitor
 
 import (
 	"os"
-	"strconv"
+
+	"glassbox/store"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +22,7 @@ func (m *monitor) listen() error {
 	unix.Unlink(m.path("sock"))
 	umask := unix.Umask(0o177)
 	defer unix.Umask(umask)
-	err = atAddress(m.dir, func(a *unix.SockaddrUnix) error { return unix.Bind(fd, a) })
+	err = store.AtAddress(m.path("sock"), func(a *unix.SockaddrUnix) error { return unix.Bind(fd, a) })
 	if err == nil {
 		err = unix.Listen(fd, 64)
 	}
@@ -31,17 +32,6 @@ func (m *monitor) listen() error {
 	}
 	m.listener = &listener{m, fd}
 	return nil
-}
-
-// atAddress calls f with the address of DIR/sock. It goes through a descriptor of the directory, since an address of
-// unix(7) holds 108 bytes only.
-func atAddress(dir string, f func(*unix.SockaddrUnix) error) error {
-	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return f(&unix.SockaddrUnix{Name: "/proc/self/fd/" + strconv.Itoa(fd) + "/sock"})
 }
 
 func (l *listener) interest() (int, int16) { return l.fd, unix.POLLIN }

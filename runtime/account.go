@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"slices"
 	"time"
 
 	"glassbox/program"
@@ -15,7 +16,23 @@ func (c *Container) note(r program.Request, err error) {
 	c.told[last] = append(c.told[last], r.Done(err, time.Since(c.began)))
 }
 
-// Account is what has been asked of the kernel so far. The child's steps are in it once it has executed or failed.
+// noteIn remembers a request of the host in the phase of this name.
+func (c *Container) noteIn(name string, r program.Request, err error) {
+	if !c.explain || c.plan == nil {
+		return
+	}
+	at := slices.IndexFunc(c.plan.Phases, func(p program.Phase) bool { return p.Name == name })
+	if at < 0 {
+		return // the container is gone, and what it was is told already
+	}
+	for len(c.told) <= at {
+		c.told = append(c.told, nil)
+	}
+	c.told[at] = append(c.told[at], r.Done(err, time.Since(c.began)))
+}
+
+// Account is what has been asked of the kernel so far. The child's steps are in it once it has executed or failed. Of a container that was
+// resumed it is what happened since.
 func (c *Container) Account() []program.Account {
 	switch {
 	case c.plan == nil: // adopted: somebody else asked
@@ -23,5 +40,9 @@ func (c *Container) Account() []program.Account {
 	case c.process == nil:
 		return program.Live(c.plan.Phases, c.told, nil, nil)
 	}
-	return program.Live(c.plan.Phases, c.told, c.process.Ran(), c.process.Numbers())
+	all := program.Live(c.plan.Phases, c.told, c.process.Ran(), c.process.Numbers())
+	if c.resumed {
+		return all[max(0, len(all)-1):]
+	}
+	return all
 }

@@ -26,6 +26,18 @@ type Options struct {
 	Stderr  *os.File
 	Explain bool // read the clock before and after each step
 
+	// Listener is a socket: the container is not started by its creator, which leaves it, but by whoever connects there (Left.Resume). Memory
+	// is the file in which they find the program.
+	Listener *os.File
+	Memory   *os.File
+
+	Preserve int // the process keeps so many of our descriptors from 3 on
+
+	Group cgroups.Group // for Adopt: the container's, where its PID 1 may have left it; the zero value: where that is
+
+	State specs.State // what hooks are told: id and bundle; the rest is set for each
+	Warn  func(error) // what failed and changes nothing, such as a hook after the start; nil: nobody wants to know
+
 	// Born is called when the container's process is in its namespaces, and its file tree is still to be made; may be nil.
 	Born func(pid int)
 }
@@ -36,14 +48,19 @@ type Container struct {
 	Pidfd *os.File // refers to it however often the number is reused
 
 	spec    *specs.Spec
+	facts   Facts
 	plan    *Plan
+	hooks   *Hooks
 	group   cgroups.Group
 	process *program.Process
 	console *os.File
 	explain bool
+	warn    func(error)
+	hooked  bool // hooks have run, or tried to
 	began   time.Time
 	told    [][]program.Done // the host's requests, by phase
 	undo    []func() error
+	resumed bool // another process created it
 	reaped  bool
 	status  syscall.WaitStatus
 }
@@ -52,47 +69,57 @@ type Container struct {
 // container's process waits to be let on. After a failure nothing is left: no process, cgroup or mount.
 // A failing step comes back as a *program.Failure, a failing request of the host as a *program.HostFailure.
 func Create(spec *specs.Spec, o Options) (*Container, error) {
-	facts, err := Observe(spec, o.Dir)
+	c, err := Prepare(spec, o)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := Compile(spec, o.Layers, facts)
-	if err != nil {
+	if err := c.Create(o); err != nil {
 		return nil, err
-	}
-	c := &Container{spec: spec, plan: plan, group: plan.Group, explain: o.Explain, began: time.Now()}
-	if err := c.create(o); err != nil {
-		return nil, c.abandon(err)
 	}
 	return c, nil
 }
 
-// create goes through the phases: the host's requests, then the child's steps up to the next gate.
+// Prepare compiles the plan and changes nothing yet, so that its caller can note down what Create will make.
+func Prepare(spec *specs.Spec, o Options) (*Container, error) {
+	facts, err := Observe(spec, o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	facts.Detached, facts.Preserve = o.Listener != nil, o.Preserve
+	plan, err := Compile(spec, o.Layers, facts)
+	if err != nil {
+		return nil, err
+	}
+	plan.Hooks.State = o.State
+	return &Container{spec: spec, facts: facts, plan: plan, hooks: plan.Hooks, group: plan.Group, explain: o.Explain, warn: o.Warn, began: time.Now()}, nil
+}
+
+// Create carries out what was prepared, with the same options.
+func (c *Container) Create(o Options) error {
+	err := c.create(o)
+	if err == nil {
+		return nil
+	}
+	err = c.abandon(err)
+	if c.hooked {
+		c.hook(Poststop) //nolint:errcheck // it only warns
+	}
+	return err
+}
+
+// create goes through the phases: the host's requests, while the child waits at the gate that ends the phase before, then the
+// child's steps up to the next one.
 func (c *Container) create(o Options) error {
-	for i, phase := range c.plan.Phases {
-		c.told = append(c.told, nil)
-		if phase.Name == "namespaces" {
-			birth := len(phase.Host) - 1
-			if err := c.carry(phase.Host[:birth]); err != nil {
-				return err
-			}
-			if err := c.bear(o, phase.Host[birth]); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := c.carry(phase.Host); err != nil {
-			return err
-		}
-		if phase.Name == "ids" {
-			c.plan.shift.Leave()
-			if err := c.process.Pass(); err != nil {
-				return err
-			}
-		}
-		if gate := gateOf(c.plan.Phases[i].Child); gate != "" && gate != gateMapped {
+	gate := ""
+	for _, phase := range c.plan.Phases {
+		if gate == gateCreated {
 			break
 		}
+		c.told = append(c.told, nil)
+		if err := c.serve(gate, phase, o); err != nil {
+			return err
+		}
+		gate = gateOf(phase.Child)
 	}
 	if err := c.process.Reach(gateCreated); err != nil {
 		return err
@@ -103,8 +130,35 @@ func (c *Container) create(o Options) error {
 		if c.console, err = fetchConsole(c.Pidfd); err != nil {
 			return err
 		}
+		return setSize(c.console, c.spec.Process.ConsoleSize)
 	}
 	return nil
+}
+
+// serve carries out the host's half of a phase. The child waits at gate meanwhile, if there is one.
+func (c *Container) serve(gate string, phase program.Phase, o Options) error {
+	if phase.Name == "namespaces" {
+		birth := len(phase.Host) - 1
+		if err := c.carry(phase.Host[:birth]); err != nil {
+			return err
+		}
+		return c.bear(o, phase.Host[birth])
+	}
+	if gate == "" {
+		return c.carry(phase.Host)
+	}
+	if err := c.process.Reach(gate); err != nil {
+		return err
+	}
+	if gate == gateMounted {
+		c.hooked = true
+		c.hooks.Pid, c.hooks.Pidfd = c.process.Pid, c.process.Pidfd
+	}
+	if err := c.carry(phase.Host); err != nil {
+		return err
+	}
+	c.plan.shift.Leave()
+	return c.process.Pass()
 }
 
 // gateOf is the gate at the end of a phase's steps.
@@ -115,7 +169,7 @@ func gateOf(p program.Program) string {
 	return p[len(p)-1].Gate
 }
 
-// bear makes the child and, where it needs id maps, waits until it needs them.
+// bear makes the child.
 func (c *Container) bear(o Options, r program.Request) error {
 	group, err := c.group.Open()
 	if err != nil {
@@ -130,7 +184,12 @@ func (c *Container) bear(o Options, r program.Request) error {
 	}
 	maps.Copy(hosts, c.plan.taken)
 	defer closeAll(hosts)
-	c.process, err = program.Start(program.Whole(c.plan.Phases), program.Clone{Flags: c.plan.set.Clone(), Cgroup: group}, hosts, c.explain)
+	if o.Listener != nil {
+		hosts[listener] = o.Listener
+		defer delete(hosts, listener) // the caller's
+	}
+	how := program.Clone{Flags: c.plan.set.Clone(), Cgroup: group, Memory: o.Memory}
+	c.process, err = program.Start(program.Whole(c.plan.Phases), how, hosts, c.explain)
 	for _, t := range c.plan.shown {
 		delete(hosts, t.Host()) // still needed, until the id maps are written
 	}
@@ -144,9 +203,6 @@ func (c *Container) bear(o Options, r program.Request) error {
 	*c.plan.child = c.process.Pid
 	if o.Born != nil {
 		o.Born(c.process.Pid)
-	}
-	if c.plan.set.New&unix.CLONE_NEWUSER != 0 {
-		return c.process.Reach(gateMapped)
 	}
 	return nil
 }
@@ -186,17 +242,32 @@ func fetchConsole(pidfd *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "console"), nil
 }
 
+// Leave lets a container with a listener wait there for who starts it. This process has nothing more to do with it.
+func (c *Container) Leave() error { return c.process.Pass() }
+
 // Start opens the last gate and returns when execve has happened. A failure (no such file, no permission) is a
 // *program.Failure; then the container is destroyed.
 func (c *Container) Start() error {
-	err := c.process.Pass()
+	err := c.hook(StartContainer)
+	if err == nil {
+		err = c.process.Pass()
+	}
 	if err == nil {
 		err = c.process.Finish()
 	}
 	if err != nil {
 		return c.abandon(err)
 	}
-	return nil
+	return c.hook(Poststart)
+}
+
+// hook runs the hooks of a kind.
+func (c *Container) hook(kind HookKind) error {
+	if !c.hooks.any(kind) {
+		return nil
+	}
+	c.hooks.Pid, c.hooks.Pidfd = c.Pid, c.Pidfd
+	return c.hooks.run(kind, c.warn, func(r program.Request, err error) { c.noteIn(moments[kind].phase, r, err) })
 }
 
 // executed picks the failure to report when no candidate of PATH could be executed: a file that was found but not permitted
@@ -216,6 +287,9 @@ func executed(err error, p *program.Process) error {
 
 // Console is the master side of the container's terminal, nil where process.terminal is false.
 func (c *Container) Console() *os.File { return c.console }
+
+// Facts are what the plan was compiled from, beside config.json.
+func (c *Container) Facts() Facts { return c.facts }
 
 // Group is the container's cgroup.
 func (c *Container) Group() cgroups.Group { return c.group }
@@ -252,8 +326,10 @@ func wait(pid int) (syscall.WaitStatus, error) {
 // abandon ends a start that failed: the child dies, what the host did is taken back, the cgroup is removed. The error it
 // returns is the one it was given, with the account if that was asked for.
 func (c *Container) abandon(err error) error {
-	c.plan.shift.Leave()
-	closeAll(c.plan.taken)
+	if c.plan != nil {
+		c.plan.shift.Leave()
+		closeAll(c.plan.taken)
+	}
 	if c.process != nil && !c.reaped {
 		c.process.Kill()
 		c.reaped = true
@@ -307,7 +383,9 @@ func Adopt(spec *specs.Spec, pid int, o Options) (*Container, error) {
 		return nil, fmt.Errorf("adopting process %d: %w", pid, err)
 	}
 	c := &Container{Pid: pid, Pidfd: os.NewFile(uintptr(fd), "pidfd"), spec: spec, explain: o.Explain, began: time.Now()}
-	c.group, err = facts.Of(pid)
+	if c.group = o.Group; c.group.Path == "" {
+		c.group, err = facts.Of(pid)
+	}
 	if err != nil {
 		c.Pidfd.Close()
 		return nil, err

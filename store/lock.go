@@ -36,8 +36,10 @@ func Held(path string) (bool, error) {
 	return false, err
 }
 
-// Release gives the lock back.
-func (l *Lock) Release() error { return l.f.Close() }
+// Release gives the lock back, also where a process that was made meanwhile has a copy of the descriptor.
+func (l *Lock) Release() error {
+	return errors.Join(flock(l.f, unix.LOCK_UN), l.f.Close())
+}
 
 func open(path string) (*os.File, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)

@@ -19,18 +19,28 @@ import (
 type command struct {
 	name, usage, help string
 	entersContainers  bool // so it must run from a sealed file
-	run               func(args []string) error
+	run               func(g globals, args []string) error
 }
 
 // commands is the whole command line, in the order of the help.
 func commands() []command {
 	return []command{
+		{"create", "create [--bundle DIR] ID", "Create the container of an OCI bundle; start lets it run", true, createContainer},
+		{"start", "start ID", "Let a created container run", false, startContainer},
+		{"state", "state ID", "Show what a container is doing, as JSON", false, showState},
+		{"kill", "kill [--all] ID [SIGNAL]", "Send a container a signal: SIGTERM, if none is named", false, killContainer},
+		{"delete", "delete [--force] ID", "Remove a stopped container", false, deleteContainer},
 		{"run", "run [--bundle DIR] [--explain FILE] ID", "Run the container of an OCI bundle to its end", true, runBundle},
-		{"init", "init -- COMMAND [ARGUMENT...]", "Be PID 1 of a container: start COMMAND, pass signals on, reap (run --init)", false, runInit},
-		{"monitor", "monitor [--adopt] DIR", "Stay with the container whose state directory is DIR (started by glassbox)", true, monitor.Run},
-		{"compress", "compress FILE SECONDS NANOSECONDS", "Compress a log file, open as standard input (started by the monitor)", false, monitor.Compress},
-		{"attend", "attend DIR", "Stay with the network of the container whose state directory is DIR (started by glassbox)", true, attendant.Run},
+		{"init", "init -- COMMAND [ARGUMENT...]", "Be PID 1 of a container: start COMMAND, pass signals on, reap (run --init)", false, alone(runInit)},
+		{"monitor", "monitor [--adopt] DIR", "Stay with the container whose state directory is DIR (started by glassbox)", true, alone(monitor.Run)},
+		{"compress", "compress FILE SECONDS NANOSECONDS", "Compress a log file, open as standard input (started by the monitor)", false, alone(monitor.Compress)},
+		{"attend", "attend DIR", "Stay with the network of the container whose state directory is DIR (started by glassbox)", true, alone(attendant.Run)},
 	}
+}
+
+// alone is a command that no global flag means anything to.
+func alone(run func(args []string) error) func(globals, []string) error {
+	return func(_ globals, args []string) error { return run(args) }
 }
 
 // exit is a command that has said everything and ends with this code.
@@ -52,6 +62,10 @@ func run(args []string) error {
 	if filepath.Base(os.Args[0]) == initName {
 		return runInit(args)
 	}
+	g, args, err := parseGlobals(args)
+	if err != nil {
+		return err
+	}
 	if len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
 		return help(os.Stdout)
 	}
@@ -65,7 +79,7 @@ func run(args []string) error {
 			}
 			nameSelf()
 		}
-		return c.run(args[1:])
+		return c.run(g, args[1:])
 	}
 	return fmt.Errorf("unknown command %q: see glassrun help", args[0])
 }
@@ -82,7 +96,7 @@ func nameSelf() {
 }
 
 func help(w io.Writer) error {
-	fmt.Fprint(w, "Usage: glassrun COMMAND [ARGUMENT...]\n\n")
+	fmt.Fprint(w, "Usage: glassrun [--root DIR] [--log FILE] [--log-format text|json] [--debug] [--systemd-cgroup] COMMAND [ARGUMENT...]\n\n")
 	t := tabwriter.NewWriter(w, 0, 1, 3, ' ', 0)
 	for _, c := range commands() {
 		fmt.Fprintf(t, "  %s\t%s\n", c.usage, c.help)

@@ -13,13 +13,14 @@ import (
 	"glassbox/program"
 	"glassbox/rootfs"
 	"glassbox/runtime"
+	"glassbox/store"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
 // runBundle is `glassrun run`: create and start the container of a bundle, wait for its end, leave nothing.
-func runBundle(args []string) error {
+func runBundle(_ globals, args []string) error {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	bundle := flags.String("bundle", ".", "the bundle: a directory with config.json")
 	flags.StringVar(bundle, "b", ".", "short for --bundle")
@@ -94,7 +95,7 @@ func readJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(b, v); err != nil {
+	if err := store.Decode(b, v); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
@@ -102,6 +103,9 @@ func readJSON(path string, v any) error {
 
 // tell writes the account to a file, or for people to stderr.
 func tell(where string, accounts []program.Account) error {
+	if where == "" {
+		return nil
+	}
 	if where == "-" {
 		return program.Write(os.Stderr, accounts, program.Style{})
 	}

@@ -1,0 +1,170 @@
+package oci
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"time"
+
+	"glassbox/program"
+	"glassbox/runtime"
+	"glassbox/store"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Options is what create and run are told beside the container's id.
+type Options struct {
+	Bundle        string
+	ConsoleSocket string // where the terminal's master goes, if nobody here watches it
+	PidFile       string
+	PidfdSocket   string // where a pidfd of the container's process goes
+	Preserve      int    // descriptors from 3 on that the process gets
+	Explain       bool
+}
+
+// creation is a container that is being created by this process.
+type creation struct {
+	*Container
+	options Options
+	bundle  *bundle
+	lock    *store.Lock
+	process *runtime.Container // nil before its program is compiled
+}
+
+// Create creates the container of a bundle, whose process then waits for Start. The account is there after a failure too, if it was asked for.
+func (s Store) Create(id string, o Options) ([]program.Account, error) {
+	b, err := open(o.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkConsole(b.spec, o, true); err != nil {
+		return nil, err
+	}
+	c, err := s.begin(id, b, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.create(); err != nil {
+		defer c.lock.Release()
+		return accountOf(c.process, err), errors.Join(err, c.discard())
+	}
+	// Not the other way round: the process that waits has a copy of the lock, and would keep it if we were killed between.
+	return accountOf(c.process, nil), errors.Join(c.lock.Release(), c.process.Leave())
+}
+
+// checkConsole: a terminal has its master either here or at the console socket.
+func checkConsole(spec *specs.Spec, o Options, detached bool) error {
+	terminal := spec.Process != nil && spec.Process.Terminal
+	switch {
+	case detached && terminal && o.ConsoleSocket == "":
+		return errors.New("process.terminal: cannot allocate tty if glassrun will detach without setting console socket")
+	case !(detached && terminal) && o.ConsoleSocket != "":
+		return errors.New("process.terminal: cannot use console socket if glassrun will not detach or allocate tty")
+	}
+	return nil
+}
+
+// begin claims the id.
+func (s Store) begin(id string, b *bundle, o Options) (*creation, error) {
+	c, lock, err := s.claim(id)
+	if err != nil {
+		return nil, err
+	}
+	complete(b.spec, id)
+	c.record = record{
+		Version: specs.Version, ID: id, Bundle: b.dir, Rootfs: b.root(), Created: time.Now().UTC(),
+		Annotations: b.spec.Annotations, Owner: os.Getuid(), Joins: !ownsPIDs(b.spec),
+	}
+	return &creation{Container: c, options: o, bundle: b, lock: lock}, nil
+}
+
+// create makes the container. Its process will wait at start.sock.
+func (c *creation) create() error {
+	listener, err := c.listen()
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	memory, err := os.OpenFile(c.path(fileProgram), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer memory.Close()
+	return c.bear(listener, memory)
+}
+
+// bear makes the container's process. What will be made is noted first, and what was made before anybody can come to use it.
+func (c *creation) bear(listener, memory *os.File) (err error) {
+	o := runtime.Options{
+		Dir: c.Bundle, Layers: c.bundle.layers, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Listener: listener, Memory: memory, Preserve: c.options.Preserve, Explain: c.options.Explain,
+	}
+	if c.process, err = runtime.Prepare(c.bundle.spec, o); err != nil {
+		return err
+	}
+	c.Group = c.process.Group().Path
+	if err := c.note(); err != nil {
+		return err
+	}
+	if err := c.process.Create(o); err != nil {
+		return err
+	}
+	if err := c.handOver(); err != nil {
+		return err
+	}
+	c.Pid = c.process.Pid
+	if _, c.Began, err = processStat(c.Pid); err != nil {
+		return err
+	}
+	if err := store.Write(c.path(fileState), c.record); err != nil {
+		return err
+	}
+	if c.options.PidFile != "" {
+		return store.Replace(c.options.PidFile, strconv.AppendInt(nil, int64(c.Pid), 10), 0o644)
+	}
+	return nil
+}
+
+// note writes down what the container is made from.
+func (c *creation) note() error {
+	return errors.Join(
+		os.WriteFile(c.path(fileConfig), c.bundle.config, 0o600),
+		store.Put(c.path(fileFacts), c.process.Facts()),
+		store.Put(c.path(fileState), c.record),
+	)
+}
+
+// handOver gives the engine what it asked for.
+func (c *creation) handOver() error {
+	if c.options.ConsoleSocket != "" {
+		if err := hand(c.options.ConsoleSocket, c.process.Console(), "/dev/ptmx"); err != nil {
+			return err
+		}
+	}
+	if c.options.PidfdSocket != "" {
+		return hand(c.options.PidfdSocket, c.process.Pidfd, "pidfd")
+	}
+	return nil
+}
+
+// discard takes back a creation that failed.
+func (c *creation) discard() error {
+	var err error
+	if c.process != nil {
+		err = c.process.Destroy()
+	}
+	return errors.Join(err, c.erase())
+}
+
+// accountOf is what was asked of the kernel, also when it failed.
+func accountOf(c *runtime.Container, err error) []program.Account {
+	var u *runtime.Unfinished
+	if errors.As(err, &u) {
+		return u.Account
+	}
+	if c == nil {
+		return nil
+	}
+	return c.Account()
+}

@@ -1,0 +1,93 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Delete removes a stopped container: whatever is left in its cgroup, the cgroup, its directory. Force kills it before, and does not mind
+// if there is none.
+func (s Store) Delete(id string, force bool) error {
+	c, lock, err := s.Locked(id)
+	if errors.Is(err, ErrNotExist) {
+		return s.sweep(id, force)
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if status := c.Status(); status != Stopped && c.Pid != 0 {
+		if !force {
+			return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
+		}
+		if err := c.end(); err != nil {
+			return err
+		}
+	}
+	return c.remove()
+}
+
+// remove leaves nothing of a container whose process has ended.
+func (c *Container) remove() error {
+	group := c.Cgroup()
+	if err := group.Kill(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := group.Remove(); err != nil {
+		return err
+	}
+	return c.erase()
+}
+
+// end kills the container's process and waits until it has ended. What is frozen dies too: SIGKILL thaws it (cgroup-v2.rst).
+func (c *Container) end() error {
+	pidfd, err := c.Pidfd()
+	if errors.Is(err, ErrNotRunning) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer pidfd.Close()
+	if err := unix.PidfdSendSignal(int(pidfd.Fd()), unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
+		return os.NewSyscallError("pidfd_send_signal", err)
+	}
+	return awaitEnd(pidfd)
+}
+
+// awaitEnd waits until the process has ended: then its pidfd is readable, pidfd_open(2).
+func awaitEnd(pidfd *os.File) error {
+	for end := time.Now().Add(patience); ; {
+		left := time.Until(end)
+		if left <= 0 {
+			return fmt.Errorf("the container's process has not ended %v after SIGKILL", patience)
+		}
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}, int(left/time.Millisecond)+1)
+		if n > 0 || err != nil && err != unix.EINTR {
+			return os.NewSyscallError("poll", err)
+		}
+	}
+}
+
+// sweep removes what a killed command has left: a directory without a state.json.
+func (s Store) sweep(id string, force bool) error {
+	dir := filepath.Join(s.Root, id)
+	lock, err := lockDir(dir)
+	if errors.Is(err, ErrNotExist) && force {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	if _, err := os.Lstat(filepath.Join(dir, fileState)); err == nil {
+		return fmt.Errorf("container %s was made just now", id)
+	}
+	return os.RemoveAll(dir)
+}

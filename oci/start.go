@@ -1,0 +1,79 @@
+package oci
+
+import (
+	"errors"
+	"os"
+
+	"glassbox/program"
+	"glassbox/rootfs"
+	"glassbox/runtime"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Start lets a created container's process become its program.
+func (s Store) Start(id string, explain bool) ([]program.Account, error) {
+	c, lock, err := s.Locked(id)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Release()
+	switch c.Status() {
+	case Created:
+	case Stopped, Creating:
+		return nil, errors.New("cannot start a container that has stopped")
+	case Paused:
+		return nil, errors.New("cannot start a paused container")
+	default:
+		return nil, errors.New("cannot start an already running container")
+	}
+	process, err := c.resume(explain)
+	if err == nil {
+		if err = unix.Unlink(c.path(fileSocket)); err == nil { // from here on it is seen as running
+			err = process.Start()
+		}
+	}
+	return accountOf(process, err), errors.Join(err, os.Remove(c.path(fileProgram)))
+}
+
+// resume becomes the host of the container's process.
+func (c *Container) resume(explain bool) (*runtime.Container, error) {
+	memory, err := os.Open(c.path(fileProgram))
+	if err != nil {
+		return nil, err
+	}
+	defer memory.Close()
+	conn, err := dial(c.path(fileSocket))
+	if err != nil {
+		return nil, err
+	}
+	return runtime.Left{Pid: c.Pid, Group: c.Cgroup(), Memory: memory, Conn: conn, Explain: explain, Recall: c.recall}.Resume()
+}
+
+// recall reads what the container was created from.
+func (c *Container) recall() (*specs.Spec, *rootfs.Layers, runtime.Facts, error) {
+	var facts runtime.Facts
+	spec, err := c.Spec()
+	if err != nil {
+		return nil, nil, facts, err
+	}
+	layers, err := readLayers(c.Bundle)
+	if err != nil {
+		return nil, nil, facts, err
+	}
+	return spec, layers, facts, readDocument(c.path(fileFacts), &facts)
+}
+
+// Spec is config.json as it was at the container's creation.
+func (c *Container) Spec() (*specs.Spec, error) {
+	text, err := readConfig(c.path(fileConfig))
+	if err != nil {
+		return nil, err
+	}
+	spec, err := decodeConfig(text)
+	if err == nil {
+		complete(spec, c.ID)
+	}
+	return spec, err
+}
