@@ -1,8 +1,9 @@
 package namespaces
 
 import (
+	"errors"
 	"fmt"
-	"sort"
+	"slices"
 
 	"glassbox/program"
 
@@ -10,32 +11,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeOffsets compiles the write of linux.timeOffsets, time_namespaces(7): one line "clock seconds nanoseconds" each.
-func writeOffsets(b *program.Builder, offsets map[string]specs.LinuxTimeOffset) {
-	if len(offsets) == 0 {
-		return
+// clocks are those that a time namespace shifts, time_namespaces(7).
+var clocks = []string{"boottime", "monotonic"}
+
+// checkOffsets refuses what the kernel would refuse of linux.timeOffsets, and what could shift the clocks of others.
+func (s Set) checkOffsets(offsets map[string]specs.LinuxTimeOffset) error {
+	for clock, o := range offsets {
+		switch {
+		case !slices.Contains(clocks, clock):
+			return fmt.Errorf("linux.timeOffsets: there is no clock %q to shift, only boottime and monotonic", clock)
+		case o.Nanosecs >= 1e9:
+			return fmt.Errorf("linux.timeOffsets[%s]: %d nanoseconds are a second or more", clock, o.Nanosecs)
+		case s.New&unix.CLONE_NEWTIME == 0:
+			return errors.New("linux.timeOffsets: clocks can be shifted only in a new time namespace")
+		}
 	}
-	clocks := make([]string, 0, len(offsets))
-	for c := range offsets {
-		clocks = append(clocks, c)
-	}
-	sort.Strings(clocks)
-	text := ""
-	for _, c := range clocks {
-		text += fmt.Sprintf("%s %d %d\n", c, offsets[c].Secs, offsets[c].Nanosecs)
-	}
-	b.From("linux.timeOffsets")
-	b.WriteFile("/proc/self/timens_offsets", text, "shift the clocks of the new time namespace")
+	return nil
 }
 
-// Hostname compiles sethostname and setdomainname.
-func Hostname(b *program.Builder, spec *specs.Spec) {
-	if spec.Hostname != "" {
-		b.From("hostname")
-		b.Call(unix.SYS_SETHOSTNAME, spec.Hostname, len(spec.Hostname)).Why("name the container: only its UTS namespace sees it")
+// openOffsets compiles the opening of the file to which the offsets are written. Who writes counts by the rights with which it was opened.
+func openOffsets(b *program.Builder) program.Slot {
+	b.From("linux.timeOffsets")
+	return b.Call(unix.SYS_OPENAT, unix.AT_FDCWD, "/proc/self/timens_offsets", unix.O_WRONLY|unix.O_CLOEXEC, 0).Why("open it to write the clocks' offsets").Keep()
+}
+
+// writeOffsets compiles the write of linux.timeOffsets, time_namespaces(7): one line "clock seconds nanoseconds" each.
+func writeOffsets(b *program.Builder, file program.Slot, offsets map[string]specs.LinuxTimeOffset) {
+	text := ""
+	for _, clock := range clocks {
+		if o, ok := offsets[clock]; ok {
+			text += fmt.Sprintf("%s %d %d\n", clock, o.Secs, o.Nanosecs)
+		}
 	}
-	if spec.Domainname != "" {
-		b.From("domainname")
-		b.Call(unix.SYS_SETDOMAINNAME, spec.Domainname, len(spec.Domainname)).Why("set the NIS domain name")
-	}
+	b.From("linux.timeOffsets")
+	b.Call(unix.SYS_WRITE, file, []byte(text), len(text)).Why("shift the clocks of the new time namespace")
+	b.Close(file)
 }

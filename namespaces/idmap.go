@@ -23,25 +23,54 @@ func MapsOf(spec *specs.Spec) Maps {
 
 // Check refuses maps that the kernel would refuse, naming the field.
 func (m Maps) Check() error {
-	for field, lines := range map[string][]specs.LinuxIDMapping{"linux.uidMappings": m.UID, "linux.gidMappings": m.GID} {
-		if len(lines) == 0 {
-			return fmt.Errorf("%s: a new user namespace needs at least one line", field)
+	if err := checkMap("linux.uidMappings", m.UID); err != nil {
+		return err
+	}
+	return checkMap("linux.gidMappings", m.GID)
+}
+
+// longestMap is UID_GID_MAP_MAX_EXTENTS, user_namespaces(7).
+const longestMap = 340
+
+func checkMap(field string, lines []specs.LinuxIDMapping) error {
+	if len(lines) == 0 {
+		return fmt.Errorf("%s: a new user namespace needs at least one line", field)
+	}
+	if len(lines) > longestMap {
+		return fmt.Errorf("%s: %d lines, the kernel takes %d", field, len(lines), longestMap)
+	}
+	for i, a := range lines {
+		if a.Size == 0 {
+			return fmt.Errorf("%s[%d]: size is 0", field, i)
 		}
-		if len(lines) > 340 {
-			return fmt.Errorf("%s: %d lines, the kernel takes 340", field, len(lines))
+		if uint64(max(a.ContainerID, a.HostID))+uint64(a.Size) > 1<<32 {
+			return fmt.Errorf("%s[%d]: %d ids from %d do not fit into 32 bits", field, i, a.Size, max(a.ContainerID, a.HostID))
 		}
-		for i, a := range lines {
-			if a.Size == 0 {
-				return fmt.Errorf("%s[%d]: size is 0", field, i)
-			}
-			for j, b := range lines[:i] {
-				if overlap(a.ContainerID, b.ContainerID, a.Size, b.Size) || overlap(a.HostID, b.HostID, a.Size, b.Size) {
-					return fmt.Errorf("%s[%d] overlaps [%d]", field, i, j)
-				}
+		for j, b := range lines[:i] {
+			if overlap(a.ContainerID, b.ContainerID, a.Size, b.Size) || overlap(a.HostID, b.HostID, a.Size, b.Size) {
+				return fmt.Errorf("%s[%d] overlaps [%d]", field, i, j)
 			}
 		}
 	}
 	return nil
+}
+
+// checkMaps refuses maps where they do not belong: only a new user namespace gets some.
+func (s Set) checkMaps(m Maps) error {
+	switch field := "linux.uidMappings"; {
+	case s.New&unix.CLONE_NEWUSER != 0:
+		return m.Check()
+	case len(m.UID)+len(m.GID) == 0:
+		return nil
+	case len(m.UID) == 0:
+		field = "linux.gidMappings"
+		fallthrough
+	default:
+		if s.joins(unix.CLONE_NEWUSER) {
+			return fmt.Errorf("%s: the user namespace that is joined has maps of its own", field)
+		}
+		return fmt.Errorf("%s: user namespace mappings specified, but there is no new user namespace", field)
+	}
 }
 
 func overlap(a, b, sizeA, sizeB uint32) bool {
@@ -68,8 +97,10 @@ func Host(lines []specs.LinuxIDMapping, id uint32) (host uint32, ok bool) {
 }
 
 // Become compiles the change to the namespace's root, once the maps are written: until then the process has no name inside.
-func Become(b *program.Builder) {
-	b.From("linux.uidMappings")
-	b.Call(unix.SYS_SETRESGID, 0, 0, 0).From("linux.gidMappings").Why("be the namespace's group 0")
+func Become(b *program.Builder) { become(b, "linux.uidMappings", "linux.gidMappings") }
+
+func become(b *program.Builder, users, groups string) {
+	b.From("%s", users)
+	b.Call(unix.SYS_SETRESGID, 0, 0, 0).From("%s", groups).Why("be the namespace's group 0")
 	b.Call(unix.SYS_SETRESUID, 0, 0, 0).Why("be the namespace's root, who owns what it makes from here on")
 }

@@ -4,6 +4,7 @@ package namespaces
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"glassbox/program"
 
@@ -65,12 +66,36 @@ func Of(spec *specs.Spec) (Set, error) {
 			s.New |= flag
 			continue
 		}
-		s.Join = append(s.Join, Joined{flag, n.Path, fmt.Sprintf("linux.namespaces[%d]", i)})
+		if !strings.HasPrefix(n.Path, "/") {
+			return s, fmt.Errorf("linux.namespaces[%d].path: %q is not absolute", i, n.Path)
+		}
+		s.Join = append(s.Join, Joined{flag, n.Path, fmt.Sprintf("linux.namespaces[%d].path", i)})
 	}
 	if !s.Own(unix.CLONE_NEWNS) {
 		return s, fmt.Errorf("linux.namespaces: a container without a mount namespace of its own would change the host's mounts")
 	}
 	return s, nil
+}
+
+// Sharing is the set without the joined namespaces of these flags: we are in them already.
+func (s Set) Sharing(flags uint64) Set {
+	s.Join = slices.DeleteFunc(slices.Clone(s.Join), func(j Joined) bool { return j.Flag&flags != 0 })
+	return s
+}
+
+// Check refuses what a config.json wants of namespaces that are not the container's own, and maps, clocks and names that the kernel
+// would refuse.
+func (s Set) Check(spec *specs.Spec) error {
+	if err := s.checkMaps(MapsOf(spec)); err != nil {
+		return err
+	}
+	if err := s.checkOffsets(spec.Linux.TimeOffsets); err != nil {
+		return err
+	}
+	if err := s.checkSysctls(spec.Linux.Sysctl); err != nil {
+		return err
+	}
+	return s.checkNames(spec)
 }
 
 // Own reports whether the namespace is not the host's: new or joined.
@@ -99,8 +124,12 @@ func (s Set) Flags() uint64 {
 const late = unix.CLONE_NEWCGROUP | unix.CLONE_NEWTIME
 
 // Clone is the flags for clone3. When a second clone follows (Forks), the PID namespace is left to it, since its first
-// process must be the one that stays.
+// process must be the one that stays. A namespace belongs to the user namespace in which it was made: so with one that is joined
+// nothing is made before.
 func (s Set) Clone() uint64 {
+	if s.joins(unix.CLONE_NEWUSER) {
+		return 0
+	}
 	f := s.New &^ late
 	if s.Forks() {
 		f &^= unix.CLONE_NEWPID
@@ -110,45 +139,66 @@ func (s Set) Clone() uint64 {
 
 // Forks reports whether a second clone is needed: PID and time namespaces are entered only by children.
 func (s Set) Forks() bool {
-	return s.New&unix.CLONE_NEWTIME != 0 || s.joins(unix.CLONE_NEWPID) || s.joins(unix.CLONE_NEWTIME)
+	return s.New&unix.CLONE_NEWTIME != 0 || s.joins(unix.CLONE_NEWPID) || s.joins(unix.CLONE_NEWTIME) ||
+		s.joins(unix.CLONE_NEWUSER) && s.New&unix.CLONE_NEWPID != 0
 }
 
-// Open compiles the steps that take hold of the namespaces to join, while the host's /proc can still be seen.
-func (s Set) Open(b *program.Builder) []program.Slot {
-	var held []program.Slot
+// Held is what a child has taken hold of while the host's files are still before it.
+type Held struct {
+	join    []program.Slot
+	offsets program.Slot // of the clocks
+}
+
+// Open compiles the steps that take hold of the namespaces to join and of the clocks' file: once a mount namespace was joined, paths
+// lead elsewhere, and once a user namespace was, files of ours are not ours.
+func (s Set) Open(b *program.Builder, offsets map[string]specs.LinuxTimeOffset) Held {
+	var h Held
 	for _, j := range s.Join {
 		b.From("%s", j.From)
-		held = append(held, b.Call(unix.SYS_OPENAT, unix.AT_FDCWD, j.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0).
+		h.join = append(h.join, b.Call(unix.SYS_OPENAT, unix.AT_FDCWD, j.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0).
 			Why("take hold of the %s to join", Title(j.Flag)).Keep())
 	}
-	return held
+	if len(offsets) > 0 {
+		h.offsets = openOffsets(b)
+	}
+	return h
 }
 
 // Enter compiles the joins, the user namespace first, since it gives the rights for the others.
-func (s Set) Enter(b *program.Builder, held []program.Slot) {
+func (s Set) Enter(b *program.Builder, held Held) {
 	for pass := range 2 {
 		for i, j := range s.Join {
 			if (j.Flag == unix.CLONE_NEWUSER) == (pass == 0) {
 				b.From("%s", j.From)
-				b.Call(unix.SYS_SETNS, held[i], j.Flag).Why("join the %s", Title(j.Flag))
+				b.Call(unix.SYS_SETNS, held.join[i], j.Flag).Why("join the %s", Title(j.Flag))
 			}
 		}
 	}
-	for _, slot := range held {
+	for _, slot := range held.join {
 		b.Close(slot)
+	}
+	if s.joins(unix.CLONE_NEWUSER) {
+		become(b, "linux.namespaces", "linux.namespaces")
 	}
 }
 
-// Rest compiles what clone3 left: cgroup, time and, with a second clone, PID namespaces.
-func (s Set) Rest(b *program.Builder, offsets map[string]specs.LinuxTimeOffset) {
+// Rest compiles what clone3 left: cgroup and time namespaces, with a second clone PID namespaces, and all that are to belong to a user
+// namespace that was joined.
+func (s Set) Rest(b *program.Builder, held Held, offsets map[string]specs.LinuxTimeOffset) {
 	b.From("linux.namespaces")
+	if rest := s.New &^ (late | unix.CLONE_NEWPID); s.joins(unix.CLONE_NEWUSER) && rest != 0 {
+		b.Call(unix.SYS_UNSHARE, rest).Why("make the new namespaces: they belong to the user namespace that was joined")
+	}
 	if s.New&unix.CLONE_NEWCGROUP != 0 {
 		b.Call(unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP).Why("new cgroup namespace: our own group is its root, the host's tree is out of sight")
 	}
 	if s.New&unix.CLONE_NEWTIME != 0 {
 		b.Call(unix.SYS_UNSHARE, unix.CLONE_NEWTIME).Why("new time namespace for our children")
-		writeOffsets(b, offsets)
 	}
+	if len(offsets) > 0 {
+		writeOffsets(b, held.offsets, offsets)
+	}
+	b.From("linux.namespaces")
 	if s.Forks() && s.New&unix.CLONE_NEWPID != 0 {
 		b.Call(unix.SYS_UNSHARE, unix.CLONE_NEWPID).Why("new PID namespace for our children: the next process made is its PID 1")
 	}

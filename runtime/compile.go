@@ -19,6 +19,7 @@ import (
 type Plan struct {
 	Phases   []program.Phase
 	Warnings []string // what config.json asks for and is done without
+	Rules    Rules
 	Group    cgroups.Group
 	Hooks    *Hooks
 	set      namespaces.Set
@@ -26,6 +27,7 @@ type Plan struct {
 	taken    map[program.Host]*os.File // with a user namespace: what the host has taken for the child to show
 	shown    []rootfs.Take             // those of them that are shown with shifted owners
 	child    *int                      // pid of the child, for the host's requests after it is made
+	notice   *notice
 }
 
 // The gates at which the child waits for the host.
@@ -54,13 +56,17 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	set = set.Sharing(f.Shared)
+	if err := set.Check(spec); err != nil {
+		return nil, err
+	}
 	group, limits, err := cgroups.Compile(spec.Linux.CgroupsPath, spec.Linux.Resources, f.Cgroups)
 	if err != nil {
 		return nil, err
 	}
 	newUser := set.New&unix.CLONE_NEWUSER != 0
 	tree := &rootfs.Tree{
-		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Shift: newUser, UserNS: set.Own(unix.CLONE_NEWUSER),
+		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Shift: newUser, UserNS: f.Nested || set.Own(unix.CLONE_NEWUSER),
 		OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), Cgroup: shownGroup(set, group, f.Cgroups),
 	}
 	p := &Plan{Group: group, Hooks: &Hooks{Spec: spec, State: specs.State{Bundle: f.Dir}, Group: group, Facts: f}, set: set, child: new(int)}
@@ -70,11 +76,10 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	if tree.UserNS {
 		f.Inherited = f.Inherited.Mapped()
 	}
-	rules, err := RulesOf(spec.Linux)
-	if err != nil {
+	if p.Rules, err = RulesOf(spec); err != nil {
 		return nil, err
 	}
-	end, err := newEnding(spec.Process, rules, f)
+	end, err := newEnding(spec.Process, p.Rules, f)
 	if err != nil {
 		return nil, err
 	}
@@ -84,19 +89,16 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	if err := p.birth(b, tree); err != nil {
 		return nil, err
 	}
-	held := set.Open(&b.Builder)
+	f.Inherited.OOMScore(&b.Builder, spec.Process.OOMScoreAdj) // while /proc is the host's, and what it has of us is still ours to write
+	held := set.Open(&b.Builder, spec.Linux.TimeOffsets)
 	if newUser {
-		f.Inherited.OOMScore(&b.Builder, spec.Process.OOMScoreAdj) // while /proc/self is still ours to write
 		if err := p.identify(b, tree); err != nil {
 			return nil, err
 		}
 	}
 	set.Enter(&b.Builder, held)
-	set.Rest(&b.Builder, spec.Linux.TimeOffsets)
+	set.Rest(&b.Builder, held, spec.Linux.TimeOffsets)
 	f.Inherited.Reset(&b.Builder)
-	if !newUser {
-		f.Inherited.OOMScore(&b.Builder, spec.Process.OOMScoreAdj)
-	}
 	namespaces.Hostname(&b.Builder, spec)
 	if set.New&unix.CLONE_NEWNET != 0 {
 		namespaces.Loopback(&b.Builder)
@@ -126,6 +128,8 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 		b.Await(listener, gateStart, "wait for start")
 	}
 	b.next("start", "Rights are given up, then the process becomes the program.").Host = hooks[1]
+	p.notice = &notice{filter: p.Rules.Filter}
+	end.listen = p.notice.listen(b)
 	if err := end.become(&b.Builder); err != nil {
 		return nil, err
 	}
@@ -162,9 +166,6 @@ func (p *Plan) identify(b *phases, tree *rootfs.Tree) (err error) {
 		tree.Layers.Stand(&b.Builder)
 	}
 	namespaces.Become(&b.Builder)
-	if p.set.New&unix.CLONE_NEWTIME != 0 {
-		b.Call(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1, 0, 0, 0).From("linux.timeOffsets").Why("a process that changed its ids may not write its own /proc files; execve sets this anew")
-	}
 	return nil
 }
 
@@ -190,10 +191,12 @@ func (p *Plan) take(tree *rootfs.Tree) ([]program.Request, error) {
 	return out, err
 }
 
-// closeOthers leaves the program its streams and so many descriptors after them.
+// closeOthers leaves the program its streams and so many descriptors after them. The gates' socket is for execve to close. All others go
+// before it, since the path of a hostile program could lead through one, /proc/self/fd/7/../../bin/sh, to a file of the host's.
 func closeOthers(b *program.Builder, preserve int) {
 	b.From("")
-	b.Call(unix.SYS_CLOSE_RANGE, 3+preserve, uint32(0xffffffff), unix.CLOSE_RANGE_CLOEXEC).Why("no descriptor of ours survives execve, whoever opened it")
+	b.Call(unix.SYS_CLOSE_RANGE, 3+preserve, program.Beside{Host: program.Sync, By: -1}, 0).Tolerate(unix.EINVAL).Why("no descriptor of ours stays open, whoever opened it; EINVAL: there is none below the next one")
+	b.Call(unix.SYS_CLOSE_RANGE, program.Beside{Host: program.Sync, By: 1}, uint32(0xffffffff), 0).Why("but the one by which the host learns of execve, which closes it")
 }
 
 // Names of the host's descriptors that become the process's streams.
@@ -255,9 +258,6 @@ func searchPath(env []string) string {
 // identities is the host's half of a user namespace: the maps, and the overlay with shifted owners.
 func (p *Plan) identities(spec *specs.Spec, layers *rootfs.Layers) ([]program.Request, error) {
 	maps := namespaces.MapsOf(spec)
-	if err := maps.Check(); err != nil {
-		return nil, err
-	}
 	uid, ok := namespaces.Host(maps.UID, 0)
 	gid, okGID := namespaces.Host(maps.GID, 0)
 	if !ok || !okGID {

@@ -6,6 +6,7 @@ import (
 
 	"glassbox/cgroups"
 	"glassbox/confine"
+	"glassbox/namespaces"
 	"glassbox/rootfs"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -20,7 +21,9 @@ type Facts struct {
 	Inherited confine.Inherited
 	Modules   confine.Modules
 	Kinds     map[string]uint32 // st_mode of the bind sources that exist
+	Shared    uint64            // CLONE_NEW* of namespaces that are joined by path, and are ours
 	Detached  bool              // another process will come to start it (Options.Listener)
+	Nested    bool              // we are in a user namespace: so is a container that gets none of its own
 	Preserve  int               // so many of our descriptors from 3 on are the container's (Options.Preserve)
 }
 
@@ -32,9 +35,13 @@ func Observe(spec *specs.Spec, dir string) (Facts, error) {
 		return f, err
 	}
 	f.Kinds = sourceKinds(spec, f.Dir)
+	if f.Shared, err = namespaces.Observe(spec); err != nil {
+		return f, err
+	}
 	if f.Cgroups, err = cgroups.Observe(resources(spec)); err != nil {
 		return f, err
 	}
+	f.Nested = namespaces.Nested()
 	f.Modules = confine.ObserveModules(spec.Process)
 	f.Inherited, err = confine.Observe()
 	return f, err

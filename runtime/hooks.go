@@ -168,7 +168,7 @@ func (h *Hooks) requests(kind HookKind, i int) ([]program.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &hook{Hooks: h, moment: moments[kind], spec: spec, early: slices.Contains(early, kind), joined: set.Flags()}
+	k := &hook{Hooks: h, moment: moments[kind], spec: spec, early: slices.Contains(early, kind), joined: set.Sharing(h.Facts.Shared).Flags()}
 	if k.program, err = k.compile(kind); err != nil {
 		return nil, err
 	}
@@ -239,7 +239,7 @@ func (k *hook) ending() (*ending, error) {
 	if k.joined&unix.CLONE_NEWUSER != 0 {
 		f.Inherited = f.Inherited.Mapped()
 	}
-	rules, err := RulesOf(k.Spec.Linux)
+	rules, err := RulesOf(k.Spec)
 	if err != nil {
 		return nil, err
 	}
