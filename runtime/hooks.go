@@ -209,15 +209,15 @@ func (k *hook) compile(kind HookKind) (program.Program, error) {
 	b.Begin()
 	switch kind {
 	default:
-		closeOthers(b, 0)
 		b.Call(unix.SYS_SETSID).Why("a session of its own: should it take too long, all that it started can be killed")
 		streams(b)
 		b.Call(unix.SYS_CHDIR, k.State.Bundle).Tolerate(unix.ENOENT, unix.ENOTDIR, unix.EACCES).Why("stand in the bundle, as long as there is one")
+		closeOthers(b, 0)
 	case CreateContainer:
 		enter(b, nil, k.joined, k.Facts, nil)
-		closeOthers(b, 0)
 		streams(b)
 		b.Call(unix.SYS_FCHDIR, root).Why("stand in what will be the container's root")
+		closeOthers(b, 0)
 	case StartContainer:
 		end, err := k.ending()
 		if err != nil {
