@@ -23,7 +23,7 @@ type Added struct {
 
 // Call appends a system call. Arguments become registers by their Go type: integers as they are, string,
 // []string and []byte by address, nil as NULL, Slot by an earlier step's result, Host by the
-// number of an inherited descriptor, Out by the address of zero bytes, Filter as struct sock_fprog.
+// number of an inherited descriptor, Beside by one near it, Out by the address of zero bytes, Filter as struct sock_fprog.
 func (b *Builder) Call(nr uintptr, args ...any) Added {
 	s := Step{Call: nr, From: b.from}
 	for _, a := range args {
@@ -62,9 +62,9 @@ func (b *Builder) Fork(why string) {
 }
 
 // Close appends the close of a kept descriptor and frees its slot.
-func (b *Builder) Close(s Slot) {
-	b.Call(unix.SYS_CLOSE, s).Why("done with it")
+func (b *Builder) Close(s Slot) Added {
 	b.free = append(b.free, s)
+	return b.Call(unix.SYS_CLOSE, s).Why("done with it")
 }
 
 // WriteFile appends open, write and close of a file that exists. One write: the kernel's files take a value whole.
@@ -157,6 +157,8 @@ func argument(a any) Arg {
 		return Arg{Kind: KindSlot, Int: uint64(v)}
 	case Host:
 		return Arg{Kind: KindHost, Str: string(v)}
+	case Beside:
+		return Arg{Kind: KindHost, Str: string(v.Host), Int: uint64(v.By)}
 	case Filter:
 		return Arg{Kind: KindProg, Bytes: v}
 	}

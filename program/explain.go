@@ -1,6 +1,7 @@
 package program
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -156,10 +157,17 @@ func Whole(phases []Phase) Program {
 func planned(before Program) Resolver {
 	return func(a Arg) (int64, string) {
 		if a.Kind == KindHost {
-			return 0, "<" + a.Str + ">"
+			return 0, "<" + a.Str + beside(int(a.Int)) + ">"
 		}
 		return 0, "<fd:" + strconv.Itoa(maker(before, Slot(a.Int))+1) + ">"
 	}
+}
+
+func beside(by int) string {
+	if by == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%+d", by)
 }
 
 func resolved(before Program, ran []Ran, numbers Numbers) Resolver {
@@ -167,7 +175,7 @@ func resolved(before Program, ran []Ran, numbers Numbers) Resolver {
 	return func(a Arg) (int64, string) {
 		if a.Kind == KindHost {
 			if n, ok := numbers[Host(a.Str)]; ok {
-				return int64(n), ""
+				return int64(n) + int64(a.Int), ""
 			}
 			return unknown(a)
 		}

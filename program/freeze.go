@@ -85,7 +85,7 @@ func freeze(p Program, hosts Numbers, file *os.File) (*frozen, error) {
 					f.release()
 					return nil, fmt.Errorf("step %q: the host has no descriptor %q", s.Why, arg.Str)
 				}
-				in.args[j] = uintptr(n)
+				in.args[j] = uintptr(n) + uintptr(arg.Int)
 			case KindOut:
 				in.args[j] = uintptr(a.take(int(arg.Int)))
 			default:

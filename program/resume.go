@@ -75,7 +75,7 @@ func (p *Process) remember() error {
 		}
 		for j, a := range s.Args {
 			if a.Kind == KindHost {
-				hosts[Host(a.Str)] = int(in.args[j])
+				hosts[Host(a.Str)] = int(in.args[j] - uintptr(a.Int))
 			}
 		}
 	}

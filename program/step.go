@@ -45,7 +45,7 @@ const (
 	KindBytes             // the address of a copy: a struct for the kernel to read
 	KindOut               // the address of Int zero bytes for the kernel to write
 	KindSlot              // the value that an earlier step left in slot Int
-	KindHost              // the number of the host's descriptor named Str, inherited by the child
+	KindHost              // the number of the host's descriptor named Str, inherited by the child, plus Int
 	KindProg              // the address of a struct sock_fprog for the filter in Bytes
 )
 
@@ -61,6 +61,12 @@ type Arg struct {
 // Host names a descriptor that the host opens before the start and the child inherits. Which number
 // it has is known only when it runs; a plan prints the name.
 type Host string
+
+// Beside is a number that lies so far from a host's descriptor's: where a range of them ends or begins.
+type Beside struct {
+	Host Host
+	By   int
+}
 
 // Sync is the descriptor over which a child reports that it reached a gate and waits for the answer.
 const Sync Host = "sync"
