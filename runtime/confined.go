@@ -3,23 +3,55 @@ package runtime
 import (
 	"glassbox/confine"
 	"glassbox/program"
+	"glassbox/rootfs"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
-// Rules is what a container demands of each of its processes, whatever that is.
+// Rules is what a container demands of each of its processes. They are all of a config.json that a further process needs, so whoever keeps
+// them need not read that again, nor compile the filter.
 type Rules struct {
 	Filter      *confine.Filter          `json:",omitempty"`
 	Personality *specs.LinuxPersonality  `json:",omitempty"`
 	Memory      *specs.LinuxMemoryPolicy `json:",omitempty"`
+	Process     *specs.Process           // the first one: what another has where its own description says nothing
+	Annotations map[string]string        `json:",omitempty"`
+	UIDMappings []specs.LinuxIDMapping   `json:",omitempty"` // who on the host is who inside
+	GIDMappings []specs.LinuxIDMapping   `json:",omitempty"`
 }
 
 // RulesOf compiles the rules of a config.json.
-func RulesOf(l *specs.Linux) (r Rules, err error) {
-	r.Personality, r.Memory = l.Personality, l.MemoryPolicy
-	r.Filter, err = confine.CompileFilter(l.Seccomp)
+func RulesOf(s *specs.Spec) (r Rules, err error) {
+	r.Process, r.Annotations = s.Process, s.Annotations
+	if s.Linux == nil {
+		return r, nil
+	}
+	r.Personality, r.Memory = s.Linux.Personality, s.Linux.MemoryPolicy
+	r.UIDMappings, r.GIDMappings = s.Linux.UIDMappings, s.Linux.GIDMappings
+	r.Filter, err = confine.CompileFilter(s.Linux.Seccomp)
 	return r, err
+}
+
+// complete is a further process with what the first one has and it does not say: the machine's resources.
+func (r Rules) complete(p *specs.Process) *specs.Process {
+	if r.Process == nil {
+		return p
+	}
+	whole := *p
+	if p.OOMScoreAdj == nil {
+		whole.OOMScoreAdj = r.Process.OOMScoreAdj
+	}
+	if p.Scheduler == nil {
+		whole.Scheduler = r.Process.Scheduler
+	}
+	if p.IOPriority == nil {
+		whole.IOPriority = r.Process.IOPriority
+	}
+	if p.ExecCPUAffinity == nil {
+		whole.ExecCPUAffinity = r.Process.ExecCPUAffinity
+	}
+	return &whole
 }
 
 // deaf is the rules for a process to which nobody listens: what would be asked for is answered ENOSYS, seccomp(2).
@@ -70,7 +102,7 @@ func (e *ending) confine(b *program.Builder) error {
 		return err
 	}
 	b.From("process.cwd")
-	b.Call(unix.SYS_CHDIR, p.Cwd).Why("stand in the working directory")
+	rootfs.Stand(b, p.Cwd)
 	e.label.Write(b)
 	want, warnings := in.Capabilities(p.Capabilities)
 	e.warnings = warnings
