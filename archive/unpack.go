@@ -140,6 +140,12 @@ func (u *unpacker) whiteout(parent int, target string) error {
 	return setOpaque(fd)
 }
 
+// setOpaque marks a directory that hides the lower ones. In a user namespace trusted.* is not for its root: the mark is in user.* then, which
+// the overlay is told by userxattr, Documentation/filesystems/overlayfs.rst.
 func setOpaque(fd int) error {
-	return named("fsetxattr trusted.overlay.opaque", "", unix.Fsetxattr(fd, "trusted.overlay.opaque", []byte("y"), 0))
+	err := unix.Fsetxattr(fd, "trusted.overlay.opaque", []byte("y"), 0)
+	if err == unix.EPERM {
+		err = unix.Fsetxattr(fd, "user.overlay.opaque", []byte("y"), 0)
+	}
+	return named("fsetxattr trusted.overlay.opaque", "", err)
 }

@@ -2,11 +2,14 @@ package engine
 
 import (
 	"errors"
+	"iter"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
+	"glassbox/namespaces"
 	"glassbox/store"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -27,32 +30,38 @@ func (c *Containers) mapIDs(r *record, o *Options) error {
 	if r.HostConfig.UsernsMode != "auto" {
 		return nil
 	}
-	taken, err := delegated("/etc/subuid")
+	pool, err := hostIDs()
 	if err != nil {
 		return err
 	}
-	for range 64 {
-		n := firstBlock + rand.IntN(lastBlock-firstBlock)
-		if overlaps(taken, uint32(n*block)) {
-			continue
-		}
-		r.Range = strconv.Itoa(n)
-		r.IDMap = []specs.LinuxIDMapping{{ContainerID: 0, HostID: uint32(n * block), Size: block}}
+	for n := range pool.blocks(firstBlock + rand.IntN(lastBlock-firstBlock)) {
+		r.own(n)
 		return nil
 	}
-	return errors.New("--userns auto: no free block of 65536 host ids found: /etc/subuid hands out nearly all of them")
+	return pool.exhausted()
 }
 
-// claimRange makes the block the container's own; another one is tried when somebody was quicker.
+// own makes the block the one that the container's ids are mapped to.
+func (r *record) own(n int) {
+	r.Range = strconv.Itoa(n)
+	r.IDMap = []specs.LinuxIDMapping{{ContainerID: 0, HostID: uint32(n * block), Size: block}}
+}
+
+// claimRange makes the block the container's own; the next free one is tried when somebody was quicker.
 func (c *Containers) claimRange(r *record) error {
 	if r.Range == "" {
 		return nil
 	}
-	for n, _ := strconv.Atoi(r.Range); n < lastBlock; n++ {
+	pool, err := hostIDs()
+	if err != nil {
+		return err
+	}
+	first, _ := strconv.Atoi(r.Range)
+	for n := range pool.blocks(first) {
 		name := strconv.Itoa(n)
 		err := c.root.Ranges().Claim(name, r.ID, func(owner string) bool { return c.lostRange(owner, name) })
 		if err == nil {
-			r.Range, r.IDMap[0].HostID = name, uint32(n*block)
+			r.own(n)
 			return nil
 		}
 		var taken *store.Taken
@@ -60,7 +69,7 @@ func (c *Containers) claimRange(r *record) error {
 			return err
 		}
 	}
-	return errors.New("--userns auto: all blocks of host ids are taken")
+	return pool.exhausted()
 }
 
 func (c *Containers) lostRange(owner, name string) bool {
@@ -98,32 +107,75 @@ func parseMaps(texts []string) ([]specs.LinuxIDMapping, error) {
 
 type idRange struct{ first, size uint64 }
 
-// delegated reads subuid(5).
-func delegated(path string) ([]idRange, error) {
+// idPool is what --userns auto gives away: ids that exist where we are, and that nobody was promised.
+type idPool struct{ mapped, promised []idRange }
+
+func hostIDs() (p idPool, err error) {
+	for _, path := range []string{"/etc/subuid", "/etc/subgid"} {
+		ranges, err := idRanges(path, ":", 1)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return p, err
+		}
+		p.promised = append(p.promised, ranges...)
+	}
+	p.mapped, err = idRanges("/proc/self/uid_map", "", 0)
+	return p, err
+}
+
+// blocks are the free ones, from a block on and around.
+func (p idPool) blocks(from int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		const count = lastBlock - firstBlock
+		for i := range count {
+			n := firstBlock + (from-firstBlock+i)%count
+			if p.free(uint64(n)*block) && !yield(n) {
+				return
+			}
+		}
+	}
+}
+
+func (p idPool) free(first uint64) bool {
+	mapped := slices.ContainsFunc(p.mapped, func(r idRange) bool { return r.first <= first && first+block <= r.first+r.size })
+	return mapped && !slices.ContainsFunc(p.promised, func(r idRange) bool { return first < r.first+r.size && r.first < first+block })
+}
+
+// exhausted says why no block is left.
+func (p idPool) exhausted() error {
+	e := &Error{
+		Class: InvalidParameter, Text: "--userns auto: no free block of 65536 host ids is left",
+		Hint: &Hint{Why: "/etc/subuid and /etc/subgid promise them to users, or containers have them", Check: "cat /etc/subuid /etc/subgid; glassbox ps -a", Fix: "--userns 0:HOST:SIZE"},
+	}
+	if namespaces.Nested() {
+		e.Hint = &Hint{
+			Why:   "glassbox runs in a user namespace here, and can only give away ids that this has itself",
+			Check: "cat /proc/self/uid_map", Fix: "leave --userns out: containers are in this user namespace anyway",
+		}
+	}
+	return e
+}
+
+// idRanges reads the ranges of subuid(5), or of a map of user_namespaces(7): lines in which the first id stands in that field, and
+// the range's size in the last of three.
+func idRanges(path, separator string, field int) ([]idRange, error) {
 	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+	if err != nil {
+		return nil, err
 	}
 	var out []idRange
 	for line := range strings.Lines(string(data)) {
-		parts := strings.Split(strings.TrimSpace(line), ":")
+		parts := strings.Fields(line)
+		if separator != "" {
+			parts = strings.Split(strings.TrimSpace(line), separator)
+		}
 		if len(parts) != 3 {
 			continue
 		}
-		first, err1 := strconv.ParseUint(parts[1], 10, 32)
+		first, err1 := strconv.ParseUint(parts[field], 10, 32)
 		size, err2 := strconv.ParseUint(parts[2], 10, 32)
 		if err1 == nil && err2 == nil {
 			out = append(out, idRange{first, size})
 		}
 	}
-	return out, err
-}
-
-func overlaps(taken []idRange, first uint32) bool {
-	for _, t := range taken {
-		if uint64(first) < t.first+t.size && t.first < uint64(first)+block {
-			return true
-		}
-	}
-	return false
+	return out, nil
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"glassbox/namespaces"
+
 	"github.com/docker/docker/api/types/container"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -54,7 +56,19 @@ func (d *drawing) devices() error {
 		}
 		rules = append(rules, parsed)
 	}
+	if namespaces.Nested() {
+		return d.watchNoDevices()
+	}
 	l.Resources.Devices = rules
+	return nil
+}
+
+// watchNoDevices: in a user namespace the kernel takes no program from us that would watch devices (bpf(2)), and needs none: nobody there can
+// make device nodes, and what the container around us may use is watched already.
+func (d *drawing) watchNoDevices() error {
+	if len(d.HostConfig.DeviceCgroupRules) > 0 {
+		return invalid("--device-cgroup-rule: glassbox runs in a user namespace here, where the kernel takes no rules for devices from it")
+	}
 	return nil
 }
 

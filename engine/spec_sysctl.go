@@ -4,6 +4,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"glassbox/namespaces"
 )
 
 // ipcSysctls belong to the IPC namespace: ipc_namespaces(7).
@@ -17,7 +19,7 @@ func (d *drawing) sysctls() error {
 	set := map[string]string{}
 	if d.HostConfig.NetworkMode.IsPrivate() {
 		// The range is refused in a user namespace that does not map all these groups.
-		if len(d.IDMap) == 0 {
+		if len(d.IDMap) == 0 && !namespaces.Nested() {
 			preset(set, "net.ipv4.ping_group_range", "0 2147483647")
 		}
 		preset(set, "net.ipv4.ip_unprivileged_port_start", "0")

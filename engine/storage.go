@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"glassbox/namespaces"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -17,7 +19,7 @@ func driverStatus(data string) [][2]string {
 		{"Using metacopy", strconv.FormatBool(metacopy)},
 		// With either of them an upper directory alone does not say what a container has changed.
 		{"Native Overlay Diff", strconv.FormatBool(!metacopy && !parameter("redirect_dir"))},
-		{"userxattr", "false"},
+		{"userxattr", strconv.FormatBool(namespaces.Nested())},
 		{"Mounted by", "the container, in its own mount namespace"},
 	}
 }

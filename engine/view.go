@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"glassbox/archive"
+	"glassbox/namespaces"
 	"glassbox/program"
 	"glassbox/rootfs"
 	"glassbox/runtime"
@@ -175,7 +176,7 @@ func (r *record) still(mounts []specs.Mount) (*view, error) {
 		Process: &specs.Process{}, Root: &specs.Root{Path: r.place.Mount()}, Mounts: mounts,
 		Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.MountNamespace}}},
 	}
-	layers := &rootfs.Layers{Lower: r.Lower, Upper: r.place.Upper(), Work: r.place.Work(), Mount: r.place.Mount()}
+	layers := &rootfs.Layers{Lower: r.Lower, Upper: r.place.Upper(), Work: r.place.Work(), Mount: r.place.Mount(), UserXattr: namespaces.Nested()}
 	if r.Rootfs != "" {
 		spec.Root.Path, layers = r.Rootfs, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"glassbox/archive"
+	"glassbox/namespaces"
 	"glassbox/rootfs"
 	"glassbox/store"
 	vol "glassbox/volume"
@@ -122,7 +123,7 @@ func (r *record) open() (*os.File, error) {
 	if r.Rootfs != "" {
 		return os.Open(r.Rootfs)
 	}
-	l := rootfs.Layers{Lower: r.Lower, Upper: r.place.Upper()}
+	l := rootfs.Layers{Lower: r.Lower, Upper: r.place.Upper(), UserXattr: namespaces.Nested()}
 	return l.Open(r.place.Work())
 }
 

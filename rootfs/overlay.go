@@ -57,12 +57,14 @@ func (l *Layers) data(lower []string) string {
 	if l.Upper != "" {
 		comma := strings.NewReplacer(`\`, `\\`, `,`, `\,`)
 		s.WriteString(",upperdir=" + comma.Replace(l.Upper) + ",workdir=" + comma.Replace(l.Work))
+	}
+	switch {
+	case l.UserXattr:
+		s.WriteString(",userxattr") // with it the kernel has the two below off, and takes no word on them
+	case l.Upper != "":
 		// Some kernels come with these on. Then a renamed directory, or a file whose owner changed, would be in upper as a mere
 		// reference to a layer, of which commit could make no layer.
 		s.WriteString(",redirect_dir=off,metacopy=off")
-	}
-	if l.UserXattr {
-		s.WriteString(",userxattr")
 	}
 	return s.String()
 }
