@@ -81,22 +81,34 @@ func IOPriority(b *program.Builder, p *specs.LinuxIOPriority) error {
 
 const ioprioClassShift = 13 // IOPRIO_CLASS_SHIFT
 
-// Affinity compiles process.execCPUAffinity.final, sched_setaffinity(2).
-func Affinity(b *program.Builder, final string) error {
-	if final == "" {
-		return nil
+// Affinity is process.execCPUAffinity: masks of processors, sched_setaffinity(2); nil: unset.
+type Affinity struct{ Initial, Final []byte }
+
+// AffinityOf reads it.
+func AffinityOf(a *specs.CPUAffinity) (out Affinity, err error) {
+	const most = 8192 // CONFIG_NR_CPUS of x86
+	if a == nil {
+		return out, nil
 	}
-	cpus, err := CPUs("process.execCPUAffinity.final", final)
-	if err != nil {
-		return err
+	if a.Initial != "" {
+		if out.Initial, err = mask("process.execCPUAffinity.initial", a.Initial, most); err != nil {
+			return out, err
+		}
 	}
-	b.From("process.execCPUAffinity.final")
-	b.Call(unix.SYS_SCHED_SETAFFINITY, 0, len(cpus), cpus).Why("run on these processors")
-	return nil
+	if a.Final != "" {
+		out.Final, err = mask("process.execCPUAffinity.final", a.Final, most)
+	}
+	return out, err
 }
 
-// CPUs is a list such as 0-3,7 as the kernel's mask.
-func CPUs(field, list string) ([]byte, error) { return mask(field, list, 8192) }
+// Settle compiles where the process runs once it is in the container's cgroup.
+func (a Affinity) Settle(b *program.Builder) {
+	if a.Final == nil {
+		return
+	}
+	b.From("process.execCPUAffinity.final")
+	b.Call(unix.SYS_SCHED_SETAFFINITY, 0, len(a.Final), a.Final).Why("run on these processors")
+}
 
 // mask is a list such as 0-3,7 of numbers below limit as words of bits.
 func mask(field, list string, limit int) ([]byte, error) {

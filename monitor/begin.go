@@ -152,7 +152,7 @@ func (m *monitor) bear(p *process, born func(pid int)) error {
 	if err != nil {
 		return err
 	}
-	o := runtime.Options{Dir: m.dir, Layers: layers, Explain: m.config.Explain, Born: born}
+	o := runtime.Options{Dir: m.dir, Layers: layers, Explain: m.config.Explain, Born: born, State: m.known()}
 	if err := m.connect(p, &o); err != nil {
 		return err
 	}

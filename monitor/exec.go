@@ -84,12 +84,11 @@ func (m *monitor) pipes(p *process, spec *ExecSpec, o *runtime.Options) (err err
 
 // execOwner is the exec's user as the host sees it.
 func (m *monitor) execOwner(spec *ExecSpec) (uid, gid int, err error) {
-	if _, err := m.runtime(); err != nil { // which reads config.json
+	rules, err := m.rules()
+	if err != nil {
 		return 0, 0, err
 	}
-	owner := *m.spec
-	owner.Process = &spec.Process
-	uid, gid = hostOwner(&owner)
+	uid, gid = hostOwner(spec.Process.User, rules.UIDMappings, rules.GIDMappings)
 	return uid, gid, nil
 }
 

@@ -79,12 +79,12 @@ func spawnPlain(path string, argv []string, p *specs.Process, o runtime.Options,
 	return proc, nil
 }
 
-func (plainStarter) adopt(spec *specs.Spec, pid int, o runtime.Options) (container, error) {
+func (plainStarter) adopt(rules runtime.Rules, pid int, o runtime.Options) (container, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &plainContainer{plainProcess: plainProcess{pid: pid, pidfd: os.NewFile(uintptr(fd), "pidfd")}, args: spec.Process.Args}, nil
+	return &plainContainer{plainProcess: plainProcess{pid: pid, pidfd: os.NewFile(uintptr(fd), "pidfd")}, args: rules.Process.Args}, nil
 }
 
 func (c *plainContainer) Start() error {
@@ -101,6 +101,10 @@ func (c *plainContainer) Start() error {
 func (c *plainContainer) Destroy() error {
 	unix.Kill(-c.pid, unix.SIGKILL)
 	return nil
+}
+
+func (c *plainContainer) Rules() runtime.Rules {
+	return runtime.Rules{Process: &specs.Process{Args: c.args}}
 }
 
 func (c *plainContainer) Group() cgroups.Group { return cgroups.Group{} }

@@ -28,7 +28,10 @@ func (m *monitor) connect(p *process, o *runtime.Options) (err error) {
 	if m.spec.Process.Terminal {
 		return nil
 	}
-	uid, gid := hostOwner(m.spec)
+	uid, gid := int(m.spec.Process.User.UID), int(m.spec.Process.User.GID)
+	if l := m.spec.Linux; l != nil {
+		uid, gid = hostOwner(m.spec.Process.User, l.UIDMappings, l.GIDMappings)
+	}
 	for _, name := range fifos {
 		if err := makeFifo(m.path(name), uid, gid); err != nil {
 			return err
@@ -120,18 +123,11 @@ func closeAll(files ...*os.File) {
 }
 
 // hostOwner is the container's user as the host sees it.
-func hostOwner(spec *specs.Spec) (uid, gid int) {
-	return hostID(spec.Process.User.UID, spec, false), hostID(spec.Process.User.GID, spec, true)
+func hostOwner(u specs.User, uids, gids []specs.LinuxIDMapping) (uid, gid int) {
+	return hostID(u.UID, uids), hostID(u.GID, gids)
 }
 
-func hostID(id uint32, spec *specs.Spec, group bool) int {
-	if spec.Linux == nil {
-		return int(id)
-	}
-	maps := spec.Linux.UIDMappings
-	if group {
-		maps = spec.Linux.GIDMappings
-	}
+func hostID(id uint32, maps []specs.LinuxIDMapping) int {
 	for _, m := range maps {
 		if id >= m.ContainerID && id-m.ContainerID < m.Size {
 			return int(m.HostID + id - m.ContainerID)

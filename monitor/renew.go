@@ -2,9 +2,11 @@ package monitor
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"glassbox/sealed"
 	"glassbox/store"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -79,6 +82,9 @@ func (m *monitor) mayRenew() bool {
 
 // renew executes the monitor again. It comes back only with an error, and then nothing has changed.
 func (m *monitor) renew() error {
+	if err := m.keepRules(); err != nil {
+		return err
+	}
 	b, err := json.Marshal(m.keep())
 	if err != nil {
 		return err
@@ -240,16 +246,45 @@ func (m *monitor) runtime() (container, error) {
 	if m.c != nil {
 		return m.c, nil
 	}
-	if err := m.readSpec(); err != nil {
-		return nil, err
-	}
-	layers, err := m.layers()
+	rules, err := m.rules()
 	if err != nil {
 		return nil, err
 	}
-	m.c, err = m.starter.adopt(m.spec, m.main().pid, runtime.Options{Dir: m.dir, Layers: layers})
+	m.c, err = m.starter.adopt(rules, m.main().pid, runtime.Options{Dir: m.dir, Group: m.group, State: m.known()})
 	m.grown = true
 	return m.c, err
+}
+
+// fileRules is where the container's rules are kept, so that an exec after a renewal need not read config.json and compile its filter. Before
+// the first renewal there is none.
+const fileRules = "rules.json"
+
+func (m *monitor) keepRules() error {
+	if m.spec == nil || m.c == nil {
+		return nil
+	}
+	return store.Write(m.path(fileRules), m.c.Rules())
+}
+
+// rules is what the container demands of further processes.
+func (m *monitor) rules() (r runtime.Rules, err error) {
+	if m.c != nil {
+		return m.c.Rules(), nil
+	}
+	if m.spec == nil {
+		if err = m.read(fileRules, &r); !errors.Is(err, os.ErrNotExist) {
+			return r, err
+		}
+		if err := m.readSpec(); err != nil {
+			return r, err
+		}
+	}
+	return runtime.RulesOf(m.spec)
+}
+
+// known is the container as those know it who are told of it.
+func (m *monitor) known() specs.State {
+	return specs.State{ID: filepath.Base(m.dir), Bundle: m.dir}
 }
 
 // ownChild is a child whose runtime handle did not survive a renewal.

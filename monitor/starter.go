@@ -14,7 +14,7 @@ import (
 // starter is what the monitor needs of package runtime; tests put processes without namespaces in its place.
 type starter interface {
 	create(*specs.Spec, runtime.Options) (container, error)
-	adopt(spec *specs.Spec, pid int, o runtime.Options) (container, error)
+	adopt(rules runtime.Rules, pid int, o runtime.Options) (container, error)
 }
 
 type container interface {
@@ -22,6 +22,7 @@ type container interface {
 	Start() error
 	Destroy() error
 	Group() cgroups.Group
+	Rules() runtime.Rules
 	exec(*specs.Process, runtime.Options) (child, error)
 }
 
@@ -43,8 +44,8 @@ func (realStarter) create(spec *specs.Spec, o runtime.Options) (container, error
 	return realContainer{c}, nil
 }
 
-func (realStarter) adopt(spec *specs.Spec, pid int, o runtime.Options) (container, error) {
-	c, err := runtime.Adopt(spec, pid, o)
+func (realStarter) adopt(rules runtime.Rules, pid int, o runtime.Options) (container, error) {
+	c, err := runtime.Adopt(rules, pid, o)
 	if err != nil {
 		return nil, err
 	}

@@ -144,6 +144,23 @@ func (p *Process) Finish() error {
 	return p.end("execve")
 }
 
+// Until waits for execve, or for the gate of this name: whether it is that.
+func (p *Process) Until(gate string) (waits bool, err error) {
+	b, err := p.receive()
+	switch {
+	case err != nil:
+		return false, err
+	case b == 0:
+		return false, p.end("execve")
+	case b != gate[0]:
+		return false, fmt.Errorf("the container's process waits at gate %q, not in execve", string(b))
+	}
+	return true, p.settle()
+}
+
+// Slot is what a step of the child, which waits at a gate, has left there.
+func (p *Process) Slot(s Slot) uintptr { return p.frozen.state.slots[s] }
+
 // Abandon closes the gates: a child that waits, or comes to wait, at one ends itself.
 func (p *Process) Abandon() {
 	if p.sync >= 0 {

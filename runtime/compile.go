@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"glassbox/cgroups"
+	"glassbox/confine"
 	"glassbox/namespaces"
 	"glassbox/program"
 	"glassbox/rootfs"
@@ -26,6 +27,7 @@ type Plan struct {
 	shift    *rootfs.Shifter           // nil: the child mounts its own root
 	taken    map[program.Host]*os.File // with a user namespace: what the host has taken for the child to show
 	shown    []rootfs.Take             // those of them that are shown with shifted owners
+	process  *program.Process          // the child, once it is made
 	child    *int                      // pid of the child, for the host's requests after it is made
 	notice   *notice
 }
@@ -79,6 +81,9 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	if p.Rules, err = RulesOf(spec); err != nil {
 		return nil, err
 	}
+	if _, err := confine.AffinityOf(spec.Process.ExecCPUAffinity); err != nil {
+		return nil, err
+	}
 	end, err := newEnding(spec.Process, p.Rules, f)
 	if err != nil {
 		return nil, err
@@ -118,6 +123,7 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 			b.next("root", "The container's file tree becomes the root; the host's is let go of.").Host = hooks[0]
 		}
 	}
+	p.pausing(tree, b)
 	if err := tree.Compile(&b.Builder); err != nil {
 		return nil, err
 	}
@@ -141,13 +147,11 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	return p, nil
 }
 
-// birth begins the phase in which the child is made. With a user namespace the host first takes what the container shows of it.
+// birth begins the phase in which the child is made. What only the host can take of what the container shows of it, it takes first.
 func (p *Plan) birth(b *phases, tree *rootfs.Tree) (err error) {
 	phase := b.next("namespaces", "A process in new namespaces: it sees a world of its own.")
-	if tree.Shift {
-		if phase.Host, err = p.take(tree); err != nil {
-			return err
-		}
+	if phase.Host, err = p.take(tree); err != nil {
+		return err
 	}
 	grouped := p.Group.Path != ""
 	phase.Host = append(phase.Host, program.Request{Call: cloneText(p.set.Clone(), grouped), From: "linux.namespaces", Why: cloneReason(grouped)})
@@ -177,18 +181,28 @@ func shownGroup(set namespaces.Set, g cgroups.Group, f cgroups.Facts) string {
 	return f.Mount
 }
 
-// take is the host's half of what a container in a user namespace shows of the host.
+// take is the host's half of what a container shows of the host: all of it with a new user namespace, and what is shown with other owners.
 func (p *Plan) take(tree *rootfs.Tree) ([]program.Request, error) {
 	takes, err := tree.Takes()
 	p.taken = map[program.Host]*os.File{}
 	var out []program.Request
 	for _, t := range takes {
+		if !t.ByHost() {
+			continue
+		}
 		out = append(out, t.Requests(func(name program.Host, f *os.File) { p.taken[name] = f })...)
-		if t.Shift {
+		if t.Owners.OfChild() {
 			p.shown = append(p.shown, t)
+		} else if t.Owners != nil {
+			out = append(out, p.owners(t)...)
 		}
 	}
 	return out, err
+}
+
+// owners change as whom a take shows the owners of its files.
+func (p *Plan) owners(t rootfs.Take) []program.Request {
+	return t.Owners.Requests(t, func() *os.File { return p.taken[t.Host()] }, func() int { return *p.child })
 }
 
 // closeOthers leaves the program its streams and so many descriptors after them. The gates' socket is for execve to close. All others go
@@ -268,7 +282,7 @@ func (p *Plan) identities(spec *specs.Spec, layers *rootfs.Layers) ([]program.Re
 		writeMap(p.child, "gid_map", namespaces.Text(maps.GID), "linux.gidMappings", "and so the groups"),
 	}
 	for _, t := range p.shown {
-		out = append(out, t.ShiftRequest(func() *os.File { return p.taken[t.Host()] }, func() int { return *p.child }))
+		out = append(out, p.owners(t)...)
 	}
 	if layers != nil {
 		p.shift = rootfs.NewShifter(layers, func() int { return *p.child })

@@ -31,15 +31,25 @@ type Options struct {
 	Listener *os.File
 	Memory   *os.File
 
-	Preserve int // the process keeps so many of our descriptors from 3 on
+	Preserve int  // the process keeps so many of our descriptors from 3 on
+	Keyring  bool // and our session keyring
 
 	Group cgroups.Group // for Adopt: the container's, where its PID 1 may have left it; the zero value: where that is
 
 	State specs.State // what hooks are told: id and bundle; the rest is set for each
-	Warn  func(error) // what failed and changes nothing, such as a hook after the start; nil: nobody wants to know
+	Warn  func(error) // what is done without, such as an unknown capability, or failed and changes nothing, such as a hook after the start; nil: nobody wants to know
 
 	// Born is called when the container's process is in its namespaces, and its file tree is still to be made; may be nil.
 	Born func(pid int)
+}
+
+// tell passes warnings on.
+func (o Options) tell(warnings []string) {
+	for _, w := range warnings {
+		if o.Warn != nil {
+			o.Warn(errors.New(w))
+		}
+	}
 }
 
 // Container is a container from its `created` gate to the end of its PID 1, held by the process that created it.
@@ -48,6 +58,8 @@ type Container struct {
 	Pidfd *os.File // refers to it however often the number is reused
 
 	spec    *specs.Spec
+	rules   Rules
+	known   specs.State // its id and bundle
 	facts   Facts
 	plan    *Plan
 	hooks   *Hooks
@@ -85,13 +97,15 @@ func Prepare(spec *specs.Spec, o Options) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
+	facts.Inherited.Keyring = o.Keyring
 	facts.Detached, facts.Preserve = o.Listener != nil, o.Preserve
 	plan, err := Compile(spec, o.Layers, facts)
 	if err != nil {
 		return nil, err
 	}
+	o.tell(plan.Warnings)
 	plan.Hooks.State = o.State
-	return &Container{spec: spec, facts: facts, plan: plan, hooks: plan.Hooks, group: plan.Group, explain: o.Explain, warn: o.Warn, began: time.Now()}, nil
+	return &Container{spec: spec, rules: plan.Rules, known: o.State, facts: facts, plan: plan, hooks: plan.Hooks, group: plan.Group, explain: o.Explain, warn: o.Warn, began: time.Now()}, nil
 }
 
 // Create carries out what was prepared, with the same options.
@@ -200,7 +214,7 @@ func (c *Container) bear(o Options, r program.Request) error {
 	if err != nil {
 		return err
 	}
-	*c.plan.child = c.process.Pid
+	*c.plan.child, c.plan.process = c.process.Pid, c.process
 	if o.Born != nil {
 		o.Born(c.process.Pid)
 	}
@@ -253,7 +267,7 @@ func (c *Container) Start() error {
 		err = c.process.Pass()
 	}
 	if err == nil {
-		err = c.process.Finish()
+		err = answered(c.process, c.notify)
 	}
 	if err != nil {
 		return c.abandon(err)
@@ -371,24 +385,31 @@ func (c *Container) Destroy() error {
 	return c.group.Remove()
 }
 
-// Adopt makes a Container of a running one whose creator died, from its PID 1 and config.json. Wait is not
+// Rules are what further processes need: Adopt takes them.
+func (c *Container) Rules() Rules { return c.rules }
+
+// Adopt makes a Container of a running one whose creator is gone, from its PID 1 and its rules. Wait is not
 // possible on it (it is not our child); Pidfd becomes readable when it ends.
-func Adopt(spec *specs.Spec, pid int, o Options) (*Container, error) {
-	facts, err := cgroups.Observe(nil)
-	if err != nil {
-		return nil, err
+func Adopt(rules Rules, pid int, o Options) (*Container, error) {
+	group, err := o.Group, error(nil)
+	if group.Path == "" {
+		if group, err = groupOf(pid); err != nil {
+			return nil, err
+		}
 	}
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil, fmt.Errorf("adopting process %d: %w", pid, err)
 	}
-	c := &Container{Pid: pid, Pidfd: os.NewFile(uintptr(fd), "pidfd"), spec: spec, explain: o.Explain, began: time.Now()}
-	if c.group = o.Group; c.group.Path == "" {
-		c.group, err = facts.Of(pid)
-	}
+	return &Container{
+		Pid: pid, Pidfd: os.NewFile(uintptr(fd), "pidfd"), rules: rules, group: group, known: o.State, explain: o.Explain, warn: o.Warn, began: time.Now(),
+	}, nil
+}
+
+func groupOf(pid int) (cgroups.Group, error) {
+	facts, err := cgroups.Observe(nil)
 	if err != nil {
-		c.Pidfd.Close()
-		return nil, err
+		return cgroups.Group{}, err
 	}
-	return c, nil
+	return facts.Of(pid)
 }

@@ -25,6 +25,10 @@ type Process struct {
 	console *os.File
 	phases  []program.Phase
 	told    [][]program.Done
+	notice  *notice
+	cpus    []byte // on which it is born
+
+	warnings []string
 }
 
 // gateTerminal is where an exec with a terminal waits until the host has fetched its master.
@@ -40,18 +44,16 @@ func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	inherited.Keyring = o.Keyring
 	joined, err := c.joined()
 	if err != nil {
 		return nil, err
 	}
-	rules, err := RulesOf(c.spec.Linux)
+	e, err := compileExec(p, c.rules, joined, Facts{Inherited: inherited, Modules: confine.ObserveModules(p), Preserve: o.Preserve})
 	if err != nil {
 		return nil, err
 	}
-	phases, err := CompileExec(p, rules, joined, Facts{Inherited: inherited, Modules: confine.ObserveModules(p)})
-	if err != nil {
-		return nil, err
-	}
+	o.tell(e.warnings)
 	hosts, err := streamFiles(o, p.Terminal)
 	if err != nil {
 		return nil, err
@@ -61,7 +63,6 @@ func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
 		delete(hosts, container)
 		closeAll(hosts)
 	}()
-	e := &Process{phases: phases}
 	if err := e.start(c, p, o, hosts); err != nil {
 		return nil, e.abandon(err, o.Explain)
 	}
@@ -72,6 +73,15 @@ func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
 // CompileExec compiles what an exec's child does: enter the namespaces in joined (CLONE_NEW* flags), then the same end as every start,
 // with the container's rules.
 func CompileExec(p *specs.Process, rules Rules, joined uint64, f Facts) ([]program.Phase, error) {
+	e, err := compileExec(p, rules, joined, f)
+	if err != nil {
+		return nil, err
+	}
+	return e.phases, nil
+}
+
+func compileExec(p *specs.Process, rules Rules, joined uint64, f Facts) (*Process, error) {
+	p = rules.complete(p)
 	if len(p.Args) == 0 || p.Args[0] == "" {
 		return nil, errors.New("process.args: empty")
 	}
@@ -84,7 +94,16 @@ func CompileExec(p *specs.Process, rules Rules, joined uint64, f Facts) ([]progr
 	}
 	b := &phases{}
 	birth := b.next("enter", "A process of the host's enters the container.")
-	birth.Host = []program.Request{{Call: cloneText(0, true), Why: "make a process, born in the container's cgroup"}}
+	cpus, err := confine.AffinityOf(p.ExecCPUAffinity)
+	if err != nil {
+		return nil, err
+	}
+	e := &Process{notice: &notice{filter: rules.Filter}, cpus: cpus.Initial}
+	if cpus.Initial != nil {
+		f.Inherited.Affinity = false // it is not our parent's, and stays
+		birth.Host = append(birth.Host, bindRequest(cpus.Initial))
+	}
+	birth.Host = append(birth.Host, program.Request{Call: cloneText(0, true), Why: "make a process, born in the container's cgroup"})
 	b.Begin()
 	enter(&b.Builder, p.OOMScoreAdj, joined, f, &end.label)
 	b.next("start", "Rights are given up, then the process becomes the program.")
@@ -95,10 +114,13 @@ func CompileExec(p *specs.Process, rules Rules, joined uint64, f Facts) ([]progr
 		b.From("process.terminal")
 		rootfs.Control(&b.Builder, slave)
 	}
+	cpus.Settle(&b.Builder)
+	end.listen = e.notice.listen(b)
 	if err := end.become(&b.Builder); err != nil {
 		return nil, err
 	}
-	return b.done(), nil
+	e.phases, e.warnings = b.done(), end.warnings
+	return e, nil
 }
 
 // enter compiles how a process of the host's comes into the namespaces joined of a container, and there is root.
@@ -130,15 +152,13 @@ func (e *Process) start(c *Container, p *specs.Process, o Options, hosts map[pro
 	if group != nil {
 		defer group.Close()
 	}
-	e.process, err = program.Start(program.Whole(e.phases), program.Clone{Cgroup: group}, hosts, o.Explain)
-	if o.Explain {
-		r := e.phases[0].Host[0]
-		if err == nil {
-			r.Gives = strconv.Itoa(e.process.Pid)
+	note := func(r program.Request, err error) {
+		if o.Explain {
+			e.told[len(e.told)-1] = append(e.told[len(e.told)-1], r.Done(err, time.Since(began)))
 		}
-		e.told = [][]program.Done{{r.Done(err, time.Since(began))}}
 	}
-	if err != nil {
+	e.told = append(e.told, nil)
+	if err := e.bear(program.Clone{Cgroup: group}, o, hosts, note); err != nil {
 		return err
 	}
 	if p.Terminal {
@@ -155,7 +175,30 @@ func (e *Process) start(c *Container, p *specs.Process, o Options, hosts map[pro
 			return err
 		}
 	}
-	return e.process.Finish()
+	return answered(e.process, func() error {
+		e.told = append(e.told, nil, nil) // start, notify
+		return e.notify(e.notice, c.state(specs.StateRunning), note)
+	})
+}
+
+// bear makes the child, on its first processors if it is to have some.
+func (e *Process) bear(how program.Clone, o Options, hosts map[program.Host]*os.File, note func(program.Request, error)) (err error) {
+	birth := e.phases[0].Host
+	if e.cpus != nil {
+		back, err := bind(e.cpus)
+		note(birth[0], err)
+		if err != nil {
+			return &program.HostFailure{Request: birth[0], Err: err}
+		}
+		defer back()
+	}
+	e.process, err = program.Start(program.Whole(e.phases), how, hosts, o.Explain)
+	r := birth[len(birth)-1]
+	if err == nil {
+		r.Gives = strconv.Itoa(e.process.Pid)
+	}
+	note(r, err)
+	return err
 }
 
 // setSize gives a terminal its size while the program cannot look at it yet: later it would be told of a change (SIGWINCH), and a

@@ -19,6 +19,7 @@ type Left struct {
 	Conn    int      // a socket connected to the listener; Resume takes it over
 	Explain bool
 	Hooks   *Hooks      // that Start runs; nil: none
+	State   specs.State // id and bundle, for who listens to the seccomp filter
 	Warn    func(error) // as in Options
 
 	// Recall gives what it was created from. It is asked only when something is to be told: a failure, an account.
@@ -27,7 +28,7 @@ type Left struct {
 
 // Resume takes hold of a container that waits to be started: Start starts it.
 func (l Left) Resume() (*Container, error) {
-	c := &Container{Pid: l.Pid, group: l.Group, hooks: l.Hooks, explain: l.Explain, warn: l.Warn, began: time.Now()}
+	c := &Container{Pid: l.Pid, known: l.State, group: l.Group, hooks: l.Hooks, explain: l.Explain, warn: l.Warn, began: time.Now()}
 	var err error
 	if c.process, err = program.Resume(l.Memory, l.Conn, l.Pid, func() (program.Program, error) { return c.recall(l) }); err != nil {
 		return nil, err
@@ -51,6 +52,7 @@ func (c *Container) recall(l Left) (program.Program, error) {
 	if c.plan, err = Compile(spec, layers, facts); err != nil {
 		return nil, err
 	}
+	c.rules = c.plan.Rules
 	c.spec, c.facts, c.resumed = spec, facts, true
 	return program.Whole(c.plan.Phases), nil
 }

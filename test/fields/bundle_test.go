@@ -75,6 +75,17 @@ func newSpec(id string) *specs.Spec {
 	return s
 }
 
+// mapped gives the container a user namespace, which owns its file tree.
+func (b *bundle) mapped(t *testing.T) {
+	t.Helper()
+	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings = ids, ids
+	if err := os.Chown(b.path("rootfs"), 100000, 100000); err != nil { // what lies in it is the other bundles', too
+		t.Fatal(err)
+	}
+}
+
 // write leaves config.json.
 func (b *bundle) write(t *testing.T) {
 	t.Helper()

@@ -1,0 +1,114 @@
+package runtime
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"glassbox/confine"
+	"glassbox/program"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// gateNotify is where a process waits whose filter asks somebody about calls (SCMP_ACT_NOTIFY): the filter is in force, and nobody has the
+// descriptor yet by which the kernel's questions are answered.
+const gateNotify = "notify"
+
+// notice is how that somebody gets the descriptor. It is compiled with the program, and told the rest when that runs.
+type notice struct {
+	filter  *confine.Filter
+	slot    program.Slot     // where the process has the descriptor
+	state   specs.State      // of the container
+	process *program.Process // that waits
+	request []program.Request
+}
+
+// listen compiles the gate into b, and the phase behind it.
+func (n *notice) listen(b *phases) func(program.Slot) {
+	return func(s program.Slot) {
+		n.slot = s
+		b.Gate(gateNotify, "wait until whoever is to be asked about calls has the descriptor to answer by")
+		n.request = []program.Request{{
+			Call: "sendmsg(" + strconv.Quote(n.filter.Listener) + ", the container's process state, SCM_RIGHTS=[" + specs.SeccompFdName + "])",
+			From: "linux.seccomp.listenerPath", Why: "hand over the descriptor, taken from the process by pidfd_getfd", Do: n.hand,
+		}}
+		b.next("notify", "Whoever decides about the process's calls gets the descriptor to answer by.").Host = n.request
+		b.Call(unix.SYS_CLOSE, s).Tolerate(unix.EPERM, unix.ENOSYS).
+			Why("done with it: when whoever answers dies, the kernel shall know that nobody is left, and answer ENOSYS")
+	}
+}
+
+// hand sends the descriptor: one message, one connection (config-linux.md, the container process state).
+func (n *notice) hand() error {
+	fd, err := unix.PidfdGetfd(int(n.process.Pidfd.Fd()), int(n.process.Slot(n.slot)), 0)
+	if err != nil {
+		return fmt.Errorf("fetching the descriptor for notifications: pidfd_getfd: %w", err)
+	}
+	defer unix.Close(fd)
+	text, err := json.Marshal(specs.ContainerProcessState{
+		Version: specs.Version, Fds: []string{specs.SeccompFdName}, Pid: n.process.Pid, Metadata: n.filter.Metadata, State: n.state,
+	})
+	if err != nil {
+		return err
+	}
+	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("making a socket: %w", err)
+	}
+	defer unix.Close(s)
+	if err := unix.SetsockoptTimeval(s, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: patience}); err != nil { // of connect, too: socket(7)
+		return fmt.Errorf("bounding the wait for %s: %w", n.filter.Listener, err)
+	}
+	if err := unix.Connect(s, &unix.SockaddrUnix{Name: n.filter.Listener}); err != nil {
+		return fmt.Errorf("connecting to %s: %w", n.filter.Listener, err)
+	}
+	if err := unix.Sendmsg(s, text, unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL); err != nil {
+		return fmt.Errorf("sending to %s: %w", n.filter.Listener, err)
+	}
+	return nil
+}
+
+// patience is how many seconds a socket may be busy.
+const patience = 10
+
+// answered lets a process that waits at gateNotify go on, up to execve, after whoever is asked was served.
+func answered(p *program.Process, serve func() error) error {
+	waits, err := p.Until(gateNotify)
+	if err != nil || !waits {
+		return err
+	}
+	if err := serve(); err != nil {
+		return err
+	}
+	if err := p.Pass(); err != nil {
+		return err
+	}
+	return p.Finish()
+}
+
+// notify serves whoever is asked about the calls of the container's first process.
+func (c *Container) notify() error {
+	if c.plan == nil { // somebody else made it: only its program says who that is
+		if err := c.process.Recall(); err != nil {
+			return err
+		}
+	}
+	n := c.plan.notice
+	n.process, n.state = c.process, c.state(specs.StateCreated)
+	return program.Carry(n.request, func(r program.Request, err error) { c.noteIn("notify", r, err) }, &c.undo)
+}
+
+// notify serves whoever is asked about the calls of a further process.
+func (e *Process) notify(n *notice, state specs.State, note func(program.Request, error)) error {
+	n.process, n.state = e.process, state
+	return program.Carry(n.request, note, new([]func() error))
+}
+
+// state is what is told of the container.
+func (c *Container) state(status specs.ContainerState) specs.State {
+	s := c.known
+	s.Version, s.Status, s.Pid, s.Annotations = specs.Version, status, c.Pid, c.rules.Annotations
+	return s
+}
