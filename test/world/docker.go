@@ -17,6 +17,7 @@ type Docker struct {
 // Ground is where a Docker is started: the world, or a machine in it. Its /run is its own.
 type Ground struct {
 	Dir    string // of its data
+	Config string // daemon.json; the machine's own does not count
 	Start  func(ready func() error, name string, args ...string) (*Process, error)
 	Output func(name string, args ...string) (string, error)
 }
@@ -28,15 +29,18 @@ func StartDocker(bin string) (*Docker, error) {
 			return nil, fmt.Errorf("%w (make test installs it)", err)
 		}
 	}
-	return Ground{Dir() + "/docker", Start, Output}.StartDocker(bin, "--userland-proxy-path", bin+"/docker-proxy")
+	return Ground{Dir: Dir() + "/docker", Start: Start, Output: Output}.StartDocker(bin, "--userland-proxy-path", bin+"/docker-proxy")
 }
 
 // StartDocker starts containerd and dockerd, with these flags more, on their default sockets.
 func (g Ground) StartDocker(bin string, flags ...string) (*Docker, error) {
 	config, daemon := g.Dir+"/containerd.toml", g.Dir+"/daemon.json"
+	if g.Config == "" {
+		g.Config = "{}"
+	}
 	err := errors.Join(
 		os.MkdirAll(g.Dir, 0o755),
-		os.WriteFile(daemon, []byte("{}"), 0o644), // so that the machine's own does not count
+		os.WriteFile(daemon, []byte(g.Config), 0o644),
 		os.WriteFile(config, fmt.Appendf(nil, "version = 2\nroot = %q\nstate = \"/run/containerd\"\n"+
 			"disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"/run/containerd/containerd.sock\"\n", g.Dir+"/containerd"), 0o644))
 	if err != nil {

@@ -19,7 +19,7 @@ type Process struct {
 	done chan struct{}
 }
 
-// Start runs a daemon in a session of its own and returns when ready says so, within a minute.
+// Start runs a daemon in a session of its own and returns when ready says so, within startLimit.
 func Start(ready func() error, name string, args ...string) (*Process, error) {
 	return Launch(filepath.Base(name), exec.Command(name, args...), (*exec.Cmd).Start, ready)
 }
@@ -44,8 +44,11 @@ func Launch(name string, c *exec.Cmd, start func(*exec.Cmd) error, ready func() 
 	return p, p.await(ready)
 }
 
+// startLimit is far beyond what any takes: in the VM's emulation dockerd takes half a minute. One that ends is not waited for.
+const startLimit = 3 * time.Minute
+
 func (p *Process) await(ready func() error) error {
-	deadline := time.After(time.Minute)
+	deadline := time.After(startLimit)
 	for {
 		err := ready()
 		if err == nil {
@@ -56,7 +59,7 @@ func (p *Process) await(ready func() error) error {
 			return fmt.Errorf("%s ended:\n%s", p.name, p.Tail())
 		case <-deadline:
 			p.Stop()
-			return fmt.Errorf("%s was not ready within a minute: %w\n%s", p.name, err, p.Tail())
+			return fmt.Errorf("%s was not ready within %v: %w\n%s", p.name, startLimit, err, p.Tail())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
