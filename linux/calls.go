@@ -35,6 +35,7 @@ var calls = [...]Call{
 	{Number: unix.SYS_FSOPEN, Name: "fsopen", Args: []Argument{text, {Form: Set, Names: FsopenFlags, Unknown: "FSOPEN_???"}}},
 	{Number: unix.SYS_FSMOUNT, Name: "fsmount", Args: []Argument{fd, {Form: Set, Names: FsmountFlags, Unknown: "FSMOUNT_???"}, {Form: Set, Names: FsmountAttributes, Unknown: "MOUNT_ATTR_???"}}},
 	{Number: unix.SYS_FSCONFIG, Name: "fsconfig", By: 1, Variants: fsconfig, Args: []Argument{fd, {Form: One, Names: FsconfigCommands, Unknown: "FSCONFIG_???"}, address, address, integer}},
+	{Number: unix.SYS_FSPICK, Name: "fspick", Args: []Argument{dirfd, path, {Form: Set, Names: FspickFlags, Unknown: "FSPICK_???"}}},
 	{Number: unix.SYS_STATFS, Name: "statfs", Args: []Argument{path, {Form: StatfsOut}}},
 	{Number: unix.SYS_FSTATFS, Name: "fstatfs", Args: []Argument{fd, {Form: StatfsOut}}},
 

@@ -76,6 +76,12 @@ var FsopenFlags = Names{
 	{unix.FSOPEN_CLOEXEC, "FSOPEN_CLOEXEC"},
 }
 
+// FspickFlags are the flags of fspick(2).
+var FspickFlags = Names{
+	{unix.FSPICK_CLOEXEC, "FSPICK_CLOEXEC"}, {unix.FSPICK_SYMLINK_NOFOLLOW, "FSPICK_SYMLINK_NOFOLLOW"},
+	{unix.FSPICK_NO_AUTOMOUNT, "FSPICK_NO_AUTOMOUNT"}, {unix.FSPICK_EMPTY_PATH, "FSPICK_EMPTY_PATH"},
+}
+
 // FsconfigCommands are what fsconfig(2) can do.
 var FsconfigCommands = Names{
 	{unix.FSCONFIG_SET_FLAG, "FSCONFIG_SET_FLAG"}, {unix.FSCONFIG_SET_STRING, "FSCONFIG_SET_STRING"},

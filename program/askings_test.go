@@ -66,6 +66,8 @@ func askMount(b *Builder) {
 	b.Call(unix.SYS_FSOPEN, "nonexistentfs", 0)
 	b.Call(unix.SYS_FSMOUNT, no, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NODEV)
 	b.Call(unix.SYS_FSMOUNT, no, 0, 0)
+	b.Call(unix.SYS_FSPICK, no, "", unix.FSPICK_CLOEXEC|unix.FSPICK_EMPTY_PATH)
+	b.Call(unix.SYS_FSPICK, unix.AT_FDCWD, "/nonexistent", unix.FSPICK_NO_AUTOMOUNT|unix.FSPICK_SYMLINK_NOFOLLOW)
 	b.Call(unix.SYS_FSCONFIG, no, unix.FSCONFIG_SET_STRING, "lowerdir", "/a:/b", 0)
 	b.Call(unix.SYS_FSCONFIG, no, unix.FSCONFIG_SET_STRING, "lowerdir", strings.Repeat("l", 255), 0)
 	b.Call(unix.SYS_FSCONFIG, no, unix.FSCONFIG_SET_STRING, "lowerdir", strings.Repeat("l", 256), 0)

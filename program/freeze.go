@@ -38,6 +38,7 @@ type instruction struct {
 	inSlots  uint8 // bit i: args[i] is the number of a slot
 	result   uint16
 	forks    bool
+	resolves bool // a path by openat2
 	whole    bool // args[2] bytes must be transferred: a shorter read or write is a failure
 	tolerate [4]uint16
 }
@@ -71,6 +72,7 @@ func freeze(p Program, hosts Numbers, file *os.File) (*frozen, error) {
 		in := &f.code[i]
 		in.call, in.result = s.Call, uint16(s.Result)
 		in.forks = s.Call == unix.SYS_CLONE3
+		in.resolves = s.Call == unix.SYS_OPENAT2
 		in.whole = s.Call == unix.SYS_READ || s.Call == unix.SYS_WRITE
 		for j, e := range s.Tolerate {
 			in.tolerate[j] = uint16(e)

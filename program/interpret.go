@@ -31,6 +31,10 @@ func launch(clone *cloneArgs, s *state, code []instruction, notes []ran, clock b
 	return pid, errno
 }
 
+// patience is how often a path is resolved anew because somebody on the machine mounted or renamed meanwhile: below a directory the
+// kernel cannot tell an attack from a coincidence, and answers EAGAIN, openat2(2).
+const patience = 10000
+
 //go:norace
 //go:nosplit
 func interpret(s *state, code []instruction, notes []ran, clock bool) {
@@ -44,6 +48,9 @@ func interpret(s *state, code []instruction, notes []ran, clock bool) {
 			}
 		}
 		r, _, errno := unix.RawSyscall6(in.call, args[0], args[1], args[2], args[3], args[4], args[5])
+		for again := 0; in.resolves && errno == unix.EAGAIN && again < patience; again++ {
+			r, _, errno = unix.RawSyscall6(in.call, args[0], args[1], args[2], args[3], args[4], args[5])
+		}
 		if in.forks && errno == 0 && r != 0 {
 			unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0) // the other one goes on with the next step
 		}

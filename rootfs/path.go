@@ -17,11 +17,25 @@ func openHow(flags, resolve uint64) []byte {
 	return binary.NativeEndian.AppendUint64(b, resolve)
 }
 
-// hold compiles taking hold of a path inside the container. pivot_root has made the container's root ours, so links lead
-// nowhere else; magic links such as /proc/self/fd/7, which could, are not followed.
-func hold(b *program.Builder, p string, flags uint64, resolve uint64, why string) program.Slot {
-	how := openHow(unix.O_PATH|unix.O_CLOEXEC|flags, unix.RESOLVE_NO_MAGICLINKS|resolve)
-	return b.Call(unix.SYS_OPENAT2, unix.AT_FDCWD, p, how, len(how)).Why("%s", why).Keep()
+// resolve is how paths of the container are found: from the directory in which the child stands, which is the container's root. Magic
+// links such as /proc/self/fd/7, which could lead out, are not followed. Once pivot_root has made it the process's root, links lead
+// nowhere else; until then the kernel is told to treat it as one.
+func (t *Tree) resolve() uint64 {
+	if t.pivoted {
+		return unix.RESOLVE_NO_MAGICLINKS
+	}
+	return unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_IN_ROOT
+}
+
+// open compiles the opening of a path inside the container.
+func (t *Tree) open(b *program.Builder, p string, flags, resolve uint64) program.Added {
+	how := openHow(unix.O_CLOEXEC|flags, t.resolve()|resolve)
+	return b.Call(unix.SYS_OPENAT2, unix.AT_FDCWD, p, how, len(how))
+}
+
+// hold compiles taking hold of a path inside the container.
+func (t *Tree) hold(b *program.Builder, p string, flags, resolve uint64, why string) program.Slot {
+	return t.open(b, p, unix.O_PATH|flags, resolve).Why("%s", why).Keep()
 }
 
 // directories compiles the making of a directory and its parents. Those that exist stay as they are; those that this
@@ -35,7 +49,7 @@ func (t *Tree) directories(b *program.Builder, p string) {
 		t.made = map[string]bool{}
 	}
 	t.made[p] = true
-	inside(b, p, func(dir any, name string) {
+	t.inside(b, p, func(dir any, name string) {
 		b.Call(unix.SYS_MKDIRAT, dir, name, 0o755).Tolerate(unix.EEXIST, unix.EROFS).Why("a directory to mount on or to work in, unless it is there")
 	})
 }
@@ -53,20 +67,20 @@ func (t *Tree) covered(p string) {
 func (t *Tree) file(b *program.Builder, p string) {
 	p = path.Clean("/" + p)
 	t.directories(b, path.Dir(p))
-	inside(b, p, func(dir any, name string) {
+	t.inside(b, p, func(dir any, name string) {
 		b.Call(unix.SYS_MKNODAT, dir, name, unix.S_IFREG|0o755, 0).Tolerate(unix.EEXIST, unix.EROFS).Why("an empty file to mount on, unless it is there")
 	})
 }
 
 // inside calls add with the directory that p is in, held by descriptor, and p's name there. What is in the root itself
-// is named by its path: no parent of it could be a link.
-func inside(b *program.Builder, p string, add func(dir any, name string)) {
+// is named from there: no parent of it could be a link.
+func (t *Tree) inside(b *program.Builder, p string, add func(dir any, name string)) {
 	dir := path.Dir(p)
 	if dir == "/" {
-		add(unix.AT_FDCWD, p)
+		add(unix.AT_FDCWD, path.Base(p))
 		return
 	}
-	s := hold(b, dir, unix.O_DIRECTORY, 0, "hold the directory above")
+	s := t.hold(b, dir, unix.O_DIRECTORY, 0, "hold the directory above")
 	add(s, path.Base(p))
 	b.Close(s)
 }

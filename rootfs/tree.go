@@ -2,7 +2,10 @@ package rootfs
 
 import (
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
+	"slices"
 
 	"glassbox/program"
 
@@ -12,34 +15,49 @@ import (
 
 // Tree is all that decides what files a container sees.
 type Tree struct {
-	Spec   *specs.Spec
-	Dir    string            // the bundle: relative paths of config.json are below it
-	Layers *Layers           // nil: root.path is a plain directory
-	Kinds  map[string]uint32 // st_mode of bind sources and devices on the host, by path, observed beforehand
-	Shift  bool              // a new user namespace: the host takes what is shown, and mounts the overlay with shifted owners
-	UserNS bool              // the process is in a user namespace: mknod and some mounts are not for it
-	OwnNet bool              // the network namespace is not the host's
-	OwnPID bool              // the PID namespace is not the host's
-	Cgroup string            // what /sys/fs/cgroup shows: the container's group, or with the host's cgroup namespace the whole tree; empty: no cgroup2 here
-	Late   func()            // called before the root is changed: what the host does then follows; nil: nothing
-	Still  bool              // nothing will run in it, it is only to be looked at: no devices, no terminal, nothing covered
+	Spec    *specs.Spec
+	Dir     string            // the bundle: relative paths of config.json are below it
+	Layers  *Layers           // nil: root.path is a plain directory
+	Kinds   map[string]uint32 // st_mode of bind sources, devices and the root on the host, by path, observed beforehand
+	UserNS  bool              // the process is in a user namespace: mknod and some mounts are not for it
+	Shift   bool              // a new user namespace: the host takes what is shown, and mounts the overlay with shifted owners
+	OwnNet  bool              // the network namespace is not the host's
+	OwnPID  bool              // the PID namespace is not the host's
+	Cgroup  string            // what /sys/fs/cgroup shows: the container's group, or with the host's cgroup namespace the whole tree; empty: no cgroup2 here
+	NoPivot bool              // cover the host's root instead of changing it: an initramfs has one that cannot be changed
+	Kernels []string          // with NoPivot: where the host has a proc or sysfs, innermost first
+	Still   bool              // nothing will run in it, it is only to be looked at: no devices, no terminal, nothing covered
 
-	made map[string]bool // directories that the program has seen to
+	// Late is called when all is mounted and before the root is changed: what the host does then follows. The child stands in the root to
+	// be, which is mounted; nil: the root is changed first.
+	Late func()
+
+	// Pause makes the child wait at a gate of this name until the host has carried out its half. Then Fetch gets the descriptor that a slot
+	// of the child holds, and Copy copies what is in a directory.
+	Pause func(gate, why string, half ...program.Request)
+	Fetch func(program.Slot) (*os.File, error)
+	Copy  func(to, from *os.File) error
+
+	made    map[string]bool // directories that the program has seen to
+	kernel  map[string]any  // proc, sysfs and devpts that the program has put somewhere, by where they are; a proc that is nowhere: ""
+	pivoted bool            // the container's root is the process's
 }
-
-// Console is the number under which the child keeps the master of its terminal until the host has fetched it with
-// pidfd_getfd(2). Fixed, because the host must know it.
-const Console = 1000
 
 // Compile appends the steps that build the tree and make it the root. Their order is the security argument:
 //
-//  1. take what the host gives: bind sources and device files, as detached mounts held by descriptor;
+//  1. take what the host gives: bind sources, device files, /dev/null, as detached mounts held by descriptor;
 //  2. mount the root, make it the root (pivot_root), let go of the host's tree at once: it is stacked on the new root, and
 //     a link with enough ".." in it would climb into it;
 //  3. from here on every path is resolved inside the container, and never through a magic link: whatever links the image
 //     holds, they cannot lead out. Make mount points, mounts, devices, terminal;
-//  4. cover and protect what must not be seen or written.
+//  4. cover and protect what must not be seen or written. What is the kernel's is found by the descriptors of the mounts that 3 made.
+//
+// With hooks that must see the root before it is changed, the change comes after 3 (Late). Until then the host's tree is not stacked on
+// it, and paths are resolved below where the child stands, RESOLVE_IN_ROOT.
 func (t *Tree) Compile(b *program.Builder) error {
+	if err := t.check(); err != nil {
+		return err
+	}
 	b.From("")
 	b.Call(unix.SYS_UMASK, 0).Why("files made for the container get exactly the modes asked for")
 	held, err := t.gather(b)
@@ -52,10 +70,26 @@ func (t *Tree) Compile(b *program.Builder) error {
 	if err := t.stacks(b, held); err != nil {
 		return err
 	}
+	masks := t.covers(b)
+	t.mountRoot(b)
+	if t.Late == nil {
+		t.becomeRoot(b)
+	}
+	if err := t.fill(b, held); err != nil {
+		return err
+	}
 	if t.Late != nil {
 		t.Late()
+		t.becomeRoot(b)
 	}
-	t.mountRoot(b)
+	if !t.Still {
+		t.guard(b, masks)
+	}
+	return nil
+}
+
+// fill compiles what is in the tree beside the image's files.
+func (t *Tree) fill(b *program.Builder, held mounts) error {
 	for i := range t.Spec.Mounts {
 		if err := t.mount(b, i, held); err != nil {
 			return err
@@ -64,16 +98,33 @@ func (t *Tree) Compile(b *program.Builder) error {
 	if t.Still {
 		return nil
 	}
-	if err := t.devices(b, held); err != nil {
-		return err
-	}
+	t.devices(b, held)
 	t.links(b)
 	if t.Spec.Process != nil && t.Spec.Process.Terminal {
 		t.terminal(b)
 	}
-	t.sysctls(b)
-	t.protect(b)
 	return nil
+}
+
+// guard compiles what the container must not see or write.
+func (t *Tree) guard(b *program.Builder, masks []mask) {
+	t.sysctls(b)
+	if t.Spec.Process != nil {
+		t.workingDir(b)
+	}
+	if t.Spec.Linux != nil {
+		for _, p := range t.Spec.Linux.ReadonlyPaths {
+			t.protect(b, p)
+		}
+	}
+	t.hide(b, masks)
+	t.finish(b)
+	b.From("")
+	for _, at := range slices.Sorted(maps.Keys(t.kernel)) {
+		if s, ok := t.kernel[at].(program.Slot); ok {
+			b.Close(s)
+		}
+	}
 }
 
 // absolute makes a path of config.json absolute: it may be relative to the bundle.
@@ -82,30 +133,6 @@ func (t *Tree) absolute(path string) string {
 		return filepath.Clean(path)
 	}
 	return filepath.Join(t.Dir, path)
-}
-
-// mountRoot mounts the root file system, pivots into it and lets go of the host's.
-func (t *Tree) mountRoot(b *program.Builder) {
-	b.From("root.path")
-	host := b.Call(unix.SYS_OPENAT, unix.AT_FDCWD, "/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0).Why("hold the host's root, to let go of it later").Keep()
-	root := t.absolute(t.Spec.Root.Path)
-	switch {
-	case t.Layers == nil:
-		b.Call(unix.SYS_MOUNT, root, root, nil, unix.MS_BIND|unix.MS_REC, nil).Why("make the directory a mount, which pivot_root asks for")
-	case t.Shift:
-		root = "" // the host has mounted it, and we stand in it already
-	default:
-		root = t.Layers.Mount
-		t.Layers.mount(b)
-	}
-	if root != "" {
-		b.Call(unix.SYS_CHDIR, root).Why("go to what will be the root")
-	}
-	b.Call(unix.SYS_PIVOT_ROOT, ".", ".").Why("make it the root; the host's tree is now stacked on it, and can be let go of")
-	b.Call(unix.SYS_FCHDIR, host).Why("stand in the host's root")
-	b.Call(unix.SYS_UMOUNT2, ".", unix.MNT_DETACH).Why("let go of the host's whole tree: no path leads to it any more")
-	b.Call(unix.SYS_CHDIR, "/").Why("stand in the container's root")
-	b.Close(host)
 }
 
 // Stand compiles the change into the overlay that the host has mounted for a user namespace. It comes before the change of user: the

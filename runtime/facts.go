@@ -41,6 +41,9 @@ func Observe(spec *specs.Spec, dir string) (Facts, error) {
 	if f.Cgroups, err = cgroups.Observe(resources(spec)); err != nil {
 		return f, err
 	}
+	if owner(spec) != nil {
+		f.Cgroups.Delegated = cgroups.Delegated()
+	}
 	f.Nested = namespaces.Nested()
 	f.Modules = confine.ObserveModules(spec.Process)
 	f.Inherited, err = confine.Observe()
@@ -53,6 +56,12 @@ func sourceKinds(spec *specs.Spec, dir string) map[string]uint32 {
 		var st unix.Stat_t
 		if unix.Stat(source, &st) == nil {
 			found[source] = st.Mode
+		}
+	}
+	if spec.Root != nil {
+		var st unix.Stat_t
+		if root := rootfs.Root(spec, dir); unix.Lstat(root, &st) == nil {
+			found[root] = st.Mode
 		}
 	}
 	return found

@@ -72,6 +72,7 @@ func compileView(spec *specs.Spec, layers *rootfs.Layers) (*Plan, error) {
 		}
 	}
 	b.next("files", "The container's file tree, to be looked at.")
+	p.pausing(tree, b)
 	if err := tree.Compile(&b.Builder); err != nil {
 		return nil, err
 	}
