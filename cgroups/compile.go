@@ -45,7 +45,7 @@ func Compile(cgroupsPath string, r *specs.LinuxResources, f Facts) (Group, []pro
 	out = append(out, handDown(f, p, controllers)...)
 	out = append(out, makeGroup(g.Path))
 	out = append(out, l.requests(g.Path)...)
-	devices, err := deviceRequests(g.Path, r)
+	devices, err := deviceRequests(g.Path, r, attach)
 	return g, append(out, devices...), err
 }
 
@@ -68,7 +68,28 @@ func (g Group) Update(r *specs.LinuxResources, f Facts) ([]program.Request, erro
 		p.unit = filepath.Base(filepath.Dir(rel))
 	}
 	f.Sitting = nil
-	return append(handDown(f, p, l.controllers), l.requests(g.Path)...), nil
+	out := append(g.checkMemory(r.Memory), handDown(f, p, l.controllers)...)
+	out = append(out, l.requests(g.Path)...)
+	devices, err := g.updateDevices(r)
+	return append(out, devices...), err
+}
+
+// checkMemory refuses a limit below what is in use, where that is asked for: the kernel would kill until it fits.
+func (g Group) checkMemory(m *specs.LinuxMemory) []program.Request {
+	if m == nil || !value(m.CheckBeforeUpdate) || value(m.Limit) <= 0 {
+		return nil
+	}
+	return []program.Request{{
+		Call: fmt.Sprintf("read(%s)", strconv.Quote(filepath.Join(g.Path, "memory.current"))),
+		From: "linux.resources.memory.checkBeforeUpdate",
+		Why:  "a limit below what is in use would have the kernel kill until it fits",
+		Do: func() error {
+			if used, ok := g.number("memory.current"); ok && used > uint64(*m.Limit) {
+				return fmt.Errorf("rejecting memory limit %d < usage %d", *m.Limit, used)
+			}
+			return nil
+		},
+	}}
 }
 
 // handDown enables controllers in every group above ours: a group has the files of those controllers only that its

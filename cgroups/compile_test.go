@@ -139,6 +139,9 @@ func TestRefusals(t *testing.T) {
 		{"no weights", weigh, lacking, "io", "linux.resources.blockIO.weight", "neither io.weight nor io.bfq.weight", "modprobe bfq"},
 		{"swappiness", specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(10))}}, pureV2(), "memory", "linux.resources.memory.swappiness", "no file for it", "vm.swappiness"},
 		{"oom killer", specs.LinuxResources{Memory: &specs.LinuxMemory{DisableOOMKiller: ptr(true)}}, pureV2(), "memory", "linux.resources.memory.disableOOMKiller", "no file for it", "leave it out"},
+		{"hierarchy", specs.LinuxResources{Memory: &specs.LinuxMemory{UseHierarchy: ptr(false)}}, pureV2(), "memory", "linux.resources.memory.useHierarchy", "always counts", "leave it out"},
+		{"leaf weight", specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{WeightDevice: []specs.LinuxWeightDevice{{LeafWeight: ptr(uint16(10))}}}}, pureV2(), "io", "linux.resources.blockIO.weightDevice[0].leafWeight", "leaves only", "leave it out"},
+		{"priorities", specs.LinuxResources{Network: &specs.LinuxNetwork{Priorities: []specs.LinuxInterfacePriority{{Name: "eth0", Priority: 1}}}}, pureV2(), "net_prio", "linux.resources.network.priorities", "no file for it", "nftables"},
 		{"real time", specs.LinuxResources{CPU: &specs.LinuxCPU{RealtimeRuntime: ptr(int64(5))}}, pureV2(), "cpu", "linux.resources.cpu.realtimeRuntime", "real-time", "leave it out"},
 		{"class", specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(5))}}, pureV2(), "net_cls", "linux.resources.network.classID", "no file for it", "nftables"},
 		{"unified", specs.LinuxResources{Unified: map[string]string{"memory.high": "5"}}, hybrid(), "memory", "linux.resources.unified.memory.high", "held by cgroup v1", BootParameter},
@@ -275,6 +278,18 @@ func TestPaths(t *testing.T) {
 		if got, err := systemd.Locate(bad.path); err == nil {
 			t.Errorf("path %q became %q", bad.path, got.Path)
 		}
+	}
+	units := systemd
+	units.Units = true
+	if g, err := units.Locate("machine.slice:libpod:x"); err != nil || g.Path != "/sys/fs/cgroup/machine.slice/libpod-x.scope/container" {
+		t.Errorf("%q, %v", g.Path, err)
+	}
+	if _, err := units.Locate("/docker/x"); err == nil || err.Error() != `linux.cgroupsPath: expected cgroupsPath to be of format "slice:prefix:name" for systemd cgroups, got "/docker/x" instead` {
+		t.Error(err)
+	}
+	units.Systemd = false
+	if _, err := units.Locate("machine.slice:libpod:x"); err == nil || err.Error() != "systemd cgroup flag passed, but systemd support for managing cgroups is not available" {
+		t.Error(err)
 	}
 	if _, err := pureV2().Locate("system.slice:glassbox:x"); err == nil {
 		t.Error("a systemd unit was found on a host without systemd")

@@ -68,8 +68,8 @@ const (
 	character = 2
 )
 
-// deviceRequests loads and attaches the program for the rules; none where everything is allowed or no rule is given.
-func deviceRequests(dir string, r *specs.LinuxResources) ([]program.Request, error) {
+// deviceRequests loads the program for the rules, and attaches it; none where everything is allowed or no rule is given.
+func deviceRequests(dir string, r *specs.LinuxResources, attach func(dir string, prog int) error) ([]program.Request, error) {
 	if r == nil || len(r.Devices) == 0 {
 		return nil, nil
 	}

@@ -101,14 +101,14 @@ func TestDeviceProgramDecides(t *testing.T) {
 
 func TestPrivilegedNeedsNoProgram(t *testing.T) {
 	r := &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}}
-	if requests, err := deviceRequests("/x", r); err != nil || len(requests) != 0 {
+	if requests, err := deviceRequests("/x", r, attach); err != nil || len(requests) != 0 {
 		t.Errorf("%d requests, %v", len(requests), err)
 	}
 }
 
 func TestDeviceRequestsSayWhatTheyLoad(t *testing.T) {
 	r := &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}}
-	requests, err := deviceRequests("/g", r)
+	requests, err := deviceRequests("/g", r, attach)
 	if err != nil || len(requests) != 2 {
 		t.Fatalf("%d requests, %v", len(requests), err)
 	}

@@ -30,6 +30,8 @@ type Facts struct {
 	Systemd     bool              // systemd manages this hierarchy (sd_booted(3)): containers get a delegated scope each
 	Disabled    []string          // controllers switched off at boot (cgroup_disable=)
 	Files       map[string]bool   // interface files whose presence depends on the kernel's configuration, where it could be seen
+	Delegated   []string          // files that go with a group which is given away, where one is; see Delegated
+	Units       bool              // cgroupsPath must name a systemd unit (--systemd-cgroup)
 	Sitting     []int             // processes in the root of a cgroup namespace: they forbid it to hand controllers down
 }
 

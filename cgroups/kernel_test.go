@@ -215,6 +215,62 @@ func TestDevicesAreGuarded(t *testing.T) {
 	}
 }
 
+// A living group gets other rules: those before do not count any more, and none at all are none.
+func TestDeviceRulesAreReplaced(t *testing.T) {
+	need.Root(t)
+	need.Hierarchy(t)
+	need.SecondKernel(t)
+	deny := specs.LinuxDeviceCgroup{Allow: false, Access: "rwm"}
+	kmsg := specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: ptr(int64(1)), Minor: ptr(int64(11)), Access: "r"}
+	g := create(t, &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{deny}})
+	f, err := Observe(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		rules    []specs.LinuxDeviceCgroup
+		programs int
+		fails    bool
+	}{
+		{[]specs.LinuxDeviceCgroup{deny, kmsg}, 1, false},
+		{[]specs.LinuxDeviceCgroup{deny}, 1, true},
+		{[]specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}, 0, false},
+		{[]specs.LinuxDeviceCgroup{kmsg, deny}, 1, true},
+	} {
+		requests, err := g.Update(&specs.LinuxResources{Devices: c.rules}, f)
+		if err == nil {
+			err = carryOut(requests)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ids, err := attached(g.Path); err != nil || len(ids) != c.programs {
+			t.Errorf("%d programs, %v; want %d", len(ids), err, c.programs)
+		}
+		run, out := start(t, g, "exec 3</dev/kmsg")
+		if err := run.Wait(); (err != nil) != c.fails || c.fails && !strings.Contains(out.String(), "Operation not permitted") {
+			t.Errorf("%s: %v: %s", inWords(c.rules), err, out)
+		}
+	}
+}
+
+// A group that is given away can be divided by its new owner, who cannot raise its limits.
+func TestDelegatedGroup(t *testing.T) {
+	need.Root(t)
+	need.Hierarchy(t)
+	need.SecondKernel(t)
+	g := create(t, nil)
+	if err := carryOut(g.Delegate(4711, append(Delegated(), "not.there"))); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]uint32{"": 4711, "cgroup.procs": 4711, "cgroup.subtree_control": 4711, "cgroup.threads": 4711, "cgroup.freeze": 0, "cgroup.max.depth": 0} {
+		var st syscall.Stat_t
+		if err := syscall.Stat(filepath.Join(g.Path, file), &st); err != nil || st.Uid != want || st.Gid != 0 {
+			t.Errorf("%q belongs to %d:%d, %v; want %d:0", file, st.Uid, st.Gid, err, want)
+		}
+	}
+}
+
 func TestUsageOfWhatIsNotMeasured(t *testing.T) {
 	need.Root(t)
 	need.Hierarchy(t)
@@ -229,6 +285,31 @@ func TestUsageOfWhatIsNotMeasured(t *testing.T) {
 	}
 	if _, known := g.OOMKills(); known != (u.Memory != nil) || (f.refuse("memory", "") == nil) != known {
 		t.Errorf("memory %v, OOM kills known %v, with %v", u.Memory, known, f.Controllers)
+	}
+}
+
+func TestMemoryIsCheckedBeforeUpdate(t *testing.T) {
+	need.Root(t)
+	need.CgroupV2(t, "memory")
+	g := create(t, &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(256 << 20))}})
+	c, _ := start(t, g, "sleep 100")
+	eventually(t, "the process uses memory", func() bool { n, _ := g.number("memory.current"); return n > 64<<10 })
+	f, err := Observe(anything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	requests, err := g.Update(&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(32 << 10)), CheckBeforeUpdate: ptr(true)}}, f)
+	if err == nil {
+		err = carryOut(requests)
+	}
+	if err == nil || !strings.Contains(err.Error(), "rejecting memory limit 32768 < usage") {
+		t.Errorf("got %v", err)
+	}
+	if err := c.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Errorf("the process is gone: %v", err)
+	}
+	if max, _ := g.number("memory.max"); max != 256<<20 {
+		t.Errorf("the limit is %d now", max)
 	}
 }
 

@@ -158,6 +158,7 @@ func (l *limits) memory(m *specs.LinuxMemory) {
 	l.none(value(m.KernelTCP) > 0, "memory", "memory.kernelTCP", gone, "leave it out: socket buffers count as memory")
 	l.none(m.Swappiness != nil, "memory", "memory.swappiness", gone, "leave it out, or set vm.swappiness for the whole host")
 	l.none(value(m.DisableOOMKiller), "memory", "memory.disableOOMKiller", gone, "leave it out, or raise the memory limit")
+	l.none(m.UseHierarchy != nil && !*m.UseHierarchy, "memory", "memory.useHierarchy", "cgroup v2 always counts the groups below a group too", "leave it out")
 }
 
 // swap: OCI counts memory and swap together, cgroup v2 swap alone.
@@ -252,8 +253,10 @@ func (l *limits) io(b *specs.LinuxBlockIO) {
 	if n := value(b.Weight); n != 0 {
 		l.ioWeight("", n, "blockIO.weight")
 	}
-	l.none(value(b.LeafWeight) != 0, "io", "blockIO.leafWeight", "cgroup v2 has no file for it: processes live in leaves only", "leave it out")
+	const leaf = "cgroup v2 has no file for it: processes live in leaves only"
+	l.none(value(b.LeafWeight) != 0, "io", "blockIO.leafWeight", leaf, "leave it out")
 	for i, d := range b.WeightDevice {
+		l.none(value(d.LeafWeight) != 0, "io", fmt.Sprintf("blockIO.weightDevice[%d].leafWeight", i), leaf, "leave it out")
 		if n := value(d.Weight); n != 0 {
 			l.ioWeight(fmt.Sprintf("%d:%d ", d.Major, d.Minor), n, fmt.Sprintf("blockIO.weightDevice[%d]", i))
 		}

@@ -62,6 +62,13 @@ func (f Facts) place(cgroupsPath string) (place, error) {
 		return place{}, fmt.Errorf("linux.cgroupsPath is empty: a container needs a group of its own")
 	}
 	w := strings.Split(cgroupsPath, ":")
+	switch {
+	case !f.Units:
+	case len(w) != 3:
+		return place{}, fmt.Errorf("linux.cgroupsPath: expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got %q instead", cgroupsPath)
+	case !f.Systemd:
+		return place{}, fmt.Errorf("systemd cgroup flag passed, but systemd support for managing cgroups is not available")
+	}
 	if len(w) != 3 || strings.HasPrefix(cgroupsPath, "/") {
 		if f.Systemd && !filepath.IsAbs(cgroupsPath) {
 			return f.scope("system.slice", "glassbox-"+filepath.Base(cgroupsPath)+".scope")

@@ -88,6 +88,9 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if uid := owner(spec); uid != nil {
+		limits = append(limits, group.Delegate(*uid, f.Cgroups.Delegated)...)
+	}
 	b := &phases{}
 
 	b.next("cgroup", "A group that counts and limits what the container uses.").Host = limits
