@@ -88,12 +88,12 @@ func (m *machine) collect(packages []testPackage, all bool, only string) error {
 	return nil
 }
 
-// runsPrograms: need.Programs is called somewhere in the package's tests, or machines.Main, which gives every host glassbox.
+// runsPrograms: need.Programs is called somewhere in the package's tests, or what gives glassbox to a world or its machines.
 func (p testPackage) runsPrograms() bool {
 	files, _ := filepath.Glob(filepath.Join(p.dir, "*_test.go"))
 	return slices.ContainsFunc(files, func(file string) bool {
 		text, _ := os.ReadFile(file)
-		return bytes.Contains(text, []byte("need.Programs(")) || bytes.Contains(text, []byte("machines.Main("))
+		return bytes.Contains(text, []byte("need.Programs(")) || bytes.Contains(text, []byte("machines.Main(")) || bytes.Contains(text, []byte("world.BuildGlassbox"))
 	})
 }
 
