@@ -3,7 +3,6 @@ package oci
 import (
 	"errors"
 	"os"
-	"strconv"
 	"time"
 
 	"glassbox/program"
@@ -15,12 +14,11 @@ import (
 
 // Options is what create and run are told beside the container's id.
 type Options struct {
-	Bundle        string
-	ConsoleSocket string // where the terminal's master goes, if nobody here watches it
-	PidFile       string
-	PidfdSocket   string // where a pidfd of the container's process goes
-	Preserve      int    // descriptors from 3 on that the process gets
-	Explain       bool
+	Bundle  string
+	NoPivot bool // the root is moved instead, for a bundle on a ramdisk
+	Keyring bool // the process keeps our session keyring
+	Explain bool
+	Handover
 }
 
 // creation is a container that is being created by this process.
@@ -29,6 +27,7 @@ type creation struct {
 	options Options
 	bundle  *bundle
 	lock    *store.Lock
+	warn    func(error)
 	process *runtime.Container // nil before its program is compiled
 }
 
@@ -38,7 +37,7 @@ func (s Store) Create(id string, o Options) ([]program.Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkConsole(b.spec, o, true); err != nil {
+	if err := o.check(b.spec.Process, true); err != nil {
 		return nil, err
 	}
 	c, err := s.begin(id, b, o)
@@ -53,18 +52,6 @@ func (s Store) Create(id string, o Options) ([]program.Account, error) {
 	return accountOf(c.process, nil), errors.Join(c.lock.Release(), c.process.Leave())
 }
 
-// checkConsole: a terminal has its master either here or at the console socket.
-func checkConsole(spec *specs.Spec, o Options, detached bool) error {
-	terminal := spec.Process != nil && spec.Process.Terminal
-	switch {
-	case detached && terminal && o.ConsoleSocket == "":
-		return errors.New("process.terminal: cannot allocate tty if glassrun will detach without setting console socket")
-	case !(detached && terminal) && o.ConsoleSocket != "":
-		return errors.New("process.terminal: cannot use console socket if glassrun will not detach or allocate tty")
-	}
-	return nil
-}
-
 // begin claims the id.
 func (s Store) begin(id string, b *bundle, o Options) (*creation, error) {
 	c, lock, err := s.claim(id)
@@ -74,9 +61,9 @@ func (s Store) begin(id string, b *bundle, o Options) (*creation, error) {
 	complete(b.spec, id)
 	c.record = record{
 		Version: specs.Version, ID: id, Bundle: b.dir, Rootfs: b.root(), Created: time.Now().UTC(),
-		Annotations: b.spec.Annotations, Owner: os.Getuid(), Joins: !ownsPIDs(b.spec),
+		Annotations: b.spec.Annotations, Owner: os.Getuid(), Shares: !ownsPIDs(b.spec), Hooks: b.spec.Hooks != nil,
 	}
-	return &creation{Container: c, options: o, bundle: b, lock: lock}, nil
+	return &creation{Container: c, options: o, bundle: b, lock: lock, warn: s.Warn}, nil
 }
 
 // create makes the container. Its process will wait at start.sock.
@@ -98,7 +85,8 @@ func (c *creation) create() error {
 func (c *creation) bear(listener, memory *os.File) (err error) {
 	o := runtime.Options{
 		Dir: c.Bundle, Layers: c.bundle.layers, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Listener: listener, Memory: memory, Preserve: c.options.Preserve, Explain: c.options.Explain,
+		Listener: listener, Memory: memory, Preserve: c.options.Preserve, Keyring: c.options.Keyring, Explain: c.options.Explain,
+		State: c.told(), Warn: c.warn,
 	}
 	if c.process, err = runtime.Prepare(c.bundle.spec, o); err != nil {
 		return err
@@ -110,9 +98,6 @@ func (c *creation) bear(listener, memory *os.File) (err error) {
 	if err := c.process.Create(o); err != nil {
 		return err
 	}
-	if err := c.handOver(); err != nil {
-		return err
-	}
 	c.Pid = c.process.Pid
 	if _, c.Began, err = processStat(c.Pid); err != nil {
 		return err
@@ -120,10 +105,7 @@ func (c *creation) bear(listener, memory *os.File) (err error) {
 	if err := store.Write(c.path(fileState), c.record); err != nil {
 		return err
 	}
-	if c.options.PidFile != "" {
-		return store.Replace(c.options.PidFile, strconv.AppendInt(nil, int64(c.Pid), 10), 0o644)
-	}
-	return nil
+	return c.options.handOver(c.Pid, c.process.Pidfd, c.process.Console())
 }
 
 // note writes down what the container is made from.
@@ -131,21 +113,9 @@ func (c *creation) note() error {
 	return errors.Join(
 		os.WriteFile(c.path(fileConfig), c.bundle.config, 0o600),
 		store.Put(c.path(fileFacts), c.process.Facts()),
+		store.Put(c.path(fileRules), c.process.Rules()),
 		store.Put(c.path(fileState), c.record),
 	)
-}
-
-// handOver gives the engine what it asked for.
-func (c *creation) handOver() error {
-	if c.options.ConsoleSocket != "" {
-		if err := hand(c.options.ConsoleSocket, c.process.Console(), "/dev/ptmx"); err != nil {
-			return err
-		}
-	}
-	if c.options.PidfdSocket != "" {
-		return hand(c.options.PidfdSocket, c.process.Pidfd, "pidfd")
-	}
-	return nil
 }
 
 // discard takes back a creation that failed.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"glassbox/runtime"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -30,11 +32,15 @@ func (s Store) Delete(id string, force bool) error {
 			return err
 		}
 	}
-	return c.remove()
+	return c.remove(s.Warn)
 }
 
-// remove leaves nothing of a container whose process has ended.
-func (c *Container) remove() error {
+// remove leaves nothing of a container whose process has ended. Its poststop hooks run last.
+func (c *Container) remove(warn func(error)) error {
+	hooks, err := c.hooks()
+	if err != nil {
+		return err
+	}
 	group := c.Cgroup()
 	if err := group.Kill(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -42,7 +48,10 @@ func (c *Container) remove() error {
 	if err := group.Remove(); err != nil {
 		return err
 	}
-	return c.erase()
+	if err := c.erase(); err != nil || hooks == nil {
+		return err
+	}
+	return hooks.Run(runtime.Poststop, warn)
 }
 
 // end kills the container's process and waits until it has ended. What is frozen dies too: SIGKILL thaws it (cgroup-v2.rst).
@@ -55,8 +64,8 @@ func (c *Container) end() error {
 		return err
 	}
 	defer pidfd.Close()
-	if err := unix.PidfdSendSignal(int(pidfd.Fd()), unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
-		return os.NewSyscallError("pidfd_send_signal", err)
+	if err := signalPidfd(pidfd, unix.SIGKILL); err != nil && !errors.Is(err, ErrNotRunning) {
+		return err
 	}
 	return awaitEnd(pidfd)
 }

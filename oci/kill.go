@@ -50,7 +50,11 @@ func (c *Container) signal(signal unix.Signal) error {
 		return err
 	}
 	defer pidfd.Close()
-	err = unix.PidfdSendSignal(int(pidfd.Fd()), signal, nil, 0)
+	return signalPidfd(pidfd, signal)
+}
+
+func signalPidfd(pidfd *os.File, signal unix.Signal) error {
+	err := unix.PidfdSendSignal(int(pidfd.Fd()), signal, nil, 0)
 	if err == unix.ESRCH {
 		return ErrNotRunning
 	}

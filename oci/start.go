@@ -28,7 +28,7 @@ func (s Store) Start(id string, explain bool) ([]program.Account, error) {
 	default:
 		return nil, errors.New("cannot start an already running container")
 	}
-	process, err := c.resume(explain)
+	process, err := c.resume(explain, s.Warn)
 	if err == nil {
 		if err = unix.Unlink(c.path(fileSocket)); err == nil { // from here on it is seen as running
 			err = process.Start()
@@ -38,7 +38,11 @@ func (s Store) Start(id string, explain bool) ([]program.Account, error) {
 }
 
 // resume becomes the host of the container's process.
-func (c *Container) resume(explain bool) (*runtime.Container, error) {
+func (c *Container) resume(explain bool, warn func(error)) (*runtime.Container, error) {
+	hooks, err := c.hooks()
+	if err != nil {
+		return nil, err
+	}
 	memory, err := os.Open(c.path(fileProgram))
 	if err != nil {
 		return nil, err
@@ -48,7 +52,18 @@ func (c *Container) resume(explain bool) (*runtime.Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	return runtime.Left{Pid: c.Pid, Group: c.Cgroup(), Memory: memory, Conn: conn, Explain: explain, Recall: c.recall}.Resume()
+	return runtime.Left{
+		Pid: c.Pid, Group: c.Cgroup(), Memory: memory, Conn: conn, Explain: explain, Hooks: hooks, State: c.told(), Warn: warn, Recall: c.recall,
+	}.Resume()
+}
+
+// hooks are config.json's, nil if it has none.
+func (c *Container) hooks() (*runtime.Hooks, error) {
+	if !c.Hooks {
+		return nil, nil
+	}
+	spec, err := c.Spec()
+	return &runtime.Hooks{Spec: spec, State: c.told(), Group: c.Cgroup()}, err
 }
 
 // recall reads what the container was created from.

@@ -11,6 +11,7 @@ import (
 	"glassbox/cgroups"
 	"glassbox/store"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,11 +23,12 @@ type record struct {
 	Rootfs      string            `json:"rootfs"`
 	Created     time.Time         `json:"created"`
 	Annotations map[string]string `json:"annotations"`
-	Owner       int               `json:"owner"` // uid of who created it
-	Pid         int               `json:"pid"`   // of its process; 0 while it is being created
-	Began       uint64            `json:"began"` // when that process was made, in clock ticks since boot: another one of this number has another
-	Group       string            `json:"group"` // its cgroup; empty: none
-	Joins       bool              `json:"joins"` // it has no PID namespace of its own: its processes outlive the first
+	Owner       int               `json:"owner"`  // uid of who created it
+	Pid         int               `json:"pid"`    // of its process; 0 while it is being created
+	Began       uint64            `json:"began"`  // when that process was made, in clock ticks since boot: another one of this number has another
+	Group       string            `json:"group"`  // its cgroup; empty: none
+	Shares      bool              `json:"shares"` // it has no PID namespace of its own: its processes outlive the first
+	Hooks       bool              `json:"hooks"`  // config.json has some
 }
 
 // Status is what a container is doing.
@@ -61,6 +63,11 @@ func (c *Container) State() State {
 		s.Pid = c.Pid
 	}
 	return s
+}
+
+// told is what hooks, and who decides about calls, are told; the runtime puts in the rest.
+func (r *record) told() specs.State {
+	return specs.State{Version: r.Version, ID: r.ID, Bundle: r.Bundle, Annotations: r.Annotations}
 }
 
 // Print writes it as runc does.

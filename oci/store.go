@@ -6,6 +6,7 @@
 //	state.json   what `state` prints, and how to find its process and its cgroup again
 //	config.json  the bundle's, as it was when the container was created
 //	facts.json   what else its plan was compiled from (runtime.Facts)
+//	rules.json   what further processes must keep to (runtime.Rules), the seccomp filter compiled
 //	start.sock   while it is created: where its process waits for whoever starts it
 //	program      while it is created: the program that its process interprets
 //
@@ -31,6 +32,7 @@ import (
 // Store is a directory of containers.
 type Store struct {
 	Root string
+	Warn func(error) // told what is done without, or failed and changes nothing; nil: nobody is
 }
 
 // The errors that engines know by their text.
@@ -46,6 +48,7 @@ const (
 	fileState   = "state.json"
 	fileConfig  = "config.json"
 	fileFacts   = "facts.json"
+	fileRules   = "rules.json"
 	fileSocket  = "start.sock"
 	fileProgram = "program"
 )

@@ -16,19 +16,29 @@ func createContainer(g globals, args []string) error {
 	if err != nil {
 		return err
 	}
-	o.Explain = *explain != ""
+	o.Explain = g.explains(*explain)
 	account, err := g.store().Create(ids[0], o)
-	return errors.Join(err, tell(*explain, account))
+	return errors.Join(err, g.tell(*explain, account))
 }
 
 // creationFlags are what create and run have in common.
 func creationFlags(flags *flag.FlagSet, o *oci.Options) (explain *string) {
-	for _, name := range []string{"bundle", "b"} {
-		flags.StringVar(&o.Bundle, name, ".", "the bundle: a directory with config.json")
-	}
-	flags.StringVar(&o.ConsoleSocket, "console-socket", "", "socket that is handed the terminal's master")
-	flags.StringVar(&o.PidFile, "pid-file", "", "file for the process's number")
-	flags.StringVar(&o.PidfdSocket, "pidfd-socket", "", "socket that is handed a pidfd of the process")
-	flags.IntVar(&o.Preserve, "preserve-fds", 0, "pass so many descriptors from 3 on to the process")
-	return flags.String("explain", "", "write what was asked of the kernel to this file, as JSON; - prints it on stderr")
+	o.Bundle = "."
+	stringVar(flags, &o.Bundle, "bundle", "b")
+	boolVar(flags, &o.NoPivot, "no-pivot")
+	boolVar(flags, &o.Keyring, "no-new-keyring")
+	handoverFlags(flags, &o.Handover)
+	return explainFlag(flags)
+}
+
+// handoverFlags are what create, run and exec have in common: what the engine gets of the process, and gives it.
+func handoverFlags(flags *flag.FlagSet, h *oci.Handover) {
+	stringVar(flags, &h.ConsoleSocket, "console-socket")
+	stringVar(flags, &h.PidfdSocket, "pidfd-socket")
+	stringVar(flags, &h.PidFile, "pid-file")
+	flags.IntVar(&h.Preserve, "preserve-fds", 0, "")
+}
+
+func explainFlag(flags *flag.FlagSet) *string {
+	return flags.String("explain", "", "")
 }

@@ -38,7 +38,7 @@ func runInit(args []string) error {
 		switch s {
 		case unix.SIGCHLD:
 			if status, ended := reapUntil(pid); ended {
-				return exit(code(status))
+				return exit(exitCode(status))
 			}
 		case unix.SIGURG: // the Go runtime's own, to preempt goroutines
 		default:

@@ -5,8 +5,8 @@ import "glassbox/oci"
 // killContainer is `glassrun kill`.
 func killContainer(g globals, args []string) error {
 	flags := flagSet("kill")
-	all := flags.Bool("all", false, "signal every process of the container")
-	flags.BoolVar(all, "a", false, "short for --all")
+	var all bool
+	boolVar(flags, &all, "all", "a")
 	words, err := parse(flags, args, 1, 2)
 	if err != nil {
 		return err
@@ -15,5 +15,5 @@ func killContainer(g globals, args []string) error {
 	if err != nil {
 		return err
 	}
-	return g.store().Kill(words[0], signal, *all)
+	return g.store().Kill(words[0], signal, all)
 }
