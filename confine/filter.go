@@ -1,8 +1,6 @@
 package confine
 
 import (
-	"fmt"
-
 	"glassbox/linux"
 	"glassbox/program"
 	"glassbox/seccomp"
@@ -24,18 +22,16 @@ func CompileFilter(s *specs.LinuxSeccomp) (*Filter, error) {
 	if s == nil {
 		return nil, nil
 	}
-	flags, err := seccomp.Flags(s.Flags)
-	if err != nil {
-		return nil, err
-	}
-	f := &Filter{Flags: flags}
 	notifies, err := seccomp.Notifies(s)
 	if err != nil {
 		return nil, err
 	}
+	f := &Filter{}
 	if notifies {
-		f.Flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 		f.Listener, f.Metadata = s.ListenerPath, s.ListenerMetadata
+	}
+	if f.Flags, err = seccomp.Flags(s.Flags, notifies); err != nil {
+		return nil, err
 	}
 	if f.Program, err = seccomp.Compile(s, linux.Native()); err != nil {
 		return nil, err
@@ -54,6 +50,3 @@ func (f *Filter) install(b *program.Builder) program.Added {
 	return b.Call(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, f.Flags, program.Filter(f.Program)).
 		Why("the kernel runs this program before each system call from here on, and answers the forbidden ones itself")
 }
-
-// String says how long it is, for errors and tests: the program itself says nothing to a reader.
-func (f *Filter) String() string { return fmt.Sprintf("a filter of %d instructions", len(f.Program)/8) }

@@ -34,6 +34,11 @@ var specified = []specs.Arch{
 	specs.ArchS390X, specs.ArchPARISC, specs.ArchPARISC64, specs.ArchRISCV64, specs.ArchLOONGARCH64, specs.ArchM68K, specs.ArchSH, specs.ArchSHEB,
 }
 
+// flags are those that a profile may name. NEW_LISTENER, which is in the kernel's list too, goes without saying where a rule notifies.
+var flags = []specs.LinuxSeccompFlag{
+	"SECCOMP_FILTER_FLAG_TSYNC", specs.LinuxSeccompFlagLog, specs.LinuxSeccompFlagSpecAllow, specs.LinuxSeccompFlagWaitKillableRecv,
+}
+
 // Known is the words that a profile may hold, each list sorted.
 type Known struct{ Actions, Operators, Architectures, Flags []string }
 
@@ -49,8 +54,8 @@ func Words() Known {
 	for _, a := range specified {
 		k.Architectures = append(k.Architectures, string(a))
 	}
-	for _, f := range linux.SeccompFlags {
-		k.Flags = append(k.Flags, f.Text)
+	for _, f := range flags {
+		k.Flags = append(k.Flags, string(f))
 	}
 	for _, list := range [][]string{k.Actions, k.Operators, k.Architectures, k.Flags} {
 		slices.Sort(list)

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strings"
 
 	"glassbox/linux"
 
@@ -108,18 +107,21 @@ func (c code) bytes() []byte {
 	return b
 }
 
-// Flags are linux.seccomp.flags as seccomp(2) takes them.
-func Flags(names []specs.LinuxSeccompFlag) (flags uint64, err error) {
+// Flags are linux.seccomp.flags as seccomp(2) takes them, for a filter that notifies or not. A start has one thread: TSYNC is for more, and the
+// kernel does not take it together with notifications.
+func Flags(names []specs.LinuxSeccompFlag, notifies bool) (set uint64, err error) {
 	for i, name := range names {
-		known := false
-		for _, f := range linux.SeccompFlags {
-			if strings.TrimPrefix(f.Text, "SECCOMP_FILTER_FLAG_") == strings.TrimPrefix(string(name), "SECCOMP_FILTER_FLAG_") {
-				flags, known = flags|f.Value, true
-			}
-		}
-		if !known {
+		if !slices.Contains(flags, name) {
 			return 0, fmt.Errorf("linux.seccomp.flags[%d]: unknown flag %q", i, name)
 		}
+		if name == specs.LinuxSeccompFlagWaitKillableRecv && !notifies {
+			return 0, fmt.Errorf("linux.seccomp.flags[%d]: %s is for SCMP_ACT_NOTIFY, which no rule has", i, name)
+		}
+		flag, _ := linux.SeccompFlags.Value(string(name))
+		set |= flag
 	}
-	return flags, nil
+	if notifies {
+		set = set&^unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+	}
+	return set, nil
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"glassbox/test/fields/probe"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -84,4 +86,12 @@ func scheduled(a *unix.SchedAttr) (missing string) {
 	}()
 	<-done
 	return missing
+}
+
+// i386 needs a kernel that takes the calls of 32-bit programs.
+func i386() string {
+	if !probe.I386() {
+		return "32-bit system calls: the kernel takes none (CONFIG_IA32_EMULATION)"
+	}
+	return ""
 }

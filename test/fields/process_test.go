@@ -104,7 +104,7 @@ var processRows = []row{
 		check: begins("policy 2 flags 0x0 nice 0 priority 9")},
 	{name: "scheduler SCHED_DEADLINE", needs: []feature{deadline}, inside: "cut -d' ' -f41 /proc/self/stat",
 		edit:   scheduler(specs.Scheduler{Policy: specs.SchedDeadline, Runtime: 2e6, Deadline: 20e6, Period: 100e6, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork}}),
-		prints: "0"}, // the shell's child: reset on fork, without which a SCHED_DEADLINE process cannot fork at all
+		prints: "6"}, // proc_pid_stat(5): policy
 	{name: "scheduler of an exec", edit: scheduler(specs.Scheduler{Policy: specs.SchedOther, Nice: 7}), exec: func(*specs.Process) {}, inside: "probe scheduler",
 		check: begins("policy 0 flags 0x0 nice 7")},
 	{name: "scheduler of an exec's own", edit: scheduler(specs.Scheduler{Policy: specs.SchedOther, Nice: 7}), inside: "probe scheduler",

@@ -1,0 +1,181 @@
+package fields
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"net"
+	"testing"
+	"time"
+	"unsafe"
+
+	"glassbox/test/need"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// agent answers for the kernel: every call that it is asked about is ENODATA.
+type agent struct {
+	*net.UnixListener
+	told chan specs.ContainerProcessState
+}
+
+func newAgent(t *testing.T, path string) *agent {
+	t.Helper()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	l.SetDeadline(time.Now().Add(patience))
+	return &agent{l, make(chan specs.ContainerProcessState, 2)}
+}
+
+// answer takes one descriptor and answers by it until the last process of the filter is gone.
+func (a *agent) answer() error {
+	c, err := a.AcceptUnix()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	text, control := make([]byte, 1<<16), make([]byte, 64)
+	n, m, _, _, err := c.ReadMsgUnix(text, control)
+	if err != nil {
+		return err
+	}
+	var s specs.ContainerProcessState
+	if err := json.Unmarshal(text[:n], &s); err != nil {
+		return err
+	}
+	a.told <- s
+	messages, err := unix.ParseSocketControlMessage(control[:m])
+	if err != nil || len(messages) != 1 {
+		return errors.Join(errors.New("no descriptor came along"), err)
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fds[0])
+	return refuse(fds[0])
+}
+
+// refuse is what seccomp_unotify(2) calls the supervisor.
+func refuse(fd int) error {
+	const receive, send = 0xc0502100, 0xc0182101 // SECCOMP_IOCTL_NOTIF_RECV and _SEND
+	for {
+		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		if n, err := unix.Poll(ready, int(patience.Milliseconds())); err == unix.EINTR {
+			continue
+		} else if n != 1 || err != nil {
+			return errors.Join(errors.New("nobody asks, and nobody has ended"), err)
+		}
+		if ready[0].Revents&unix.POLLIN == 0 {
+			return nil // POLLHUP
+		}
+		var question [80]byte
+		if err := ioctl(fd, receive, question[:]); err == unix.ENOENT || err == unix.EINTR {
+			continue
+		} else if err != nil {
+			return err
+		}
+		var answer [24]byte
+		copy(answer[:8], question[:8])
+		no := -int32(unix.ENODATA)
+		binary.NativeEndian.PutUint32(answer[16:], uint32(no))
+		if err := ioctl(fd, send, answer[:]); err != nil && err != unix.ENOENT {
+			return err
+		}
+	}
+}
+
+func ioctl(fd int, request uintptr, b []byte) error {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(unsafe.Pointer(&b[0]))); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// listened is a bundle whose filter asks the agent about getppid.
+func listened(t *testing.T) (*bundle, *agent) {
+	b := newBundle(t)
+	a := newAgent(t, b.path("agent.sock"))
+	b.spec.Annotations = map[string]string{"colour": "blue"}
+	b.spec.Linux.Seccomp = profile(rule(specs.ActNotify, "getppid"))
+	b.spec.Linux.Seccomp.ListenerPath, b.spec.Linux.Seccomp.ListenerMetadata = b.path("agent.sock"), "about getppid"
+	b.spec.Linux.Seccomp.Flags = []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagWaitKillableRecv}
+	b.spec.Process.Args = words("probe call getppid getpid")
+	return b, a
+}
+
+func (a *agent) check(t *testing.T, b *bundle, status specs.ContainerState) {
+	t.Helper()
+	var s specs.ContainerProcessState
+	select {
+	case s = <-a.told:
+	case <-time.After(patience):
+		t.Fatal("the agent was told of nobody")
+	}
+	if len(s.Fds) != 1 || s.Fds[0] != "seccompFd" || s.Metadata != "about getppid" || s.Pid == 0 || s.Version == "" {
+		t.Errorf("the process state is %+v", s)
+	}
+	if s.State.ID != b.id || s.State.Bundle != b.dir || s.State.Status != status || s.State.Pid == 0 || s.State.Annotations["colour"] != "blue" {
+		t.Errorf("the container's state in it is %+v, want id %s, bundle %s, status %s", s.State, b.id, b.dir, status)
+	}
+}
+
+func TestSeccompListener(t *testing.T) {
+	need.SecondKernel(t)
+	t.Parallel()
+	b, a := listened(t)
+	b.write(t)
+	served := make(chan error, 1)
+	go func() { served <- a.answer() }()
+	row{prints: "getppid ENODATA\ngetpid ok"}.judge(t, glassrun(t, "run", "--bundle", b.dir, b.id))
+	if err := <-served; err != nil {
+		t.Fatal(err)
+	}
+	a.check(t, b, specs.StateCreated)
+}
+
+// The container is started by another process than the one that created it; then comes an exec, with a filter and a descriptor of its own.
+func TestSeccompListenerOfStartAndExec(t *testing.T) {
+	need.SecondKernel(t)
+	t.Parallel()
+	b, a := listened(t)
+	b.spec.Process.Args = []string{"probe", "wait"}
+	b.write(t)
+	root := "--root=" + b.path("state")
+	served := make(chan error, 2)
+	for range cap(served) {
+		go func() { served <- a.answer() }()
+	}
+	row{}.judge(t, glassrun(t, root, "create", "--bundle", b.dir, b.id))
+	defer glassrun(t, root, "delete", "--force", b.id)
+	row{}.judge(t, glassrun(t, root, "start", b.id))
+	a.check(t, b, specs.StateCreated)
+	row{prints: "getppid ENODATA\ngetpid ok"}.judge(t, glassrun(t, root, "exec", b.id, "probe", "call", "getppid", "getpid"))
+	a.check(t, b, specs.StateRunning)
+	glassrun(t, root, "delete", "--force", b.id)
+	for range cap(served) {
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A listener that ends before it has answered leaves the kernel's answer: ENOSYS.
+func TestSeccompListenerDies(t *testing.T) {
+	need.SecondKernel(t)
+	t.Parallel()
+	b, a := listened(t)
+	b.write(t)
+	go func() {
+		if c, err := a.AcceptUnix(); err == nil {
+			c.ReadMsgUnix(make([]byte, 1<<16), nil) //nolint:errcheck // what comes is thrown away
+			c.Close()
+		}
+	}()
+	row{prints: "getppid ENOSYS\ngetpid ok"}.judge(t, glassrun(t, "run", "--bundle", b.dir, b.id))
+}
