@@ -28,6 +28,8 @@ type MemoryUsage struct {
 	Max          uint64
 	InactiveFile uint64 // page cache not used lately; Docker's stats leave it out
 	Swap         uint64
+	SwapMax      uint64
+	Stat         map[string]uint64 // memory.stat
 }
 
 // CPUUsage is in microseconds.
@@ -36,6 +38,9 @@ type CPUUsage struct {
 	Periods, Throttled  uint64 // how many periods there were with a quota in force, and in how many it ran out
 	ThrottledTime       uint64
 }
+
+// HugeUsage is what a group has of one size of huge pages, in bytes, and how often it got none.
+type HugeUsage struct{ Current, Failed uint64 }
 
 // PidsUsage counts processes and threads.
 type PidsUsage struct{ Current, Max uint64 }
@@ -57,9 +62,11 @@ func (g Group) Stat() (Usage, error) {
 		return u, fmt.Errorf("measuring group %s: %w", g.Path, os.ErrNotExist)
 	}
 	if n, ok := g.number("memory.current"); ok {
-		m := &MemoryUsage{Current: n, InactiveFile: g.table("memory.stat")["inactive_file"]}
+		m := &MemoryUsage{Current: n, Stat: g.table("memory.stat")}
+		m.InactiveFile = m.Stat["inactive_file"]
 		m.Max, _ = g.number("memory.max")
 		m.Swap, _ = g.number("memory.swap.current")
+		m.SwapMax, _ = g.number("memory.swap.max")
 		u.Memory = m
 	}
 	if t := g.table("cpu.stat"); t != nil {
@@ -74,6 +81,24 @@ func (g Group) Stat() (Usage, error) {
 		u.IO = parseIO(text)
 	}
 	return u, nil
+}
+
+// HugePages is the group's use of huge pages by their size, such as 2MB; nil where the controller is not ours.
+func (g Group) HugePages() map[string]HugeUsage {
+	files, _ := filepath.Glob(filepath.Join(g.Path, "hugetlb.*.current"))
+	var all map[string]HugeUsage
+	for _, path := range files {
+		size, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), "hugetlb."), ".")
+		n, ok := g.number(filepath.Base(path))
+		if !ok || strings.HasSuffix(filepath.Base(path), ".rsvd.current") {
+			continue
+		}
+		if all == nil {
+			all = map[string]HugeUsage{}
+		}
+		all[size] = HugeUsage{Current: n, Failed: g.table("hugetlb." + size + ".events")["max"]}
+	}
+	return all
 }
 
 // OOMKills is how many processes of the group and below were killed for want of memory; known is false where the

@@ -30,6 +30,11 @@ func Personality(b *program.Builder, p *specs.LinuxPersonality) error {
 // weightedInterleave is MPOL_WEIGHTED_INTERLEAVE, of Linux 6.9.
 const weightedInterleave = 6
 
+// MemoryPolicies are the modes and flags that linux.memoryPolicy may name.
+func MemoryPolicies() (modes, flags []string) {
+	return append(linux.MemoryPolicies.Texts(), string(specs.MpolWeightedInterleave)), linux.MemoryPolicyFlags.Texts()
+}
+
 // MemoryPolicy compiles linux.memoryPolicy, set_mempolicy(2).
 func MemoryPolicy(b *program.Builder, p *specs.LinuxMemoryPolicy) error {
 	if p == nil {

@@ -33,6 +33,15 @@ func (n Names) Value(text string) (value uint64, ok bool) {
 	return 0, false
 }
 
+// Texts are all the names.
+func (n Names) Texts() []string {
+	var all []string
+	for _, name := range n {
+		all = append(all, name.Text)
+	}
+	return all
+}
+
 // Join writes a set of bits, such as MS_NOSUID|MS_NODEV. Bits without a name follow as one hexadecimal number; a set
 // without any named bit is the number and, as a comment, unknown.
 func (n Names) Join(bits uint64, unknown string) string {

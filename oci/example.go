@@ -13,7 +13,7 @@ func Example() *specs.Spec {
 			Env:             []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"},
 			Cwd:             "/",
 			NoNewPrivileges: true,
-			Capabilities:    &specs.LinuxCapabilities{Bounding: few, Effective: few, Permitted: few, Ambient: few},
+			Capabilities:    &specs.LinuxCapabilities{Bounding: few, Effective: few, Permitted: few},
 			Rlimits:         []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Hard: 1024, Soft: 1024}},
 		},
 		Root:     &specs.Root{Path: "rootfs", Readonly: true},

@@ -3,10 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"text/tabwriter"
 
 	"glassbox/attendant"
 	"glassbox/monitor"
@@ -30,7 +28,17 @@ func commands() []command {
 		{"state", "state ID", "Show what a container is doing, as JSON", false, showState},
 		{"kill", "kill [--all] ID [SIGNAL]", "Send a container a signal: SIGTERM, if none is named", false, killContainer},
 		{"delete", "delete [--force] ID", "Remove a stopped container", false, deleteContainer},
-		{"run", "run [--bundle DIR] [--explain FILE] ID", "Run the container of an OCI bundle to its end", true, runBundle},
+		{"run", "run [--bundle DIR] [--explain FILE] [--detach] ID", "Create and start the container of an OCI bundle", true, runContainer},
+		{"exec", "exec [--process FILE] ID COMMAND [ARGUMENT...]", "Start a further process in a container", true, execProcess},
+		{"list", "list [--quiet] [--format json]", "Show the containers", false, listContainers},
+		{"ps", "ps ID [ARGUMENT-OF-PS...]", "Show a container's processes", false, showProcesses},
+		{"pause", "pause ID", "Stop a container's processes where they stand", false, pauseContainer},
+		{"resume", "resume ID", "Let them go on", false, resumeContainer},
+		{"update", "update [--memory BYTES] [--resources FILE] ... ID", "Change a container's limits", false, updateContainer},
+		{"events", "events [--stats] ID", "Show what a container uses, and who is killed for want of memory", false, showEvents},
+		{"spec", "spec [--bundle DIR] [--rootless]", "Write a config.json to begin with", false, writeSpec},
+		{"features", "features", "Show which words of config.json glassrun understands", false, showFeatures},
+		{"explain", "explain [--bundle DIR] [--format json]", "Show what run would ask of the kernel, and ask nothing", false, explainBundle},
 		{"init", "init -- COMMAND [ARGUMENT...]", "Be PID 1 of a container: start COMMAND, pass signals on, reap (run --init)", false, alone(runInit)},
 		{"monitor", "monitor [--adopt] DIR", "Stay with the container whose state directory is DIR (started by glassbox)", true, alone(monitor.Run)},
 		{"compress", "compress FILE SECONDS NANOSECONDS", "Compress a log file, open as standard input (started by the monitor)", false, alone(monitor.Compress)},
@@ -48,40 +56,59 @@ type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// report prints the error, unless the command has said everything, and returns the exit code.
-func report(err error) int {
-	var e exit
-	if errors.As(err, &e) {
-		return int(e)
-	}
-	fmt.Fprintf(os.Stderr, "glassrun: %v\n", err)
-	return 1
+// coded is an error with an exit code other than 1.
+type coded struct {
+	code int
+	error
 }
 
-func run(args []string) error {
+func (c *coded) Unwrap() error { return c.error }
+
+// run carries out a command line and returns its exit code.
+func run(args []string) int {
 	if filepath.Base(os.Args[0]) == initName {
-		return runInit(args)
+		return globals{}.report(runInit(args))
 	}
-	g, args, err := parseGlobals(args)
-	if err != nil {
-		return err
+	g, words, err := parseGlobals(args)
+	if err == nil {
+		err = g.run(words)
 	}
-	if len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
+	return g.report(err)
+}
+
+func (g globals) run(words []string) error {
+	switch {
+	case g.version:
+		return version(os.Stdout)
+	case len(words) == 0:
 		return help(os.Stdout)
+	case words[0] == "help" || words[0] == "h":
+		if len(words) == 1 {
+			return help(os.Stdout)
+		}
+		words = []string{words[1], "--help"}
 	}
 	for _, c := range commands() {
-		if c.name != args[0] {
-			continue
+		if c.name == words[0] {
+			return c.start(g, words[1:])
 		}
-		if c.entersContainers {
-			if err := sealed.Self(); err != nil {
-				return err
-			}
-			nameSelf()
-		}
-		return c.run(g, args[1:])
 	}
-	return fmt.Errorf("unknown command %q: see glassrun help", args[0])
+	return fmt.Errorf("unknown command %q: see glassrun help", words[0])
+}
+
+// start runs the command, or explains it.
+func (c command) start(g globals, args []string) error {
+	if c.entersContainers {
+		if err := sealed.Self(); err != nil {
+			return err
+		}
+		nameSelf()
+	}
+	err := c.run(g, args)
+	if h := (*helpWanted)(nil); errors.As(err, &h) {
+		return c.explain(os.Stdout, h.flags)
+	}
+	return err
 }
 
 // nameSelf gives this process the name that ps and top show. A program executed by descriptor is called by its number. Raw calls: an
@@ -93,13 +120,4 @@ func nameSelf() {
 	}
 	unix.Write(fd, []byte("glassrun")) //nolint:errcheck // a courtesy
 	unix.Close(fd)
-}
-
-func help(w io.Writer) error {
-	fmt.Fprint(w, "Usage: glassrun [--root DIR] [--log FILE] [--log-format text|json] [--debug] [--systemd-cgroup] COMMAND [ARGUMENT...]\n\n")
-	t := tabwriter.NewWriter(w, 0, 1, 3, ' ', 0)
-	for _, c := range commands() {
-		fmt.Fprintf(t, "  %s\t%s\n", c.usage, c.help)
-	}
-	return t.Flush()
 }

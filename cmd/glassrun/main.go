@@ -8,8 +8,4 @@ package main
 
 import "os"
 
-func main() {
-	if err := run(os.Args[1:]); err != nil {
-		os.Exit(report(err))
-	}
-}
+func main() { os.Exit(run(os.Args[1:])) }

@@ -1,0 +1,24 @@
+package oci
+
+import (
+	"glassbox/program"
+	"glassbox/runtime"
+)
+
+// Plan says what a run of the bundle's container would ask of the kernel. Nothing is asked, and no container is made.
+func (s Store) Plan(id string, o Options) ([]program.Account, error) {
+	b, err := open(o.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	complete(b.spec, id)
+	facts, err := runtime.Observe(b.spec, b.dir)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := runtime.Compile(b.spec, b.layers, facts)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Explain(), nil
+}
