@@ -77,8 +77,7 @@ func (h *Hooks) run(kind HookKind, warn func(error), note func(program.Request, 
 		note = func(program.Request, error) {}
 	}
 	if moments[kind].inside && h.any(kind) && h.Facts.Inherited.Rlimits == nil {
-		var err error
-		if h.Facts.Inherited, err = confine.Observe(); err != nil {
+		if err := h.observe(); err != nil {
 			return err
 		}
 	}
@@ -96,6 +95,17 @@ func (h *Hooks) run(kind HookKind, warn func(error), note func(program.Request, 
 		}
 	}
 	return nil
+}
+
+// observe finds what hooks that run inside need to know, where the container was created by another process.
+func (h *Hooks) observe() error {
+	joined, err := differing(h.Pid)
+	if err != nil {
+		return err
+	}
+	h.Facts.Shared, h.Facts.Modules = ^joined, confine.ObserveModules(h.Spec.Process)
+	h.Facts.Inherited, err = confine.Observe()
+	return err
 }
 
 // Requests are what running all hooks of a kind asks of the kernel: for each the making of its process, its change of namespaces and

@@ -18,17 +18,19 @@ var kinds = []struct {
 }
 
 // joined is the set of namespaces in which the container's PID 1 differs from us: setns(2) into our own user namespace is an error.
-func (c *Container) joined() (uint64, error) {
-	dir := "/proc/" + strconv.Itoa(c.Pid) + "/ns/"
+func (c *Container) joined() (uint64, error) { return differing(c.Pid) }
+
+func differing(pid int) (uint64, error) {
+	dir := "/proc/" + strconv.Itoa(pid) + "/ns/"
 	var set uint64
 	for _, k := range kinds {
 		theirs, err := os.Readlink(dir + k.name)
 		if err != nil {
-			return 0, fmt.Errorf("comparing %s namespaces with process %d: %w", k.name, c.Pid, err)
+			return 0, fmt.Errorf("comparing %s namespaces with process %d: %w", k.name, pid, err)
 		}
 		ours, err := os.Readlink("/proc/self/ns/" + k.name)
 		if err != nil {
-			return 0, fmt.Errorf("comparing %s namespaces with process %d: %w", k.name, c.Pid, err)
+			return 0, fmt.Errorf("comparing %s namespaces with process %d: %w", k.name, pid, err)
 		}
 		if ours != theirs {
 			set |= k.flag
