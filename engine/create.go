@@ -46,6 +46,9 @@ func (c *Containers) prepare(ctx context.Context, o *Options) (*record, []string
 		o.HostConfig = &container.HostConfig{}
 	}
 	warnings, err := c.validate(o)
+	if err == nil && o.Rootfs == "" {
+		err = c.refuseGround()
+	}
 	if err != nil {
 		return nil, warnings, err
 	}

@@ -26,7 +26,7 @@ func Open() (*Engine, error) {
 	root := store.Open()
 	images := image.Open(root.Images())
 	containers := &Containers{root: root, images: images}
-	images.InUse, images.Tell = containers.user, containers.tellAll
+	images.InUse, images.Tell, images.Glassrun = containers.user, containers.tellAll, glassrun
 	containers.networks = &Networks{root: root, containers: containers}
 	containers.volumes = &Volumes{root: root, containers: containers}
 	return &Engine{Containers: containers, Images: images, Networks: containers.networks, Volumes: containers.volumes, System: &System{root: root, containers: containers, images: images}}, nil

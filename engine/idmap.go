@@ -143,14 +143,12 @@ func (p idPool) free(first uint64) bool {
 // exhausted says why no block is left.
 func (p idPool) exhausted() error {
 	e := &Error{
-		Class: InvalidParameter, Text: "--userns auto: no free block of 65536 host ids is left",
-		Hint: &Hint{Why: "/etc/subuid and /etc/subgid promise them to users, or containers have them", Check: "cat /etc/subuid /etc/subgid; glassbox ps -a", Fix: "--userns 0:HOST:SIZE"},
+		Class: InvalidParameter, Text: "--userns auto: no 65536 host ids are left: containers have them, or /etc/subuid and /etc/subgid promise them to users",
+		Hint: &Hint{Why: "each container gets a range of its own", Check: "cat /etc/subuid /etc/subgid; glassbox ps -a", Fix: "--userns 0:HOST:SIZE"},
 	}
 	if namespaces.Nested() {
-		e.Hint = &Hint{
-			Why:   "glassbox runs in a user namespace here, and can only give away ids that this has itself",
-			Check: "cat /proc/self/uid_map", Fix: "leave --userns out: containers are in this user namespace anyway",
-		}
+		e.Text = "--userns auto: glassbox runs in a user namespace here, which has no 65536 ids to give away: containers are in it anyway, without --userns"
+		e.Hint = &Hint{Why: "a user namespace hands on only ids that it has itself", Check: "cat /proc/self/uid_map", Fix: "leave --userns out"}
 	}
 	return e
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/distribution/reference"
@@ -30,7 +31,7 @@ func (s *Store) Builtin(name string) (img *Image, ok bool, err error) {
 	if write == nil {
 		return nil, false, nil
 	}
-	stamp, err := programStamp()
+	stamp, err := s.programStamp()
 	if err != nil {
 		return nil, true, err
 	}
@@ -61,7 +62,7 @@ func (s *Store) builtin(name string) (func(*layerWriter), ocispec.Image) {
 		return writeHello, helloConfig()
 	case "tiny:latest":
 		if s.Applets != nil {
-			return func(a *layerWriter) { writeTiny(a, s.Applets()) }, tinyConfig()
+			return func(a *layerWriter) { writeTiny(a, s.Applets(), s.glassrun()) }, tinyConfig()
 		}
 	}
 	return nil, ocispec.Image{}
@@ -81,7 +82,7 @@ func (s *Store) outdated(entry ocispec.Descriptor) bool {
 	if was == "" {
 		return false
 	}
-	now, err := programStamp()
+	now, err := s.programStamp()
 	return err == nil && now != was
 }
 
@@ -101,13 +102,32 @@ func (s *Store) retire(old, img *Image) error {
 	return err
 }
 
-// programStamp tells this program from another, without reading it.
-func programStamp() (string, error) {
-	info, err := os.Stat(self)
-	if err != nil {
-		return "", err
+// glassrun is the program that starts containers, where there is one.
+func (s *Store) glassrun() string {
+	if s.Glassrun == nil {
+		return ""
 	}
-	return fmt.Sprintf("%d-%d", info.Size(), info.ModTime().UnixNano()), nil
+	path, err := s.Glassrun()
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+// programStamp tells the programs that are in built-in images from others, without reading them.
+func (s *Store) programStamp() (string, error) {
+	var stamps []string
+	for _, path := range []string{self, s.glassrun()} {
+		if path == "" {
+			continue
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return "", err
+		}
+		stamps = append(stamps, fmt.Sprintf("%d-%d", info.Size(), info.ModTime().UnixNano()))
+	}
+	return strings.Join(stamps, " "), nil
 }
 
 // layerWriter writes a layer; after the first error it does nothing.

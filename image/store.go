@@ -21,6 +21,8 @@ import (
 type Store struct {
 	// Applets lists the commands of the built-in image tiny (tiny.Names); nil: there is no such image.
 	Applets func() []string
+	// Glassrun finds the program that starts containers, which tiny holds too; nil: it does not.
+	Glassrun func() (string, error)
 	// InUse reports a container that uses an image id, a running one if there is any; empty: none. Nil: nobody looks.
 	// A remade built-in's predecessor is deleted only where InUse says that nobody needs it.
 	InUse func(digest.Digest) (container string, running bool)

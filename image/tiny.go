@@ -15,7 +15,7 @@ func tinyConfig() ocispec.Image {
 		Created: &born,
 		Author:  "glassbox",
 		Config:  ocispec.ImageConfig{Cmd: []string{"sh"}, Env: []string{defaultPath}},
-		History: []ocispec.History{{Created: &born, CreatedBy: "glassbox: this program as /bin/tiny, its applets, and /etc"}},
+		History: []ocispec.History{{Created: &born, CreatedBy: "glassbox: this program as /bin/tiny, its applets, glassrun, and /etc"}},
 	}
 }
 
@@ -35,8 +35,9 @@ PRETTY_NAME="glassbox tiny: one program, all of it glassbox itself"
 `
 )
 
-// writeTiny writes the image whose every command is this program, under the names of its applets.
-func writeTiny(a *layerWriter, applets []string) {
+// writeTiny writes the image whose every command is this program, under the names of its applets, and of its own; glassrun, which starts
+// containers, comes along, so that they can be had inside one too. Empty: it does not.
+func writeTiny(a *layerWriter, applets []string, glassrun string) {
 	for _, d := range []string{"bin", "dev", "etc", "home", "proc", "run", "sys", "usr", "usr/local", "usr/local/bin", "var", "var/log"} {
 		a.dir(d, 0o755, 0)
 	}
@@ -50,7 +51,11 @@ func writeTiny(a *layerWriter, applets []string) {
 	a.text("etc/passwd", tinyPasswd)
 	a.text("etc/group", tinyGroup)
 	a.text("etc/os-release", tinyRelease)
-	a.program("bin/tiny")
+	a.program("bin/tiny", self)
+	if glassrun != "" {
+		a.link("bin/glassbox", "tiny")
+		a.program("bin/glassrun", glassrun)
+	}
 	for _, name := range applets {
 		if name != "tiny" {
 			a.link("bin/"+name, "tiny")
@@ -62,9 +67,9 @@ func (a *layerWriter) text(name, content string) {
 	a.add(tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(content))}, strings.NewReader(content))
 }
 
-// program adds a copy of the running program.
-func (a *layerWriter) program(name string) {
-	f, err := os.Open(self)
+// program adds a copy of a program.
+func (a *layerWriter) program(name, path string) {
+	f, err := os.Open(path)
 	if err != nil {
 		a.err = err
 		return

@@ -117,6 +117,7 @@ func openEngine(warn, tell func(message string)) (*backend, error) {
 	}
 	e.Containers.Warn, e.Networks.Warn = warn, tell
 	e.Images.Applets = tiny.Names
+	e.Settle()
 	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, info: e.System.Info, diskUsage: e.DiskUsage, check: e.System.Check, events: e.System.Events}, nil
 }
 
