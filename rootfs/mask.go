@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"glassbox/program"
@@ -9,102 +10,118 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mask is one of linux.maskedPaths. Which kind of file it is we know of the kernel's own, which do not change it. Of others both covers
-// are tried: the kernel refuses the wrong one with ENOTDIR.
+// mask is one of linux.maskedPaths.
 type mask struct {
-	path      string
-	file, dir any // what covers it: /dev/null, an empty directory; nil: it is not of this kind
+	path string
+	sure bool // it is the kernel's, which the host has too: kind is what it is, 0 that it is not there
+	kind uint32
+	null program.Slot // where it may be a file: the host's /dev/null, detached
 }
 
-// directoriesToMask are those of the usual masked paths that are directories.
-var directoriesToMask = map[string]bool{
-	"/proc/acpi": true, "/proc/asound": true, "/proc/scsi": true, "/sys/firmware": true, "/sys/devices/virtual/powercap": true,
-}
+// may says whether the path can be a file of this kind.
+func (m mask) may(kind uint32) bool { return !m.sure || m.kind == kind }
 
-// filesToMask are those that are files.
-var filesToMask = map[string]bool{
-	"/proc/interrupts": true, "/proc/kcore": true, "/proc/keys": true, "/proc/latency_stats": true,
-	"/proc/sched_debug": true, "/proc/timer_list": true, "/proc/timer_stats": true,
-}
-
-// covers compiles the taking of what masks will be made of, while the host can be seen: its /dev/null, since what an image has there may
-// be anything (CVE-2025-31133), and an empty file system. A detached mount can be used once, so there is one for each.
-func (t *Tree) covers(b *program.Builder) []mask {
+// masks compiles the taking of what files will be hidden under, while the host can be seen: its /dev/null, since what an image has there
+// may be anything (CVE-2025-31133). One is enough where it is certain to be mounted: from there it can be shown once more. A mount
+// that was taken and not used would cost more than all others: letting go of it, the kernel waits for all processors.
+func (t *Tree) masks(b *program.Builder) []mask {
 	if t.Spec.Linux == nil || t.Still {
 		return nil
 	}
 	b.From("linux.maskedPaths")
-	var masks []mask
-	seen, dirs := map[string]bool{}, 0
+	var list []mask
+	seen, taken := map[string]bool{}, false
 	for _, p := range t.Spec.Linux.MaskedPaths {
-		p = path.Clean("/" + p)
-		if seen[p] {
+		if p = path.Clean("/" + p); seen[p] {
 			continue
 		}
 		seen[p] = true
 		m := mask{path: p}
-		if !directoriesToMask[p] && !strings.HasSuffix(p, "/thermal_throttle") {
-			m.file = b.Call(unix.SYS_OPEN_TREE, unix.AT_FDCWD, "/dev/null", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC).Why("the host's /dev/null, to hide %s under", p).Keep()
+		_, _, m.sure = t.inKernel(p)
+		if kind := t.Kinds[p] & unix.S_IFMT; kind == unix.S_IFDIR {
+			m.kind = kind
+		} else if kind != 0 {
+			m.kind = unix.S_IFREG
 		}
-		if !filesToMask[p] {
-			m.dir = dirs // filled in below
-			dirs++
-		}
-		masks = append(masks, m)
+		list = append(list, m)
 	}
-	empty := t.empties(b, dirs)
-	for i := range masks {
-		if n, ok := masks[i].dir.(int); ok {
-			masks[i].dir = empty[n]
+	slices.SortStableFunc(list, func(a, b mask) int { return certainty(b) - certainty(a) })
+	for i := range list {
+		if m := &list[i]; m.may(unix.S_IFREG) && !taken {
+			m.null = b.Call(unix.SYS_OPEN_TREE, unix.AT_FDCWD, "/dev/null", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC).Why("the host's /dev/null, to hide %s under", m.path).Keep()
+			taken = m.sure
 		}
 	}
-	return masks
-}
-
-// empties compiles n mounts of an empty, read-only file system. One is made and shown n times, which takes a third of the time; it must be
-// mounted to be taken from, and the place for that is one that only the host's root may reach.
-func (t *Tree) empties(b *program.Builder, n int) []program.Slot {
-	var list []program.Slot
-	if t.UserNS || n < 2 || t.Spec.Linux.MountLabel != "" {
-		for range n {
-			fs := b.Call(unix.SYS_FSOPEN, "tmpfs", unix.FSOPEN_CLOEXEC).Why("an empty directory to hide others under").Keep()
-			set(b, fs, "nr_inodes", "1", "it holds nothing but itself")
-			t.label(b, fs, "tmpfs")
-			b.From("linux.maskedPaths")
-			list = append(list, made(b, fs, unix.MOUNT_ATTR_RDONLY))
-		}
-		return list
-	}
-	at := t.rootPlace()
-	b.Call(unix.SYS_MOUNT, "tmpfs", at, "tmpfs", unix.MS_RDONLY, "nr_inodes=1").Why("an empty directory to hide others under: it holds nothing but itself")
-	for range n {
-		list = append(list, b.Call(unix.SYS_OPEN_TREE, unix.AT_FDCWD, at, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC).Why("take hold of it").Keep())
-	}
-	b.Call(unix.SYS_UMOUNT2, at, unix.MNT_DETACH).Why("and let go of the place")
 	return list
 }
 
-// hide compiles the covering of masked paths.
+func certainty(m mask) int {
+	if m.sure {
+		return 1
+	}
+	return 0
+}
+
+// hide compiles the covering of masked paths: files under /dev/null, directories under an empty one. Where the kind is not known both are
+// tried: the kernel refuses the wrong one with ENOTDIR.
 func (t *Tree) hide(b *program.Builder, masks []mask) {
 	b.From("linux.maskedPaths")
+	var null, empty program.Slot // mounted for certain: to be shown once more
 	for _, m := range masks {
-		base, rel, kernel := t.inKernel(m.path)
-		if !kernel {
-			base = t.open(b, m.path, unix.O_PATH, 0).Tolerate(unix.ENOENT, unix.ENOTDIR).Why("hold what is to be hidden, if it is there").Keep()
+		at, rel, _ := t.inKernel(m.path)
+		base, held := t.kernel[at], program.Slot(0)
+		if m.sure && m.kind == 0 {
+			b.Call(unix.SYS_READLINKAT, base, rel, program.Out(1), 1).Tolerate(unix.ENOENT, unix.ENOTDIR).Why("this kernel has no %s to hide: were it there by now, this would fail and end the start", m.path)
+			continue
 		}
-		for _, cover := range []struct {
-			tree any
-			why  string
-		}{{m.file, "hide " + m.path + ": it tells or does things to the whole machine"}, {m.dir, "hide " + m.path + " under an empty directory"}} {
-			if tree, ok := cover.tree.(program.Slot); ok {
-				put(b, tree, base, rel).Tolerate(unix.ENOENT, unix.ENOTDIR, unix.EBADF).Why("%s", cover.why)
-				b.Close(tree)
-			}
+		if !m.sure {
+			held = t.open(b, m.path, unix.O_PATH, 0).Tolerate(unix.ENOENT, unix.ENOTDIR).Why("hold what is to be hidden, if it is there").Keep()
+			base, rel = held, ""
 		}
-		if !kernel {
-			b.Close(base.(program.Slot)).Tolerate(unix.EBADF)
+		if m.may(unix.S_IFREG) {
+			cover(b, &null, m, base, rel, "hide "+m.path+": it tells or does things to the whole machine", func() program.Slot { return m.null })
+		}
+		if m.may(unix.S_IFDIR) {
+			cover(b, &empty, m, base, rel, "hide "+m.path+" under an empty directory", func() program.Slot { return t.empty(b) })
+		}
+		if !m.sure {
+			b.Close(held).Tolerate(unix.EBADF)
 		}
 	}
+	for _, s := range []program.Slot{null, empty} {
+		if s != 0 {
+			b.Close(s)
+		}
+	}
+}
+
+// cover compiles one: with what was mounted for certain before, or with a new one.
+func cover(b *program.Builder, mounted *program.Slot, m mask, base any, rel, why string, first func() program.Slot) {
+	var tree program.Slot
+	if *mounted == 0 {
+		tree = first()
+	} else {
+		tree = b.Call(unix.SYS_OPEN_TREE, *mounted, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH).Why("the same once more").Keep()
+	}
+	if m.sure {
+		put(b, tree, base, rel).Why("%s", why)
+	} else {
+		put(b, tree, base, rel).Tolerate(unix.ENOTDIR, unix.EBADF).Why("%s", why)
+	}
+	if m.sure && *mounted == 0 {
+		*mounted = tree
+	} else {
+		b.Close(tree)
+	}
+}
+
+// empty compiles an empty, read-only directory.
+func (t *Tree) empty(b *program.Builder) program.Slot {
+	fs := b.Call(unix.SYS_FSOPEN, "tmpfs", unix.FSOPEN_CLOEXEC).Why("an empty directory to hide others under").Keep()
+	set(b, fs, "nr_inodes", "1", "it holds nothing but itself")
+	t.label(b, fs, "tmpfs")
+	b.From("linux.maskedPaths")
+	return made(b, fs, unix.MOUNT_ATTR_RDONLY)
 }
 
 // put moves a detached mount to a name below a descriptor, or onto the descriptor itself. A link is not followed.
@@ -116,22 +133,19 @@ func put(b *program.Builder, tree program.Slot, base any, rel string) program.Ad
 	return b.Call(unix.SYS_MOVE_MOUNT, tree, "", base, rel, flags)
 }
 
-// inKernel finds a path that is in one of the kernel's file systems made by this program: below its descriptor there is nothing but the
-// kernel's, unless config.json mounts something there.
-func (t *Tree) inKernel(p string) (base any, rel string, ok bool) {
-	for at, tree := range t.kernel {
-		rel, below := strings.CutPrefix(p, at+"/")
-		if !below {
-			continue
+// inKernel finds a path that is in one of the kernel's file systems made by this program, by where that is and the path below. There is
+// nothing but the kernel's, unless config.json mounts something there.
+func (t *Tree) inKernel(p string) (at, rel string, ok bool) {
+	for _, m := range t.Spec.Mounts {
+		switch d := destination(m); {
+		case parse(m.Options).remount || !strings.HasPrefix(p+"/", d+"/"):
+		case t.keep(m) && p != d:
+			at, rel, ok = d, p[len(d)+1:], true
+		default:
+			at, rel, ok = "", "", false
 		}
-		for _, m := range t.Spec.Mounts {
-			if d := destination(m); strings.HasPrefix(d, at+"/") && strings.HasPrefix(p+"/", d+"/") {
-				return nil, "", false
-			}
-		}
-		return tree, rel, true
 	}
-	return nil, "", false
+	return at, rel, ok
 }
 
 // protect compiles linux.readonlyPaths: each becomes a mount of its own, which can be read only.
@@ -140,18 +154,19 @@ func (t *Tree) protect(b *program.Builder, p string) {
 	b.From("linux.readonlyPaths")
 	why := "make " + p + " a mount of its own"
 	const clone = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_RECURSIVE
-	base, rel, kernel := t.inKernel(p)
-	var tree program.Slot
+	at, rel, kernel := t.inKernel(p)
+	base, held, tree := t.kernel[at], program.Slot(0), program.Slot(0)
 	if kernel {
 		tree = b.Call(unix.SYS_OPEN_TREE, base, rel, clone|unix.AT_SYMLINK_NOFOLLOW).Tolerate(unix.ENOENT).Why("%s", why).Keep()
 	} else {
-		base = t.open(b, p, unix.O_PATH, 0).Tolerate(unix.ENOENT, unix.ENOTDIR).Why("hold what is to be read only, if it is there").Keep()
-		tree = b.Call(unix.SYS_OPEN_TREE, base, "", clone|unix.AT_EMPTY_PATH).Tolerate(unix.EBADF).Why("%s", why).Keep()
+		held = t.open(b, p, unix.O_PATH, 0).Tolerate(unix.ENOENT, unix.ENOTDIR).Why("hold what is to be read only, if it is there").Keep()
+		base = held
+		tree = b.Call(unix.SYS_OPEN_TREE, held, "", clone|unix.AT_EMPTY_PATH).Tolerate(unix.EBADF).Why("%s", why).Keep()
 	}
 	setAttr(b, tree, unix.AT_RECURSIVE, readOnly, 0, "so that it can be read only").Tolerate(unix.EBADF)
-	put(b, tree, base, rel).Tolerate(unix.EBADF).Why("put it in its place")
+	put(b, tree, base, rel).Tolerate(unix.ENOENT, unix.EBADF).Why("put it in its place")
 	b.Close(tree).Tolerate(unix.EBADF)
 	if !kernel {
-		b.Close(base.(program.Slot)).Tolerate(unix.EBADF)
+		b.Close(held).Tolerate(unix.EBADF)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"glassbox/linux"
 	"glassbox/program"
@@ -161,11 +162,18 @@ func (t *Tree) gather(b *program.Builder) (mounts, error) {
 	return held, err
 }
 
-// Sources are the host's paths that a container's bind mounts show, and those that may have to stand in for a file system which a
-// user namespace cannot mount.
+// Sources are the host's paths that a start looks at beforehand: those that a container's bind mounts show, those that may have to stand in
+// for a file system which a user namespace cannot mount, and those of the kernel that are to be hidden.
 func Sources(spec *specs.Spec, dir string) []string {
 	t := Tree{Spec: spec, Dir: dir}
 	list := []string{"/proc", "/sys", kcore}
+	if spec.Linux != nil { // what is the kernel's is the same in the container
+		for _, p := range spec.Linux.MaskedPaths {
+			if strings.HasPrefix(p, "/proc/") || strings.HasPrefix(p, "/sys/") {
+				list = append(list, filepath.Clean(p))
+			}
+		}
+	}
 	for _, m := range spec.Mounts {
 		if source, _, ok := t.bound(m); ok {
 			list = append(list, filepath.Join(source, parse(m.Options).subpath))

@@ -70,7 +70,7 @@ func (t *Tree) Compile(b *program.Builder) error {
 	if err := t.stacks(b, held); err != nil {
 		return err
 	}
-	masks := t.covers(b)
+	masks := t.masks(b)
 	t.mountRoot(b)
 	if t.Late == nil {
 		t.becomeRoot(b)

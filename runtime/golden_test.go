@@ -99,7 +99,7 @@ func ordinary() Facts {
 			Controllers: []string{"cpuset", "cpu", "io", "memory", "pids"}, V1: map[string]string{}, Files: map[string]bool{},
 		},
 		Inherited: confine.Inherited{Ignored: 1 << (unix.SIGHUP - 1), Bounding: 1<<41 - 1, CanRaise: true},
-		Kinds:     map[string]uint32{"/bundle/rootfs": unix.S_IFDIR | 0o755, "/srv": unix.S_IFDIR | 0o755, "/srv/a/b": unix.S_IFDIR | 0o755, "/srv/app.conf": unix.S_IFREG | 0o644, "/etc/motd": unix.S_IFREG | 0o644, "/proc": unix.S_IFDIR, "/sys": unix.S_IFDIR, "/proc/kcore": unix.S_IFREG},
+		Kinds:     map[string]uint32{"/bundle/rootfs": unix.S_IFDIR | 0o755, "/srv": unix.S_IFDIR | 0o755, "/srv/a/b": unix.S_IFDIR | 0o755, "/srv/app.conf": unix.S_IFREG | 0o644, "/etc/motd": unix.S_IFREG | 0o644, "/proc": unix.S_IFDIR, "/sys": unix.S_IFDIR, "/proc/kcore": unix.S_IFREG, "/proc/acpi": unix.S_IFDIR},
 	}
 	for range 16 {
 		f.Inherited.Rlimits = append(f.Inherited.Rlimits, confine.Rlimit{Soft: ^uint64(0), Hard: ^uint64(0)})
