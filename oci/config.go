@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"glassbox/rootfs"
 	"glassbox/store"
@@ -74,14 +76,34 @@ func readConfig(path string) ([]byte, error) {
 
 func decodeConfig(text []byte) (*specs.Spec, error) {
 	spec := new(specs.Spec)
-	if err := store.Decode(text, spec); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			return nil, fmt.Errorf("%s: byte %d: %w", fileConfig, syntax.Offset, err)
-		}
+	err := store.Decode(text, spec)
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+		err = fmt.Errorf("byte %d: %w", syntax.Offset, err)
+	} else if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("the file ends in the middle of the document, after %d bytes", len(text))
+	}
+	if err == nil {
+		err = checkVersion(spec.Version)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", fileConfig, err)
 	}
 	return spec, nil
+}
+
+// checkVersion: a later minor version only adds, another major version is another language (semver.org, which the spec follows).
+func checkVersion(version string) error {
+	core, _, _ := strings.Cut(strings.ReplaceAll(version, "+", "-"), "-")
+	numbers := strings.Split(core, ".")
+	for _, n := range numbers {
+		if _, err := strconv.ParseUint(n, 10, 32); err != nil || len(numbers) != 3 {
+			return fmt.Errorf("ociVersion: %q is no version of the runtime specification", version)
+		}
+	}
+	if numbers[0] != "1" {
+		return fmt.Errorf("ociVersion: %q is not understood, only 1.x.y is", version)
+	}
+	return nil
 }
 
 // readLayers reads layers.json, which a bundle of glassbox's has.
@@ -133,9 +155,12 @@ func (b *bundle) checkRoot() error {
 }
 
 // complete puts in what config.json leaves to the runtime.
-func complete(spec *specs.Spec, id string) {
+func (r *record) complete(spec *specs.Spec) {
 	if spec.Linux != nil && spec.Linux.CgroupsPath == "" {
-		spec.Linux.CgroupsPath = "/glassbox/" + id
+		spec.Linux.CgroupsPath = "/glassbox/" + r.ID
+	}
+	if spec.Process != nil && r.Sockets > 0 {
+		spec.Process.Env = append(spec.Process.Env, "LISTEN_FDS="+strconv.Itoa(r.Sockets), "LISTEN_PID=1")
 	}
 }
 

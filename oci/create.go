@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"glassbox/namespaces"
 	"glassbox/program"
 	"glassbox/runtime"
 	"glassbox/store"
@@ -58,11 +59,11 @@ func (s Store) begin(id string, b *bundle, o Options) (*creation, error) {
 	if err != nil {
 		return nil, err
 	}
-	complete(b.spec, id)
 	c.record = record{
 		Version: specs.Version, ID: id, Bundle: b.dir, Rootfs: b.root(), Created: time.Now().UTC(),
-		Annotations: b.spec.Annotations, Owner: os.Getuid(), Shares: !ownsPIDs(b.spec), Hooks: b.spec.Hooks != nil,
+		Annotations: b.spec.Annotations, Owner: os.Getuid(), Shares: !ownsPIDs(b.spec), Hooks: b.spec.Hooks != nil, Sockets: o.Sockets,
 	}
+	c.complete(b.spec)
 	return &creation{Container: c, options: o, bundle: b, lock: lock, warn: s.Warn}, nil
 }
 
@@ -85,8 +86,11 @@ func (c *creation) create() error {
 func (c *creation) bear(listener, memory *os.File) (err error) {
 	o := runtime.Options{
 		Dir: c.Bundle, Layers: c.bundle.layers, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Listener: listener, Memory: memory, Preserve: c.options.Preserve, Keyring: c.options.Keyring, Explain: c.options.Explain,
+		Listener: listener, Memory: memory, Preserve: c.options.inherited(), Keyring: c.options.Keyring, Explain: c.options.Explain,
 		State: c.told(), Warn: c.warn,
+	}
+	if err := ownStreams(c.bundle.spec.Process, namespaces.MapsOf(c.bundle.spec).UID); err != nil {
+		return err
 	}
 	if c.process, err = runtime.Prepare(c.bundle.spec, o); err != nil {
 		return err

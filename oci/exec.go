@@ -39,7 +39,14 @@ func (s Store) Exec(id string, p *specs.Process, o ExecOptions) (*Session, []pro
 	if err := o.check(p, o.Detach); err != nil {
 		return nil, nil, err
 	}
-	in, err := c.adopt(o, s.Warn)
+	rules, err := c.rules()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := ownStreams(p, rules.UIDMappings); err != nil {
+		return nil, nil, err
+	}
+	in, err := c.adopt(rules, o, s.Warn)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -51,7 +58,7 @@ func (s Store) Exec(id string, p *specs.Process, o ExecOptions) (*Session, []pro
 		}
 	}
 	child, err := in.Exec(p, runtime.Options{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Preserve: o.Preserve, Explain: o.Explain, Warn: s.Warn,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Preserve: o.inherited(), Explain: o.Explain, Warn: s.Warn,
 	})
 	if err != nil {
 		return nil, accountOf(nil, err), err
@@ -76,12 +83,13 @@ func (c *Container) takesProcesses(ignorePaused bool) error {
 	return nil
 }
 
+func (c *Container) rules() (r runtime.Rules, err error) {
+	err = readDocument(c.path(fileRules), &r)
+	return r, err
+}
+
 // adopt takes hold of the container's process and looks at it only then: its number may be reused at any moment.
-func (c *Container) adopt(o ExecOptions, warn func(error)) (*runtime.Container, error) {
-	var rules runtime.Rules
-	if err := readDocument(c.path(fileRules), &rules); err != nil {
-		return nil, err
-	}
+func (c *Container) adopt(rules runtime.Rules, o ExecOptions, warn func(error)) (*runtime.Container, error) {
 	in, err := runtime.Adopt(rules, c.Pid, runtime.Options{Group: c.groupBelow(o.Cgroup), State: c.told(), Explain: o.Explain, Warn: warn})
 	if err != nil {
 		return nil, err
@@ -134,8 +142,8 @@ func (s Store) Process(id string, o Overrides) (*specs.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	var rules runtime.Rules
-	if err := readDocument(c.path(fileRules), &rules); err != nil {
+	rules, err := c.rules()
+	if err != nil {
 		return nil, err
 	}
 	if rules.Process == nil {

@@ -77,7 +77,8 @@ func (c *Container) recall() (*specs.Spec, *rootfs.Layers, runtime.Facts, error)
 	if err != nil {
 		return nil, nil, facts, err
 	}
-	return spec, layers, facts, readDocument(c.path(fileFacts), &facts)
+	err = readDocument(c.path(fileFacts), &facts)
+	return spec, layers, facts, err
 }
 
 // Spec is config.json as it was at the container's creation.
@@ -88,7 +89,7 @@ func (c *Container) Spec() (*specs.Spec, error) {
 	}
 	spec, err := decodeConfig(text)
 	if err == nil {
-		complete(spec, c.ID)
+		c.complete(spec)
 	}
 	return spec, err
 }

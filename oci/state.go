@@ -23,12 +23,13 @@ type record struct {
 	Rootfs      string            `json:"rootfs"`
 	Created     time.Time         `json:"created"`
 	Annotations map[string]string `json:"annotations"`
-	Owner       int               `json:"owner"`  // uid of who created it
-	Pid         int               `json:"pid"`    // of its process; 0 while it is being created
-	Began       uint64            `json:"began"`  // when that process was made, in clock ticks since boot: another one of this number has another
-	Group       string            `json:"group"`  // its cgroup; empty: none
-	Shares      bool              `json:"shares"` // it has no PID namespace of its own: its processes outlive the first
-	Hooks       bool              `json:"hooks"`  // config.json has some
+	Owner       int               `json:"owner"`   // uid of who created it
+	Pid         int               `json:"pid"`     // of its process; 0 while it is being created
+	Began       uint64            `json:"began"`   // when that process was made, in clock ticks since boot: another one of this number has another
+	Group       string            `json:"group"`   // its cgroup; empty: none
+	Shares      bool              `json:"shares"`  // it has no PID namespace of its own: its processes outlive the first
+	Hooks       bool              `json:"hooks"`   // config.json has some
+	Sockets     int               `json:"sockets"` // how many its process got of systemd's, sd_listen_fds(3)
 }
 
 // Status is what a container is doing.

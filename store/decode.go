@@ -72,6 +72,9 @@ func fill(v reflect.Value, tree any, at string) error {
 }
 
 func mismatch(v reflect.Value, tree any, at string) error {
+	if at == "" {
+		at = "the document"
+	}
 	return fmt.Errorf("%s: a %s cannot hold a JSON %s", strings.TrimPrefix(at, "."), v.Type(), kindOf(tree))
 }
 

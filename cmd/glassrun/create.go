@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"flag"
+	"os"
+	"strconv"
 
 	"glassbox/oci"
 )
@@ -37,6 +39,9 @@ func handoverFlags(flags *flag.FlagSet, h *oci.Handover) {
 	stringVar(flags, &h.PidfdSocket, "pidfd-socket")
 	stringVar(flags, &h.PidFile, "pid-file")
 	flags.IntVar(&h.Preserve, "preserve-fds", 0, "")
+	if os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) { // sd_listen_fds(3)
+		h.Sockets, _ = strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	}
 }
 
 func explainFlag(flags *flag.FlagSet) *string {
