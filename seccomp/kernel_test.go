@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -192,24 +193,51 @@ func program32(number byte) []byte {
 	return append(b, text...)
 }
 
+// FuzzCompile holds what is compiled of any profile against a slow reading of it.
 func FuzzCompile(f *testing.F) {
-	for i, s := range []*specs.LinuxSeccomp{but("read"), many(3), conditional(specs.LinuxSeccompArg{Index: 5, Op: specs.OpMaskedEqual, Value: 7, ValueTwo: 1})} {
+	add := func(s *specs.LinuxSeccomp, number uint32, argument uint64) {
 		text, err := json.Marshal(s)
 		if err != nil {
-			f.Fatal(i, err)
+			f.Fatal(err)
 		}
-		f.Add(text, uint32(i), uint64(i))
+		f.Add(text, number, argument, argument, byte(0))
 	}
-	f.Fuzz(func(t *testing.T, text []byte, number uint32, argument uint64) {
+	add(but("read"), 0, 0)
+	add(but("socket", specs.ArchX86_64, specs.ArchX86, specs.ArchX32, specs.ArchARM), 102, 1)
+	add(many(3), 0, 2)
+	add(conditional(specs.LinuxSeccompArg{Index: 5, Op: specs.OpMaskedEqual, Value: 7, ValueTwo: 1}), 0, 9)
+	random := rand.New(rand.NewPCG(5, 28))
+	for range 20 {
+		add(randomProfile(random), random.Uint32N(450), randomValue(random))
+	}
+	f.Fuzz(func(t *testing.T, text []byte, number uint32, even, odd uint64, of byte) {
 		var s specs.LinuxSeccomp
 		if json.Unmarshal(text, &s) != nil {
 			return
 		}
-		program, err := Compile(&s, linux.Native())
+		native := linux.Architectures[0]
+		program, err := Compile(&s, native)
 		if err != nil {
 			return
 		}
-		c := call{number: number, arch: linux.Native().Audit, args: [6]uint64{argument, argument, argument, argument, argument, argument}}
-		ask(t, program, c) // which ends with an answer, whatever the profile
+		a := linux.Architectures[int(of)%len(linux.Architectures)]
+		for _, n := range append(numbers(&s, a), number) {
+			c := call{number: n, arch: a.Audit, args: [6]uint64{even, odd, even, odd, even, odd}}
+			if have, want := ask(t, program, c), reading(&s, native, c); have != want {
+				t.Fatalf("%s %#x %x is answered %#x, not %#x", a.Name, n, c.args, have, want)
+			}
+		}
 	})
+}
+
+// numbers are those of the calls that the profile names, and their neighbours.
+func numbers(s *specs.LinuxSeccomp, a linux.Architecture) (all []uint32) {
+	for _, r := range s.Syscalls {
+		for _, name := range r.Names {
+			if n, known := a.Of(name); known {
+				all = append(all, n-1, n, n+1)
+			}
+		}
+	}
+	return all
 }

@@ -22,8 +22,8 @@ const (
 // longest is BPF_MAXINSNS.
 const longest = 4096
 
-// Compile returns the program. native is the architecture of the machine's own programs, whose calls are filtered when the profile
-// names none.
+// Compile returns the program. native is the architecture of the machine's own programs, whose calls are filtered whether the
+// profile names it or not.
 //
 // The program first looks which architecture's call it is, since each has its own numbers; calls of one that is not in the profile
 // end the process. Then it finds the number by halving: calls in a row that are answered alike are one range, so that a profile of
@@ -51,12 +51,10 @@ func Compile(s *specs.LinuxSeccomp, native linux.Architecture) ([]byte, error) {
 	return program.bytes(), nil
 }
 
-// architectures are those of the profile that this program knows the calls of. Calls of others are none that this machine has.
+// architectures are the machine's own, as with libseccomp, and those of the profile that this program knows the calls of. Calls of
+// others are none that this machine has.
 func architectures(names []specs.Arch, native linux.Architecture) ([]linux.Architecture, error) {
-	if len(names) == 0 {
-		return []linux.Architecture{native}, nil
-	}
-	var out []linux.Architecture
+	out := []linux.Architecture{native}
 	for i, name := range names {
 		if !slices.Contains(specified, name) {
 			return nil, fmt.Errorf("linux.seccomp.architectures[%d]: unknown architecture %q", i, name)

@@ -1,7 +1,6 @@
 package fields
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -120,18 +119,41 @@ type answer struct {
 // patience is the most that one command may take: the VM is fifty times slower than the machine.
 const patience = 2 * time.Minute
 
-// glassrun runs a command of it to its end.
+// glassrun runs a command of it to its end. What it prints goes to files: a container that stays holds them open.
 func glassrun(t *testing.T, args ...string) answer {
 	t.Helper()
-	var out, errs bytes.Buffer
 	c := exec.CommandContext(t.Context(), filepath.Join(need.Programs(t), "glassrun"), args...)
-	c.Stdout, c.Stderr, c.WaitDelay = &out, &errs, time.Second
+	out, errs := scratch(t), scratch(t)
+	defer out.Close()
+	defer errs.Close()
+	c.Stdout, c.Stderr = out, errs
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
 	stop := time.AfterFunc(patience, func() { c.Process.Kill() })
 	defer stop.Stop()
-	err := c.Run()
+	err := c.Wait()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatalf("glassrun %s: %v", strings.Join(args, " "), err)
 	}
-	return answer{strings.TrimRight(out.String(), " \n"), strings.TrimSpace(errs.String()), c.ProcessState.ExitCode()}
+	return answer{strings.TrimRight(text(t, out), " \n"), strings.TrimSpace(text(t, errs)), c.ProcessState.ExitCode()}
+}
+
+func scratch(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func text(t *testing.T, f *os.File) string {
+	t.Helper()
+	b, err := os.ReadFile(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"net"
 	"testing"
 	"time"
 	"unsafe"
@@ -15,50 +14,59 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// agent answers for the kernel: every call that it is asked about is ENODATA.
+// agent answers for the kernel: every call that it is asked about is ENODATA. (No package net: the probe would not be static.)
 type agent struct {
-	*net.UnixListener
-	told chan specs.ContainerProcessState
+	socket int
+	told   chan specs.ContainerProcessState
 }
 
 func newAgent(t *testing.T, path string) *agent {
 	t.Helper()
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
-	l.SetDeadline(time.Now().Add(patience))
-	return &agent{l, make(chan specs.ContainerProcessState, 2)}
+	t.Cleanup(func() { unix.Close(fd) })
+	err = errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 8),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(patience.Seconds())}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &agent{fd, make(chan specs.ContainerProcessState, 2)}
 }
 
-// answer takes one descriptor and answers by it until the last process of the filter is gone.
-func (a *agent) answer() error {
-	c, err := a.AcceptUnix()
+// receive takes one descriptor and what is told with it.
+func (a *agent) receive() (s specs.ContainerProcessState, listener int, err error) {
+	c, _, err := unix.Accept4(a.socket, unix.SOCK_CLOEXEC)
 	if err != nil {
-		return err
+		return s, -1, err
 	}
-	defer c.Close()
+	defer unix.Close(c)
 	text, control := make([]byte, 1<<16), make([]byte, 64)
-	n, m, _, _, err := c.ReadMsgUnix(text, control)
+	n, m, _, _, err := unix.Recvmsg(c, text, control, unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
-		return err
+		return s, -1, err
 	}
-	var s specs.ContainerProcessState
-	if err := json.Unmarshal(text[:n], &s); err != nil {
-		return err
-	}
-	a.told <- s
 	messages, err := unix.ParseSocketControlMessage(control[:m])
 	if err != nil || len(messages) != 1 {
-		return errors.Join(errors.New("no descriptor came along"), err)
+		return s, -1, errors.Join(errors.New("no descriptor came along"), err)
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
 	if err != nil {
+		return s, -1, err
+	}
+	return s, fds[0], json.Unmarshal(text[:n], &s)
+}
+
+// answer answers until the last process of one filter is gone.
+func (a *agent) answer() error {
+	s, fd, err := a.receive()
+	if err != nil {
 		return err
 	}
-	defer unix.Close(fds[0])
-	return refuse(fds[0])
+	defer unix.Close(fd)
+	a.told <- s
+	return refuse(fd)
 }
 
 // refuse is what seccomp_unotify(2) calls the supervisor.
@@ -151,8 +159,8 @@ func TestSeccompListenerOfStartAndExec(t *testing.T) {
 	for range cap(served) {
 		go func() { served <- a.answer() }()
 	}
-	row{}.judge(t, glassrun(t, root, "create", "--bundle", b.dir, b.id))
 	defer glassrun(t, root, "delete", "--force", b.id)
+	row{}.judge(t, glassrun(t, root, "create", "--bundle", b.dir, b.id))
 	row{}.judge(t, glassrun(t, root, "start", b.id))
 	a.check(t, b, specs.StateCreated)
 	row{prints: "getppid ENODATA\ngetpid ok"}.judge(t, glassrun(t, root, "exec", b.id, "probe", "call", "getppid", "getpid"))
@@ -172,9 +180,8 @@ func TestSeccompListenerDies(t *testing.T) {
 	b, a := listened(t)
 	b.write(t)
 	go func() {
-		if c, err := a.AcceptUnix(); err == nil {
-			c.ReadMsgUnix(make([]byte, 1<<16), nil) //nolint:errcheck // what comes is thrown away
-			c.Close()
+		if _, fd, err := a.receive(); err == nil {
+			unix.Close(fd)
 		}
 	}()
 	row{prints: "getppid ENOSYS\ngetpid ok"}.judge(t, glassrun(t, "run", "--bundle", b.dir, b.id))

@@ -66,10 +66,10 @@ func (r row) start(t *testing.T, b *bundle) answer {
 	b.write(t)
 	writeJSON(t, b.path("process.json"), p)
 	root := "--root=" + b.path("state")
+	defer glassrun(t, root, "delete", "--force", b.id)
 	if a := glassrun(t, root, "run", "--detach", "--bundle", b.dir, b.id); a.code != 0 {
 		t.Fatalf("run --detach ends with %d: %s", a.code, a.errs)
 	}
-	defer glassrun(t, root, "delete", "--force", b.id)
 	return glassrun(t, root, "exec", "--process", b.path("process.json"), b.id)
 }
 
