@@ -22,7 +22,10 @@ func (in Inherited) Identity(b *program.Builder, u specs.User, want Capabilities
 	for _, g := range u.AdditionalGids {
 		groups = binary.NativeEndian.AppendUint32(groups, g)
 	}
-	b.Call(unix.SYS_SETGROUPS, len(u.AdditionalGids), groups).From("process.user.additionalGids").Why("no supplementary group but these")
+	drop := b.Call(unix.SYS_SETGROUPS, len(u.AdditionalGids), groups).From("process.user.additionalGids").Why("no supplementary group but these")
+	if in.Ungrouped && len(groups) == 0 {
+		drop.Tolerate(unix.EPERM) // there are none any more
+	}
 	b.Call(unix.SYS_SETRESGID, u.GID, u.GID, u.GID).From("process.user.gid").Why("be this group")
 	b.Call(unix.SYS_SETRESUID, u.UID, u.UID, u.UID).From("process.user.uid").Why("be this user, for good: real, effective and saved")
 	umask := uint32(0o22)

@@ -38,20 +38,21 @@ import (
 //	working directory, root                     pivot_root, chdir
 //	descriptors                                   dup3 and close_range
 type Inherited struct {
-	Ignored  uint64   // signals ignored, bit n-1 for signal n
-	Nice     int      // of this process
-	Policy   int      // scheduling policy, sched(7)
-	IOPrio   int      // ioprio_get(2)
-	Domain   int      // personality(2)
-	Memory   int32    // mode of get_mempolicy(2)
-	Slack    int      // timer slack in nanoseconds
-	Affinity bool     // bound to fewer CPUs than there are
-	OOMAdj   int      // oom_score_adj
-	Bounding uint64   // capabilities that can still be had
-	Secure   uint64   // securebits
-	Rlimits  []Rlimit // by number
-	CanRaise bool     // CAP_SYS_RESOURCE: hard limits can be raised, the oom score lowered
-	Keyring  bool     // to be kept: the session keyring of whoever starts a container is the container's (--no-new-keyring)
+	Ignored   uint64   // signals ignored, bit n-1 for signal n
+	Nice      int      // of this process
+	Policy    int      // scheduling policy, sched(7)
+	IOPrio    int      // ioprio_get(2)
+	Domain    int      // personality(2)
+	Memory    int32    // mode of get_mempolicy(2)
+	Slack     int      // timer slack in nanoseconds
+	Affinity  bool     // bound to fewer CPUs than there are
+	OOMAdj    int      // oom_score_adj
+	Bounding  uint64   // capabilities that can still be had
+	Secure    uint64   // securebits
+	Ungrouped bool     // Ungroup has dropped the supplementary groups
+	Rlimits   []Rlimit // by number
+	CanRaise  bool     // CAP_SYS_RESOURCE: hard limits can be raised, the oom score lowered
+	Keyring   bool     // to be kept: the session keyring of whoever starts a container is the container's (--no-new-keyring)
 }
 
 // Rlimit is one resource limit, getrlimit(2).
@@ -179,6 +180,12 @@ func (in Inherited) Reset(b *program.Builder) {
 const defaultSlack = 50000
 
 const keyctlJoinSessionKeyring = 1
+
+// Ungroup compiles the dropping of the supplementary groups by who is about to join a user namespace, which may forbid that
+// (user_namespaces(7), /proc/PID/setgroups).
+func Ungroup(b *program.Builder) {
+	b.Call(unix.SYS_SETGROUPS, 0, nil).From("process.user.additionalGids").Why("our own supplementary groups stay here: the user namespace may forbid to drop them")
+}
 
 // OOMScore compiles the write of oom_score_adj. Unlike all else it is inherited where nobody asks (config.md).
 func (in Inherited) OOMScore(b *program.Builder, want *int) {

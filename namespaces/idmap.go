@@ -66,7 +66,7 @@ func (s Set) checkMaps(m Maps) error {
 		field = "linux.gidMappings"
 		fallthrough
 	default:
-		if s.joins(unix.CLONE_NEWUSER) {
+		if s.Joins(unix.CLONE_NEWUSER) {
 			return fmt.Errorf("%s: the user namespace that is joined has maps of its own", field)
 		}
 		return fmt.Errorf("%s: user namespace mappings specified, but there is no new user namespace", field)

@@ -99,9 +99,10 @@ func (s Set) Check(spec *specs.Spec) error {
 }
 
 // Own reports whether the namespace is not the host's: new or joined.
-func (s Set) Own(flag uint64) bool { return s.New&flag != 0 || s.joins(flag) }
+func (s Set) Own(flag uint64) bool { return s.New&flag != 0 || s.Joins(flag) }
 
-func (s Set) joins(flag uint64) bool {
+// Joins reports whether it is an existing one that is entered.
+func (s Set) Joins(flag uint64) bool {
 	for _, j := range s.Join {
 		if j.Flag == flag {
 			return true
@@ -127,7 +128,7 @@ const late = unix.CLONE_NEWCGROUP | unix.CLONE_NEWTIME
 // process must be the one that stays. A namespace belongs to the user namespace in which it was made: so with one that is joined
 // nothing is made before.
 func (s Set) Clone() uint64 {
-	if s.joins(unix.CLONE_NEWUSER) {
+	if s.Joins(unix.CLONE_NEWUSER) {
 		return 0
 	}
 	f := s.New &^ late
@@ -139,8 +140,8 @@ func (s Set) Clone() uint64 {
 
 // Forks reports whether a second clone is needed: PID and time namespaces are entered only by children.
 func (s Set) Forks() bool {
-	return s.New&unix.CLONE_NEWTIME != 0 || s.joins(unix.CLONE_NEWPID) || s.joins(unix.CLONE_NEWTIME) ||
-		s.joins(unix.CLONE_NEWUSER) && s.New&unix.CLONE_NEWPID != 0
+	return s.New&unix.CLONE_NEWTIME != 0 || s.Joins(unix.CLONE_NEWPID) || s.Joins(unix.CLONE_NEWTIME) ||
+		s.Joins(unix.CLONE_NEWUSER) && s.New&unix.CLONE_NEWPID != 0
 }
 
 // Held is what a child has taken hold of while the host's files are still before it.
@@ -177,7 +178,7 @@ func (s Set) Enter(b *program.Builder, held Held) {
 	for _, slot := range held.join {
 		b.Close(slot)
 	}
-	if s.joins(unix.CLONE_NEWUSER) {
+	if s.Joins(unix.CLONE_NEWUSER) {
 		become(b, "linux.namespaces", "linux.namespaces")
 	}
 }
@@ -186,7 +187,7 @@ func (s Set) Enter(b *program.Builder, held Held) {
 // namespace that was joined.
 func (s Set) Rest(b *program.Builder, held Held, offsets map[string]specs.LinuxTimeOffset) {
 	b.From("linux.namespaces")
-	if rest := s.New &^ (late | unix.CLONE_NEWPID); s.joins(unix.CLONE_NEWUSER) && rest != 0 {
+	if rest := s.New &^ (late | unix.CLONE_NEWPID); s.Joins(unix.CLONE_NEWUSER) && rest != 0 {
 		b.Call(unix.SYS_UNSHARE, rest).Why("make the new namespaces: they belong to the user namespace that was joined")
 	}
 	if s.New&unix.CLONE_NEWCGROUP != 0 {

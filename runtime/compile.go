@@ -104,6 +104,10 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 			return nil, err
 		}
 	}
+	if set.Joins(unix.CLONE_NEWUSER) {
+		confine.Ungroup(&b.Builder)
+		end.facts.Inherited.Ungrouped = true
+	}
 	set.Enter(&b.Builder, held)
 	set.Rest(&b.Builder, held, spec.Linux.TimeOffsets)
 	f.Inherited.Reset(&b.Builder)

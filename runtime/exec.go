@@ -87,6 +87,7 @@ func compileExec(p *specs.Process, rules Rules, joined uint64, f Facts) (*Proces
 	}
 	if joined&unix.CLONE_NEWUSER != 0 {
 		f.Inherited = f.Inherited.Mapped()
+		f.Inherited.Ungrouped = true // by enter
 	}
 	end, err := newEnding(p, rules, f)
 	if err != nil {
@@ -129,6 +130,9 @@ func enter(b *program.Builder, score *int, joined uint64, f Facts, label *confin
 	f.Inherited.OOMScore(b, score)
 	proc := label.Hold(b)
 	b.From("")
+	if joined&unix.CLONE_NEWUSER != 0 {
+		confine.Ungroup(b)
+	}
 	b.Call(unix.SYS_SETNS, container, int(joined)).Why("enter the container's namespaces, all at once, by its PID 1's pidfd")
 	if joined&(unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 {
 		b.Fork("only a child is in the PID namespace: make it; this process ends")

@@ -248,6 +248,7 @@ func (k *hook) ending() (*ending, error) {
 	p.Terminal, f.Preserve = false, 0
 	if k.joined&unix.CLONE_NEWUSER != 0 {
 		f.Inherited = f.Inherited.Mapped()
+		f.Inherited.Ungrouped = true // by enter
 	}
 	rules, err := RulesOf(k.Spec)
 	if err != nil {
