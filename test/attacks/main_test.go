@@ -1,0 +1,103 @@
+// Package attacks does to glassrun what has broken other runtimes. Each test is written from an advisory: it runs the attack, as a program in
+// a container, against the real thing, and fails when that gets out, or when it was not carried out at all.
+package attacks
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"glassbox/test/bundle"
+
+	"golang.org/x/sys/unix"
+)
+
+// attacks are what this program does in a container, where it is /bin/attack.
+var attacks = map[string]func(args []string){
+	"climb":       climb,
+	"descriptors": descriptors,
+	"overwrite":   overwrite,
+	"hidden":      hidden,
+	"host":        reachHost,
+	"identity":    identity,
+	"terminal":    terminal,
+	"victim":      victim,
+	"watch":       watch,
+}
+
+func TestMain(m *testing.M) { bundle.Main(m, "attack", attack) }
+
+func attack(args []string) int {
+	if len(args) == 2 && args[1] == "victim" {
+		args = args[1:]
+	}
+	if len(args) == 0 || attacks[args[0]] == nil {
+		fmt.Println("unknown attack", args)
+		return 2
+	}
+	attacks[args[0]](args[1:])
+	return 0
+}
+
+// escaped and held are how an attack says what came of what it tried.
+func escaped(how string, a ...any) { fmt.Println("ESCAPED", fmt.Sprintf(how, a...)) }
+
+func held(what string, err error) { fmt.Printf("held %s: %v\n", what, err) }
+
+// tried says of one attempt whether it got out.
+func tried(what string, err error) {
+	if err == nil || err == unix.Errno(0) {
+		escaped("%s", what)
+		return
+	}
+	held(what, err)
+}
+
+// withstood fails the test if the attack got out, or did not say what must have been tried.
+func withstood(t *testing.T, said string, must ...string) {
+	t.Helper()
+	for line := range strings.Lines(said) {
+		if strings.Contains(line, "ESCAPED") {
+			t.Error(strings.TrimSpace(line))
+		}
+	}
+	for _, m := range must {
+		if !regexp.MustCompile(m).MatchString(said) {
+			t.Errorf("the attack did not say %q, but:\n%s", m, said)
+		}
+	}
+}
+
+// detach runs a container in the background, which the test's end removes. Its output goes to a file in the bundle.
+func detach(t *testing.T, b *bundle.Bundle, args ...string) (output func() string) {
+	t.Helper()
+	b.Spec.Process.Args = args
+	b.Write(t)
+	out, err := os.Create(b.Path("output"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	c := bundle.Command(t, b.Global("run", "--detach", "--bundle", b.Dir, b.ID)...)
+	c.Stdout, c.Stderr = out, out
+	a := bundle.Run(t, c)
+	text := func() string {
+		said, _ := os.ReadFile(b.Path("output"))
+		return string(said)
+	}
+	if a.Code != 0 {
+		t.Fatalf("run --detach: exit %d: %s", a.Code, text())
+	}
+	t.Cleanup(func() { bundle.Glassrun(t, b.Global("delete", "--force", b.ID)...) })
+	return text
+}
+
+// foreground runs a container to its end.
+func foreground(t *testing.T, b *bundle.Bundle, args ...string) bundle.Answer {
+	t.Helper()
+	b.Spec.Process.Args = args
+	b.Write(t)
+	return bundle.Glassrun(t, b.Global("run", "--bundle", b.Dir, b.ID)...)
+}

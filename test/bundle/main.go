@@ -1,0 +1,79 @@
+package bundle
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// planted is the root file system of which every bundle's is a copy by hard links.
+var planted string
+
+// Inside is set in the environment of what runs in the containers.
+const Inside = "GLASSBOX_INSIDE=1"
+
+// Main is TestMain for a package whose program is also what runs in its containers, where it is /bin/<name>.
+func Main(m *testing.M, name string, inside func(args []string) int) {
+	if slices.Contains(os.Environ(), Inside) {
+		os.Exit(inside(os.Args[1:]))
+	}
+	os.Exit(run(m, name))
+}
+
+func run(m *testing.M, name string) int {
+	dir, err := os.MkdirTemp("", name+"-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		planted = filepath.Join(dir, "rootfs")
+		err = build(dir)
+	}
+	if err == nil {
+		err = plant(planted, name)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// build builds glassrun once for all tests, unless need.Programs finds one.
+func build(dir string) error {
+	if os.Getenv("GLASSBOX_BIN") != "" {
+		return nil
+	}
+	c := exec.Command("go", "build", "-o", dir+"/", "glassbox/cmd/glassrun")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("building glassrun: %w\n%s", err, out)
+	}
+	return os.Setenv("GLASSBOX_BIN", dir)
+}
+
+// plant makes it: busybox, this program, mount points, two users.
+func plant(root, name string) error {
+	for _, dir := range []string{"bin", "proc", "dev", "sys", "etc", "tmp", "root", "mnt"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := os.Chmod(filepath.Join(root, "tmp"), 0o1777); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	for from, to := range map[string]string{"/bin/busybox": "bin/busybox", self: "bin/" + name} {
+		if out, err := exec.Command("cp", from, filepath.Join(root, to)).CombinedOutput(); err != nil {
+			return fmt.Errorf("copying %s (busybox-static is needed): %w: %s", from, err, out)
+		}
+	}
+	if out, err := exec.Command("chroot", root, "/bin/busybox", "--install", "-s", "/bin").CombinedOutput(); err != nil {
+		return fmt.Errorf("installing busybox: %w: %s", err, out)
+	}
+	return os.WriteFile(filepath.Join(root, "etc/passwd"), []byte("root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n"), 0o644)
+}
