@@ -1,7 +1,6 @@
 package rootfs
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -71,13 +70,10 @@ func kindOf(m specs.Mount) string {
 	return m.Type
 }
 
-// early says whether a new file system must be made while the host can be seen. A user namespace gets a proc and a sysfs only
-// while it sees one already (mount_too_revealing, fs/namespace.c); the path of a block device is one of the host's.
-func (t *Tree) early(m specs.Mount) bool {
-	if _, _, bind := t.bound(m); bind || stacked(m) || parse(m.Options).remount {
-		return false
-	}
-	return t.UserNS && (m.Type == "proc" || m.Type == "sysfs") || path.IsAbs(m.Source)
+// isNew says whether a mount is a new file system that fsopen(2) makes.
+func (t *Tree) isNew(m specs.Mount) bool {
+	_, _, bind := t.bound(m)
+	return !bind && !stacked(m) && !parse(m.Options).remount
 }
 
 // reason is the sentence for a new file system.

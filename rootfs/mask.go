@@ -63,29 +63,31 @@ func certainty(m mask) int {
 }
 
 // hide compiles the covering of masked paths: files under /dev/null, directories under an empty one. Where the kind is not known both are
-// tried: the kernel refuses the wrong one with ENOTDIR.
+// tried: the kernel refuses a file on a directory with EINVAL.
 func (t *Tree) hide(b *program.Builder, masks []mask) {
 	b.From("linux.maskedPaths")
 	var null, empty program.Slot // mounted for certain: to be shown once more
 	for _, m := range masks {
 		at, rel, _ := t.inKernel(m.path)
-		base, held := t.kernel[at], program.Slot(0)
+		base, dir := t.kernel[at], t.kernel[at]
 		if m.sure && m.kind == 0 {
 			b.Call(unix.SYS_READLINKAT, base, rel, program.Out(1), 1).Tolerate(unix.ENOENT, unix.ENOTDIR).Why("this kernel has no %s to hide: were it there by now, this would fail and end the start", m.path)
 			continue
 		}
 		if !m.sure {
-			held = t.open(b, m.path, unix.O_PATH, 0).Tolerate(unix.ENOENT, unix.ENOTDIR).Why("hold what is to be hidden, if it is there").Keep()
-			base, rel = held, ""
+			base = t.open(b, m.path, unix.O_PATH, 0).Tolerate(unix.ENOENT, unix.ENOTDIR).Why("hold what is to be hidden, if it is there").Keep()
+			dir = t.open(b, m.path, unix.O_PATH|unix.O_DIRECTORY, 0).Tolerate(unix.ENOENT, unix.ENOTDIR).Why("and once more if it is a directory").Keep()
+			rel = ""
+		}
+		if m.may(unix.S_IFDIR) {
+			cover(b, &empty, m, dir, rel, "hide "+m.path+" under an empty directory", func() program.Slot { return t.empty(b) })
 		}
 		if m.may(unix.S_IFREG) {
 			cover(b, &null, m, base, rel, "hide "+m.path+": it tells or does things to the whole machine", func() program.Slot { return m.null })
 		}
-		if m.may(unix.S_IFDIR) {
-			cover(b, &empty, m, base, rel, "hide "+m.path+" under an empty directory", func() program.Slot { return t.empty(b) })
-		}
 		if !m.sure {
-			b.Close(held).Tolerate(unix.EBADF)
+			b.Close(dir.(program.Slot)).Tolerate(unix.EBADF)
+			b.Close(base.(program.Slot)).Tolerate(unix.EBADF)
 		}
 	}
 	for _, s := range []program.Slot{null, empty} {
@@ -106,7 +108,7 @@ func cover(b *program.Builder, mounted *program.Slot, m mask, base any, rel, why
 	if m.sure {
 		put(b, tree, base, rel).Why("%s", why)
 	} else {
-		put(b, tree, base, rel).Tolerate(unix.ENOTDIR, unix.EBADF).Why("%s", why)
+		put(b, tree, base, rel).Tolerate(unix.EINVAL, unix.EBADF).Why("%s", why)
 	}
 	if m.sure && *mounted == 0 {
 		*mounted = tree

@@ -28,7 +28,7 @@ func (t *Tree) mount(b *program.Builder, i int, held mounts) error {
 		t.remount(b, m, o)
 		return nil
 	}
-	tree, taken := held[step(i)]
+	tree := held[step(i)]
 	source, _, bound := t.bound(m)
 	dir := true
 	switch {
@@ -41,9 +41,6 @@ func (t *Tree) mount(b *program.Builder, i int, held mounts) error {
 	default:
 		if o.copyUp && m.Type != "tmpfs" {
 			return fmt.Errorf("%s.options: tmpcopyup is for a tmpfs, and this is %q", step(i), m.Type)
-		}
-		if !taken {
-			tree = t.fileSystem(b, i)
 		}
 		passOn(b, tree, o.propagation)
 	}

@@ -196,22 +196,33 @@ func (o *options) flag(w word) {
 	}
 }
 
-// check refuses what a mount of this kind cannot have.
-func (o options) check(bind bool) error {
-	switch {
-	case bind && len(o.data) > 0:
-		return fmt.Errorf("options: %q: a bind mount shows a file system that is mounted already, and cannot change it", strings.Join(o.data, ","))
-	case bind && o.copyUp, o.remount && o.copyUp:
+// check refuses what contradicts itself.
+func (o options) check() error {
+	if o.copyUp && (o.bind || o.remount) {
 		return errors.New("options: tmpcopyup is for a new tmpfs")
-	case !bind && o.idmap:
-		return errors.New("options: idmap is for bind mounts")
-	}
-	if bind {
-		for _, w := range o.super {
-			if _, all := ofFileSystem[w]; all && !ofFileSystem[w].off {
-				return fmt.Errorf("options: %s: a bind mount shows a file system that is mounted already, and cannot change it", w)
-			}
-		}
 	}
 	return nil
+}
+
+// idle are the words of a bind mount that change nothing: it shows a file system that is mounted already, and cannot change that.
+func (o options) idle() []string {
+	idle := slices.Clone(o.data)
+	for _, w := range o.super {
+		if a, all := ofFileSystem[w]; all && !a.off {
+			idle = append(idle, w)
+		}
+	}
+	return idle
+}
+
+// Warnings are what config.json asks for and mounts cannot give.
+func (t *Tree) Warnings() []string {
+	var list []string
+	for i, m := range t.Spec.Mounts {
+		o := parse(m.Options)
+		if idle := o.idle(); (o.bind || m.Type == "bind") && !o.remount && len(idle) > 0 {
+			list = append(list, fmt.Sprintf("%s.options: %q has no effect: a bind mount shows a file system that is mounted already", step(i), strings.Join(idle, ",")))
+		}
+	}
+	return list
 }

@@ -55,7 +55,7 @@ func (t *Tree) Takes() ([]Take, error) {
 		o := parse(m.Options)
 		owners, err := t.owners(m, o)
 		if err == nil {
-			err = o.check(o.bind || m.Type == "bind")
+			err = o.check()
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s.%w", step(i), err)
@@ -141,25 +141,35 @@ func (t Take) Requests(keep func(program.Host, *os.File)) []program.Request {
 	}, take}
 }
 
-// gather compiles the taking of what the host gives, while its paths can still be named.
+// gather compiles the taking of what the host gives, while its paths can still be named, and the making of new file systems, in the order of
+// config.json, which is the order in which lists of mounts show them. A user namespace gets a proc and a sysfs only while it sees one
+// already (mount_too_revealing, fs/namespace.c); the path of a block device is one of the host's.
 func (t *Tree) gather(b *program.Builder) (mounts, error) {
 	takes, err := t.Takes()
 	held := mounts{}
-	for _, take := range takes {
-		if take.ByHost() {
-			held[take.For] = take.Host()
-			continue
-		}
-		held[take.For] = take.take(b)
-	}
+	t.kernel = map[string]any{}
+	next := 0
 	for i, m := range t.Spec.Mounts {
-		if held[step(i)] == nil && t.early(m) {
+		if next < len(takes) && takes[next].For == step(i) {
+			held[step(i)] = takes[next].get(b)
+			next++
+		} else if t.isNew(m) {
 			held[step(i)] = t.fileSystem(b, i)
 		}
 	}
-	t.kernel = map[string]any{}
+	for _, take := range takes[next:] { // of devices
+		held[take.For] = take.get(b)
+	}
 	t.privateProc(b)
 	return held, err
+}
+
+// get compiles the taking, or names what the host has taken.
+func (t Take) get(b *program.Builder) any {
+	if t.ByHost() {
+		return t.Host()
+	}
+	return t.take(b)
 }
 
 // Sources are the host's paths that a start looks at beforehand: those that a container's bind mounts show, those that may have to stand in

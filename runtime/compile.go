@@ -70,6 +70,7 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	tree := &rootfs.Tree{
 		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Shift: newUser, UserNS: f.Nested || set.Own(unix.CLONE_NEWUSER),
 		OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), Cgroup: shownGroup(set, group, f.Cgroups),
+		NoPivot: f.NoPivot, Kernels: f.Kernels,
 	}
 	p := &Plan{Group: group, Hooks: &Hooks{Spec: spec, State: specs.State{Bundle: f.Dir}, Group: group, Facts: f}, set: set, child: new(int)}
 	if err := p.Hooks.check(); err != nil {
@@ -146,7 +147,7 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	if err := end.become(&b.Builder); err != nil {
 		return nil, err
 	}
-	p.Warnings = end.warnings
+	p.Warnings = append(tree.Warnings(), end.warnings...)
 	if len(hooks[2]) > 0 {
 		b.next("started", "Who wants to know is told that the program runs.").Host = hooks[2]
 	}

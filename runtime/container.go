@@ -32,6 +32,7 @@ type Options struct {
 	Memory   *os.File
 
 	Preserve int  // the process keeps so many of our descriptors from 3 on
+	NoPivot  bool // cover the host's root instead of changing it, which an initramfs does not allow
 	Keyring  bool // and our session keyring
 
 	Group cgroups.Group // for Adopt: the container's, where its PID 1 may have left it; the zero value: where that is
@@ -98,6 +99,11 @@ func Prepare(spec *specs.Spec, o Options) (*Container, error) {
 		return nil, err
 	}
 	facts.Inherited.Keyring = o.Keyring
+	if facts.NoPivot = o.NoPivot; o.NoPivot {
+		if facts.Kernels, err = rootfs.Kernels(); err != nil {
+			return nil, err
+		}
+	}
 	facts.Detached, facts.Preserve = o.Listener != nil, o.Preserve
 	plan, err := Compile(spec, o.Layers, facts)
 	if err != nil {
