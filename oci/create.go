@@ -86,7 +86,7 @@ func (c *creation) create() error {
 func (c *creation) bear(listener, memory *os.File) (err error) {
 	o := runtime.Options{
 		Dir: c.Bundle, Layers: c.bundle.layers, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Listener: listener, Memory: memory, Preserve: c.options.inherited(), Keyring: c.options.Keyring, Explain: c.options.Explain,
+		Listener: listener, Memory: memory, Preserve: c.options.inherited(), Keyring: c.options.Keyring, NoPivot: c.options.NoPivot, Explain: c.options.Explain,
 		State: c.told(), Warn: c.warn,
 	}
 	if err := ownStreams(c.bundle.spec.Process, namespaces.MapsOf(c.bundle.spec).UID); err != nil {
