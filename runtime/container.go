@@ -37,6 +37,8 @@ type Options struct {
 
 	Group cgroups.Group // for Adopt: the container's, where its PID 1 may have left it; the zero value: where that is
 
+	SystemdCgroup bool // cgroupsPath is slice:prefix:name, and systemd makes the group
+
 	State specs.State // what hooks are told: id and bundle; the rest is set for each
 	Warn  func(error) // what is done without, such as an unknown capability, or failed and changes nothing, such as a hook after the start; nil: nobody wants to know
 
@@ -98,7 +100,7 @@ func Prepare(spec *specs.Spec, o Options) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	facts.Inherited.Keyring = o.Keyring
+	facts.Inherited.Keyring, facts.Cgroups.Units = o.Keyring, o.SystemdCgroup
 	if facts.NoPivot = o.NoPivot; o.NoPivot {
 		if facts.Kernels, err = rootfs.Kernels(); err != nil {
 			return nil, err
