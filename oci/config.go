@@ -39,7 +39,11 @@ func open(dir string) (*bundle, error) {
 		return nil, fmt.Errorf("bundle %s: %w", dir, errors.Unwrap(err))
 	}
 	b := &bundle{dir: abs}
-	if b.config, err = readConfig(filepath.Join(abs, fileConfig)); err != nil {
+	b.config, err = readConfig(filepath.Join(abs, fileConfig))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("JSON specification file %s not found", fileConfig)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if b.spec, err = decodeConfig(b.config); err != nil {
@@ -53,9 +57,6 @@ func open(dir string) (*bundle, error) {
 
 func readConfig(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO would have us wait
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("JSON specification file %s not found", fileConfig)
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ func (s Store) Plan(id string, o Options) ([]program.Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	complete(b.spec, id)
+	(&record{ID: id}).complete(b.spec)
 	facts, err := runtime.Observe(b.spec, b.dir)
 	if err != nil {
 		return nil, err

@@ -47,10 +47,12 @@ func parse(flags *flag.FlagSet, args []string, least, most int) ([]string, error
 		if err := flags.Parse(args); err != nil {
 			return nil, wanted(flags, err)
 		}
-		if flags.NArg() == 0 {
+		rest := flags.Args()
+		if ended := len(args) - len(rest); len(rest) == 0 || ended > 0 && args[ended-1] == "--" { // after which no word is a flag
+			words = append(words, rest...)
 			break
 		}
-		words, args = append(words, flags.Arg(0)), flags.Args()[1:]
+		words, args = append(words, rest[0]), rest[1:]
 	}
 	return words, counted(flags.Name(), words, least, most)
 }
