@@ -1,7 +1,9 @@
 package cgroups
 
 import (
+	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -95,6 +97,44 @@ func TestLimitsBecomeFiles(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
+	}
+}
+
+// What engines really write into config.json when nobody asks for a limit must run everywhere; what they limit is set, or refused by name.
+func TestWhatEnginesSend(t *testing.T) {
+	const common = "docker-28.5.2 docker-28.5.2-privileged containerd-1.6.20 containerd-1.6.20-limits podman-4.3.1"
+	for _, c := range []struct {
+		f       Facts
+		writes  map[string]string
+		refused map[string]string
+	}{
+		{pureV2(), map[string]string{"containerd-1.6.20": "cpu.weight 100", "containerd-1.6.20-limits": "memory.max 67108864, cpu.weight 100, cpu.max 50000 100000", "podman-4.3.1": "pids.max 2048"}, nil},
+		{hybrid(), nil, map[string]string{"containerd-1.6.20-limits": "linux.resources.memory.limit", "podman-4.3.1": "linux.resources.pids.limit"}},
+	} {
+		for _, name := range strings.Fields(common) {
+			text, err := os.ReadFile("testdata/" + name + ".json")
+			var r specs.LinuxResources
+			if err == nil {
+				err = json.Unmarshal(text, &r)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if field := c.refused[name]; field != "" {
+				var limit *LimitError
+				if _, err := compileLimits(&r, c.f); !errors.As(err, &limit) || limit.Field != field {
+					t.Errorf("%s on %s: %v, want a refusal of %s", name, c.f.Mount, err, field)
+				}
+				continue
+			}
+			if got := strings.Join(limitWrites(t, &r, c.f), ", "); got != c.writes[name] {
+				t.Errorf("%s on %s writes %s; want %s", name, c.f.Mount, got, c.writes[name])
+			}
+			devices, err := deviceRequests("/g", &r, attach)
+			if privileged := strings.HasSuffix(name, "privileged"); err != nil || privileged != (len(devices) == 0) {
+				t.Errorf("%s: %d requests for devices, %v", name, len(devices), err)
+			}
+		}
 	}
 }
 

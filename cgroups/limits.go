@@ -193,7 +193,8 @@ func (l *limits) cpu(c *specs.LinuxCPU) {
 	if c.Idle != nil {
 		l.set("cpu.idle", number(*c.Idle), "cpu.idle", "1: this group runs only where nobody else wants to (SCHED_IDLE)")
 	}
-	if n := value(c.Shares); n != 0 {
+	// containerd writes 1024 where nobody asked: without the controller every group has just that
+	if n := value(c.Shares); n != 0 && (n != defaultShares || l.facts.refuse("cpu", "") == nil) {
 		l.set("cpu.weight", strconv.FormatUint(weight(n), 10), "cpu.shares", "share of busy CPUs against other groups: shares %d of 2..262144, as a weight of 1..10000 (1024 is 100)", n)
 	}
 	if quota, period := value(c.Quota), value(c.Period); quota != 0 || period != 0 {
@@ -213,6 +214,9 @@ func (l *limits) cpu(c *specs.LinuxCPU) {
 	l.none(value(c.RealtimeRuntime) != 0, "cpu", "cpu.realtimeRuntime", gone, "leave it out")
 	l.none(value(c.RealtimePeriod) != 0, "cpu", "cpu.realtimePeriod", gone, "leave it out")
 }
+
+// defaultShares is what a group has to begin with.
+const defaultShares = 1024
 
 // weight turns v1's cpu.shares into v2's cpu.weight so that both defaults (1024, 100) and both ends meet: a parabola
 // in the logarithms. runc does so since 1.3.2; before, 1024 shares became 39 and lost against everybody's 100.
