@@ -61,13 +61,22 @@ func (n *notice) hand() error {
 	if err := unix.SetsockoptTimeval(s, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: patience}); err != nil { // of connect, too: socket(7)
 		return fmt.Errorf("bounding the wait for %s: %w", n.filter.Listener, err)
 	}
-	if err := unix.Connect(s, &unix.SockaddrUnix{Name: n.filter.Listener}); err != nil {
+	if err := retried(func() error { return unix.Connect(s, &unix.SockaddrUnix{Name: n.filter.Listener}) }); err != nil {
 		return fmt.Errorf("connecting to %s: %w", n.filter.Listener, err)
 	}
-	if err := unix.Sendmsg(s, text, unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL); err != nil {
+	if err := retried(func() error { return unix.Sendmsg(s, text, unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL) }); err != nil {
 		return fmt.Errorf("sending to %s: %w", n.filter.Listener, err)
 	}
 	return nil
+}
+
+// retried: the Go runtime's signals interrupt calls that have a time limit, signal(7).
+func retried(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // patience is how many seconds a socket may be busy.

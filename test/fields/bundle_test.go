@@ -22,6 +22,8 @@ type bundle struct {
 	dir  string
 	id   string // of the container
 	spec *specs.Spec
+
+	waiting string // what the container does while an exec is tried
 }
 
 func (b *bundle) path(name string) string { return filepath.Join(b.dir, name) }
@@ -34,7 +36,7 @@ var serial atomic.Int32
 func newBundle(t *testing.T) *bundle {
 	t.Helper()
 	need.Root(t)
-	b := &bundle{dir: t.TempDir(), id: fmt.Sprintf("fields-%d-%d", os.Getpid(), serial.Add(1))}
+	b := &bundle{waiting: "probe wait", dir: t.TempDir(), id: fmt.Sprintf("fields-%d-%d", os.Getpid(), serial.Add(1))}
 	for dir := b.dir; dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
 		os.Chmod(dir, 0o755) // the root of a user namespace must find its way in
 	}

@@ -29,6 +29,16 @@ func controllers(names ...string) feature {
 	}
 }
 
+// elsewhere needs a host whose new groups do not have this controller.
+func elsewhere(controller string) feature {
+	return func() string {
+		if controllers(controller)() == "" {
+			return "a host without the cgroup v2 controller " + controller + ", which decides it otherwise"
+		}
+		return ""
+	}
+}
+
 // file needs this path on the host, or one that matches it.
 func file(pattern string) feature {
 	return func() string {

@@ -37,14 +37,14 @@ func newAgent(t *testing.T, path string) *agent {
 
 // receive takes one descriptor and what is told with it.
 func (a *agent) receive() (s specs.ContainerProcessState, listener int, err error) {
-	c, _, err := unix.Accept4(a.socket, unix.SOCK_CLOEXEC)
-	if err != nil {
+	c := -1
+	if err := retried(func() (err error) { c, _, err = unix.Accept4(a.socket, unix.SOCK_CLOEXEC); return err }); err != nil {
 		return s, -1, err
 	}
 	defer unix.Close(c)
 	text, control := make([]byte, 1<<16), make([]byte, 64)
-	n, m, _, _, err := unix.Recvmsg(c, text, control, unix.MSG_CMSG_CLOEXEC)
-	if err != nil {
+	var n, m int
+	if err := retried(func() (err error) { n, m, _, _, err = unix.Recvmsg(c, text, control, unix.MSG_CMSG_CLOEXEC); return err }); err != nil {
 		return s, -1, err
 	}
 	messages, err := unix.ParseSocketControlMessage(control[:m])
@@ -56,6 +56,15 @@ func (a *agent) receive() (s specs.ContainerProcessState, listener int, err erro
 		return s, -1, err
 	}
 	return s, fds[0], json.Unmarshal(text[:n], &s)
+}
+
+// retried: the Go runtime's signals interrupt calls that have a time limit, signal(7).
+func retried(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // answer answers until the last process of one filter is gone.

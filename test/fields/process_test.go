@@ -126,7 +126,7 @@ var processRows = []row{
 
 	{name: "execCPUAffinity says nothing of the first process", edit: process(affinity("0", "0")), inside: "cat /sys/devices/system/cpu/online; probe affinity", check: lastLinesEqual},
 	{name: "execCPUAffinity.final", needs: []feature{cpus(2)}, exec: affinity("", "1"), inside: "probe affinity", prints: "1"},
-	{name: "execCPUAffinity.initial", needs: []feature{cpus(2)}, exec: affinity("1", ""), inside: "probe affinity", prints: "1"},
+	{name: "execCPUAffinity.initial", needs: []feature{cpus(2), elsewhere("cpuset")}, exec: affinity("1", ""), inside: "probe affinity", prints: "1"},
 	{name: "execCPUAffinity of the container", needs: []feature{cpus(2)}, edit: process(affinity("0-1", "1")), exec: func(*specs.Process) {}, inside: "probe affinity", prints: "1"},
 	{name: "execCPUAffinity wrong", exec: affinity("", "1-0"), inside: "true", refused: `process.execCPUAffinity.final: "1-0" is no list such as 0-3,7`},
 	{name: "execCPUAffinity.initial wrong", edit: process(affinity("x", "")), refused: `process.execCPUAffinity.initial: "x" is no list such as 0-3,7`},
