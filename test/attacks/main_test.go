@@ -75,23 +75,28 @@ func detach(t *testing.T, b *bundle.Bundle, args ...string) (output func() strin
 	t.Helper()
 	b.Spec.Process.Args = args
 	b.Write(t)
-	out, err := os.Create(b.Path("output"))
+	t.Cleanup(func() { bundle.Glassrun(t, b.Global("delete", "--force", b.ID)...) })
+	background(t, b, b.Global("run", "--detach", "--bundle", b.Dir, b.ID)...)
+	return func() string {
+		said, _ := os.ReadFile(b.Path("output"))
+		return string(said)
+	}
+}
+
+// background runs a command that leaves a process, which keeps its output.
+func background(t *testing.T, b *bundle.Bundle, args ...string) {
+	t.Helper()
+	out, err := os.OpenFile(b.Path("output"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	c := bundle.Command(t, b.Global("run", "--detach", "--bundle", b.Dir, b.ID)...)
+	c := bundle.Command(t, args...)
 	c.Stdout, c.Stderr = out, out
-	a := bundle.Run(t, c)
-	text := func() string {
+	if a := bundle.Run(t, c); a.Code != 0 {
 		said, _ := os.ReadFile(b.Path("output"))
-		return string(said)
+		t.Fatalf("%v: exit %d: %s", args, a.Code, said)
 	}
-	if a.Code != 0 {
-		t.Fatalf("run --detach: exit %d: %s", a.Code, text())
-	}
-	t.Cleanup(func() { bundle.Glassrun(t, b.Global("delete", "--force", b.ID)...) })
-	return text
 }
 
 // foreground runs a container to its end.
