@@ -44,6 +44,10 @@ func Main(m *testing.M, images ...Image) {
 		build = linkDocker
 	}
 	os.Exit(world.Run(build, func() int {
+		if err := os.MkdirAll(imagesRoot(), 0o755); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		for _, i := range images {
 			if err := i.make(); err != nil {
 				fmt.Fprintf(os.Stderr, "making the image %s: %v\n", i.Name, err)
