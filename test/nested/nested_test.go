@@ -47,7 +47,7 @@ func TestUserNamespace(t *testing.T) {
 	o.OK("glassbox rm -f outer")
 	o.OK("glassbox run -d --name outer --pull never " + confined + " -v store:/var/lib/glassbox tiny sleep 10000")
 	o.Is(in("glassbox cp kept:/file -")+" | tar -xO", "text")
-	o.Is(in("glassbox diff kept")+" | grep -c home", "3")
+	o.Is(in("glassbox diff kept")+" | grep home", "C /home\nD /home/app")
 	o.OK(in("glassbox start kept"))
 }
 
