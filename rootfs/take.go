@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"glassbox/linux"
@@ -27,6 +28,7 @@ type Take struct {
 	Why       string
 
 	host bool // the host takes it: only it may, or can change the owners
+	peer bool // mounts below it are passed on between host and container
 }
 
 // Host is the descriptor of a take that the host makes.
@@ -66,6 +68,7 @@ func (t *Tree) Takes() ([]Take, error) {
 		take := Take{
 			For: step(i), From: step(i) + ".source", Source: source, Subpath: o.subpath, Recursive: recursive, Owners: owners,
 			Why: "take hold of " + source + " on the host", host: t.Shift || owners != nil,
+			peer: slices.ContainsFunc(o.propagation, func(p propagation) bool { return p.kind&(unix.MS_SHARED|unix.MS_SLAVE) != 0 }),
 		}
 		if _, known := t.Kinds[take.path()]; !known && source != t.Cgroup {
 			return nil, fmt.Errorf("%s: bind source %s does not exist", step(i), take.path())
@@ -141,27 +144,39 @@ func (t Take) Requests(keep func(program.Host, *os.File)) []program.Request {
 	}, take}
 }
 
-// gather compiles the taking of what the host gives, while its paths can still be named, and the making of new file systems, in the order of
-// config.json, which is the order in which lists of mounts show them. A user namespace gets a proc and a sysfs only while it sees one
-// already (mount_too_revealing, fs/namespace.c); the path of a block device is one of the host's.
-func (t *Tree) gather(b *program.Builder) (mounts, error) {
-	takes, err := t.Takes()
-	held := mounts{}
-	t.kernel = map[string]any{}
-	next := 0
+// peers compiles the taking of what is to pass mounts on between host and container: that must be taken while the host's mounts do.
+func (t *Tree) peers(b *program.Builder, takes []Take, held mounts) {
+	for _, take := range takes {
+		if take.peer {
+			held[take.For] = take.get(b)
+		}
+	}
+}
+
+// gather compiles the taking of what else the host gives, while its paths can still be named, and the making of new file systems, in the
+// order of config.json, which is the order in which lists of mounts show them. A user namespace gets a proc and a sysfs only while it sees
+// one already (mount_too_revealing, fs/namespace.c); the path of a block device is one of the host's.
+func (t *Tree) gather(b *program.Builder, takes []Take, held mounts) {
+	byName := map[string]Take{}
+	for _, take := range takes {
+		byName[take.For] = take
+	}
 	for i, m := range t.Spec.Mounts {
-		if next < len(takes) && takes[next].For == step(i) {
-			held[step(i)] = takes[next].get(b)
-			next++
-		} else if t.isNew(m) {
+		take, taken := byName[step(i)]
+		switch {
+		case held[step(i)] != nil:
+		case taken:
+			held[step(i)] = take.get(b)
+		case t.isNew(m):
 			held[step(i)] = t.fileSystem(b, i)
 		}
 	}
-	for _, take := range takes[next:] { // of devices
-		held[take.For] = take.get(b)
+	for _, take := range takes {
+		if held[take.For] == nil { // a device
+			held[take.For] = take.get(b)
+		}
 	}
 	t.privateProc(b)
-	return held, err
 }
 
 // get compiles the taking, or names what the host has taken.

@@ -45,11 +45,12 @@ type Tree struct {
 
 // Compile appends the steps that build the tree and make it the root. Their order is the security argument:
 //
-//  1. take what the host gives: bind sources, device files, /dev/null, as detached mounts held by descriptor;
-//  2. mount the root, make it the root (pivot_root), let go of the host's tree at once: it is stacked on the new root, and
-//     a link with enough ".." in it would climb into it;
+//  1. mount the root; take what the host gives (bind sources, device files, /dev/null) and make new file systems, all of them detached
+//     mounts held by descriptor, which nobody else sees;
+//  2. change the root (pivot_root), and let go of the host's tree at once: it is stacked on the new root, and a link with enough ".." in
+//     it would climb into it;
 //  3. from here on every path is resolved inside the container, and never through a magic link: whatever links the image
-//     holds, they cannot lead out. Make mount points, mounts, devices, terminal;
+//     holds, they cannot lead out. Make mount points, put the mounts there, make devices and terminal;
 //  4. cover and protect what must not be seen or written. What is the kernel's is found by the descriptors of the mounts that 3 made.
 //
 // With hooks that must see the root before it is changed, the change comes after 3 (Late). Until then the host's tree is not stacked on
@@ -60,18 +61,21 @@ func (t *Tree) Compile(b *program.Builder) error {
 	}
 	b.From("")
 	b.Call(unix.SYS_UMASK, 0).Why("files made for the container get exactly the modes asked for")
-	held, err := t.gather(b)
+	takes, err := t.Takes()
 	if err != nil {
 		return err
 	}
-	// after the taking: what is to be shared with the host must be taken while it is
+	held := mounts{}
+	t.kernel = map[string]any{}
+	t.peers(b, takes, held)
 	b.From("linux.rootfsPropagation")
 	b.Call(unix.SYS_MOUNT, nil, "/", nil, unix.MS_REC|unix.MS_SLAVE, nil).Why("what is mounted from here on stays invisible to the host")
 	if err := t.stacks(b, held); err != nil {
 		return err
 	}
-	masks := t.masks(b)
 	t.mountRoot(b)
+	t.gather(b, takes, held)
+	masks := t.masks(b)
 	if t.Late == nil {
 		t.becomeRoot(b)
 	}
