@@ -1,5 +1,6 @@
 # make run      builds both programs and runs a container
 # make test     installs what the tests need and runs them all
+# make conformance  runs the OCI's validation programs against glassrun; RUNTIME=/usr/sbin/runc tells how another one does
 # make bench    measures against docker, podman, runc, crun and bubblewrap
 # make soak     starts and ends containers for SOAK (default 10m), and kills at every system call (hours); looks for what is left behind
 # make fuzz     fuzzes every parser of foreign input, FUZZTIME (default 30s) each
@@ -12,7 +13,7 @@ SOAK ?= 10m
 FUZZTIME ?= 30s
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: run build install uninstall test bench soak fuzz clean
+.PHONY: run build install uninstall test conformance bench soak fuzz clean
 
 run: build
 	$(SUDO) bin/glassbox run hello-world
@@ -30,6 +31,9 @@ uninstall:
 
 test:
 	@test/run.sh
+
+conformance:
+	@. test/go.sh && $(SUDO) env PATH="$$PATH" RUNTIME="$(RUNTIME)" go test -count=1 -v -timeout 10m -parallel 6 ./test/conformance
 
 bench: build
 	@test/bench/run.sh

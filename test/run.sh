@@ -80,7 +80,7 @@ style() {
 }
 
 build() { test/build.sh bin; }
-kernel() { tests "-timeout 15m" $(go list ./... | grep -v -e /test/docker -e /test/load -e /test/network -e /test/soak -e /test/volume); }
+kernel() { tests "-timeout 15m" $(go list ./... | grep -v -e /test/conformance -e /test/docker -e /test/load -e /test/network -e /test/soak -e /test/volume); }
 races() {
 	if ! command -v gcc >/dev/null; then
 		echo "no C compiler, which the race detector needs" | tee -a "$log/skips"
@@ -88,6 +88,7 @@ races() {
 	fi
 	CGO_ENABLED=1 tests "-race -short -timeout 10m" ./linux ./store ./namespaces ./cgroups ./confine ./network ./firewall ./volume ./attendant ./image ./event ./logfile ./archive ./seccomp
 }
+conformance() { tests "-timeout 10m -parallel 6" ./test/conformance; }
 docker() { test/tools/docker/build.sh test/.cache/docker; }
 # One after the other: both measure moments.
 components() { tests "-p 1 -timeout 10m" ./test/network ./test/volume; }
@@ -112,6 +113,7 @@ stage "packages" packages
 stage "style: gofmt, go vet (amd64 and arm64)" style
 stage "build" build
 stage "golden, kernel and strace tests" kernel
+stage "OCI validation programs" conformance
 stage "race detector" races
 stage "Docker 28.5.2, built" docker
 stage "under load, at once, and after kills" load
