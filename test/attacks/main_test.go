@@ -16,8 +16,10 @@ import (
 
 // attacks are what this program does in a container, where it is /bin/attack.
 var attacks = map[string]func(args []string){
+	"around":      around,
 	"climb":       climb,
 	"descriptors": descriptors,
+	"guarded":     guarded,
 	"overwrite":   overwrite,
 	"hidden":      hidden,
 	"host":        reachHost,

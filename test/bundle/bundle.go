@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -91,4 +92,17 @@ func (b *Bundle) Write(t *testing.T) {
 // Global puts glassrun's state below the bundle: nobody else's containers are there.
 func (b *Bundle) Global(args ...string) []string {
 	return append([]string{"--root", b.Path("state")}, args...)
+}
+
+// Mapped gives the container a user namespace.
+func (b *Bundle) Mapped() {
+	b.Spec.Linux.Namespaces = append(b.Spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	b.Spec.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+	b.Spec.Linux.GIDMappings = b.Spec.Linux.UIDMappings
+}
+
+// Grant gives it more capabilities.
+func (b *Bundle) Grant(more ...string) {
+	all := append(slices.Clone(b.Spec.Process.Capabilities.Bounding), more...)
+	b.Spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all}
 }
