@@ -19,6 +19,7 @@ type Options struct {
 	NoPivot bool // the root is moved instead, for a bundle on a ramdisk
 	Keyring bool // the process keeps our session keyring
 	Explain bool
+	Step    func(program.Stop) error // asked before each step; nil: nobody is
 	Handover
 }
 
@@ -86,7 +87,7 @@ func (c *creation) create() error {
 func (c *creation) bear(listener, memory *os.File) (err error) {
 	o := runtime.Options{
 		Dir: c.Bundle, Layers: c.bundle.layers, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Listener: listener, Memory: memory, Preserve: c.options.inherited(), Keyring: c.options.Keyring, NoPivot: c.options.NoPivot, Explain: c.options.Explain,
+		Listener: listener, Memory: memory, Preserve: c.options.inherited(), Keyring: c.options.Keyring, NoPivot: c.options.NoPivot, Explain: c.options.Explain, Step: c.options.Step,
 		State: c.told(), Warn: c.warn,
 	}
 	if err := ownStreams(c.bundle.spec.Process, namespaces.MapsOf(c.bundle.spec).UID); err != nil {
@@ -100,6 +101,9 @@ func (c *creation) bear(listener, memory *os.File) (err error) {
 		return err
 	}
 	if err := c.process.Create(o); err != nil {
+		return runtime.WhyNotRun(c.bundle.spec.Process, err)
+	}
+	if err := c.lookup(); err != nil {
 		return err
 	}
 	c.Pid = c.process.Pid
@@ -110,6 +114,14 @@ func (c *creation) bear(listener, memory *os.File) (err error) {
 		return err
 	}
 	return c.options.handOver(c.Pid, c.process.Pidfd, c.process.Console())
+}
+
+// lookup finds the program, unless there is none yet: a container without a process can be created.
+func (c *creation) lookup() error {
+	if c.bundle.spec.Process == nil {
+		return nil
+	}
+	return c.process.Lookup(c.bundle.spec.Process)
 }
 
 // note writes down what the container is made from.

@@ -61,7 +61,7 @@ func (s Store) Exec(id string, p *specs.Process, o ExecOptions) (*Session, []pro
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Preserve: o.inherited(), Explain: o.Explain, Warn: s.Warn,
 	})
 	if err != nil {
-		return nil, accountOf(nil, err), err
+		return nil, accountOf(nil, err), runtime.WhyNotRun(p, err)
 	}
 	if err := o.handOver(child.Pid, child.Pidfd, child.Console()); err != nil {
 		unix.PidfdSendSignal(int(child.Pidfd.Fd()), unix.SIGKILL, nil, 0) //nolint:errcheck // it may have ended

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"glassbox/program"
+	"glassbox/runtime"
 )
 
 // RunOptions is what run is told beside what create is.
@@ -45,7 +46,7 @@ func (s Store) Run(id string, o RunOptions) (*Attached, []program.Account, error
 		err = c.bear(nil, nil)
 	}
 	if err == nil {
-		err = c.process.Start()
+		err = runtime.WhyNotRun(b.spec.Process, c.process.Start())
 	}
 	if err != nil {
 		return nil, accountOf(c.process, err), errors.Join(err, c.discard())

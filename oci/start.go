@@ -31,10 +31,22 @@ func (s Store) Start(id string, explain bool) ([]program.Account, error) {
 	process, err := c.resume(explain, s.Warn)
 	if err == nil {
 		if err = unix.Unlink(c.path(fileSocket)); err == nil { // from here on it is seen as running
-			err = process.Start()
+			err = c.whyNotRun(process.Start())
 		}
 	}
 	return accountOf(process, err), errors.Join(err, os.Remove(c.path(fileProgram)))
+}
+
+// whyNotRun words a failed start. Only then is config.json needed.
+func (c *Container) whyNotRun(failed error) error {
+	if failed == nil {
+		return nil
+	}
+	spec, err := c.Spec()
+	if err != nil {
+		return errors.Join(failed, err)
+	}
+	return runtime.WhyNotRun(spec.Process, failed)
 }
 
 // resume becomes the host of the container's process.
