@@ -43,7 +43,7 @@ func Plan(phases []Phase) []Account {
 }
 
 // Live is the account of phases that were carried out as far as ran goes: it holds the answers to the first
-// steps of all phases' programs taken together. host are the requests that the host carried out, phase by phase.
+// steps of all phases' programs taken together. The questions of a start that is stepped are left out: they say nothing of it. host are the requests that the host carried out, phase by phase.
 func Live(phases []Phase, host [][]Done, ran []Ran, numbers Numbers) []Account {
 	p, next := Whole(phases), 0
 	var accounts []Account
@@ -53,10 +53,10 @@ func Live(phases []Phase, host [][]Done, ran []Ran, numbers Numbers) []Account {
 			a.Host = host[i]
 		}
 		for _, s := range ph.Child {
-			if next < len(ran) {
+			if next < len(ran) && !p.asks(next) {
 				a.Child = append(a.Child, s.Done(resolved(p[:next], ran, numbers), &ran[next]))
-				next++
 			}
+			next++
 		}
 		if len(a.Host)+len(a.Child) > 0 {
 			accounts = append(accounts, a)

@@ -27,15 +27,11 @@ func WriteJSON(w io.Writer, accounts []Account) error {
 // Write writes accounts for people: phase by phase the host's requests, then the child's steps, each with its number, its
 // time if known, the call, its result and why it was made. Steps are counted from 1 over all phases, as a Failure counts.
 func Write(w io.Writer, accounts []Account, s Style) error {
-	if s.Width == 0 {
-		s.Width = 100
-	}
-	out := bufio.NewWriter(w)
-	a := writer{out, s}
+	a := newWriter(w, s)
 	step := 0
 	for i, ph := range accounts {
 		if i == 0 && ph.Plan {
-			fmt.Fprintln(out, "plan: the kernel was not asked")
+			fmt.Fprintln(a, "plan: the kernel was not asked")
 		}
 		a.heading(ph)
 		for _, d := range ph.Host {
@@ -46,12 +42,19 @@ func Write(w io.Writer, accounts []Account, s Style) error {
 			a.done(fmt.Sprint(step), d)
 		}
 	}
-	return out.Flush()
+	return a.Flush()
 }
 
 type writer struct {
 	*bufio.Writer
 	Style
+}
+
+func newWriter(w io.Writer, s Style) *writer {
+	if s.Width == 0 {
+		s.Width = 100
+	}
+	return &writer{bufio.NewWriter(w), s}
 }
 
 // margin holds number and time; what follows is indented by it.

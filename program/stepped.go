@@ -1,6 +1,12 @@
 package program
 
-import "golang.org/x/sys/unix"
+import (
+	"fmt"
+	"io"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
 
 // question is the gate at which a stepped program asks whether it may go on.
 const question = "?"
@@ -55,15 +61,38 @@ type Stop struct {
 	Next   []Done // what comes then: one call, or several where nobody can ask in between
 }
 
+// Write writes it for people: what the calls before returned, and which ones come next.
+func (s Stop) Write(w io.Writer, style Style) error {
+	out := newWriter(w, style)
+	for _, d := range s.Gave {
+		result := "= " + d.Result
+		if d.Failed {
+			result = out.paint(red, result)
+		}
+		fmt.Fprintf(out, "%*s%s\n", margin, "", result)
+	}
+	for i, d := range s.Next {
+		number := "host"
+		if s.Number > 0 {
+			number = strconv.Itoa(s.Number + i)
+		}
+		out.done(number, d)
+	}
+	return out.Flush()
+}
+
 // Ask has the questions of a stepped program answered: nil lets it go on, an error ends the start and is what Reach or Finish returns.
 func (p *Process) Ask(answer func(Stop) error) { p.answer = answer }
 
-// stop is called when the child asks: it waits in the read of a question.
+// stop is called when the child asks: it waits in the read of a question, or is about to.
 func (p *Process) stop() error {
 	if err := p.settle(); err != nil {
 		return err
 	}
-	here := int(p.frozen.state.reached)
+	here := p.frozen.reached()
+	if p.program[here].Gate != question {
+		here++ // we were told before the child has noted that its write is done
+	}
 	ran := p.answers(here)
 	next := here + 1
 	s := Stop{Number: p.program.number(next) + 1}

@@ -95,8 +95,8 @@ func TestSteppedEnds(t *testing.T) {
 		t.Errorf("got %v, want %v", err, enough)
 	}
 	p.Kill()
-	if ran := len(p.Ran()); ran != 8 {
-		t.Errorf("%d steps ran, want two with their questions and a third question: 8", ran)
+	if ran := len(p.Ran()); ran < 7 || ran > 8 {
+		t.Errorf("%d steps ran, want two with their questions and at least the first half of a third question", ran)
 	}
 
 	var b Builder

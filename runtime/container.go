@@ -42,6 +42,10 @@ type Options struct {
 	State specs.State // what hooks are told: id and bundle; the rest is set for each
 	Warn  func(error) // what is done without, such as an unknown capability, or failed and changes nothing, such as a hook after the start; nil: nobody wants to know
 
+	// Step is called before each step of the child's and each request of the host's, and may end the start; nil: nobody is asked. Not with a
+	// listener: whoever starts the container would be asked by nobody's program.
+	Step func(program.Stop) error
+
 	// Born is called when the container's process is in its namespaces, and its file tree is still to be made; may be nil.
 	Born func(pid int)
 }
@@ -70,6 +74,7 @@ type Container struct {
 	process *program.Process
 	console *os.File
 	explain bool
+	step    *stepping
 	warn    func(error)
 	hooked  bool // hooks have run, or tried to
 	began   time.Time
@@ -113,7 +118,9 @@ func Prepare(spec *specs.Spec, o Options) (*Container, error) {
 	}
 	o.tell(plan.Warnings)
 	plan.Hooks.State = o.State
-	return &Container{spec: spec, rules: plan.Rules, known: o.State, facts: facts, plan: plan, hooks: plan.Hooks, group: plan.Group, explain: o.Explain, warn: o.Warn, began: time.Now()}, nil
+	step := newStepping(o.Step)
+	plan.Phases = step.plan(plan.Phases)
+	return &Container{step: step, spec: spec, rules: plan.Rules, known: o.State, facts: facts, plan: plan, hooks: plan.Hooks, group: plan.Group, explain: o.Explain, warn: o.Warn, began: time.Now()}, nil
 }
 
 // Create carries out what was prepared, with the same options.
@@ -172,6 +179,7 @@ func (c *Container) serve(gate string, phase program.Phase, o Options) error {
 	if err := c.process.Reach(gate); err != nil {
 		return err
 	}
+	*c.plan.child = c.process.Pid // a second clone may have made it another one
 	if gate == gateMounted {
 		c.hooked = true
 		c.hooks.Pid, c.hooks.Pidfd = c.process.Pid, c.process.Pidfd
@@ -210,6 +218,9 @@ func (c *Container) bear(o Options, r program.Request) error {
 		hosts[listener] = o.Listener
 		defer delete(hosts, listener) // the caller's
 	}
+	if err := c.step.request(r); err != nil {
+		return err
+	}
 	how := program.Clone{Flags: c.plan.set.Clone(), Cgroup: group, Memory: o.Memory}
 	c.process, err = program.Start(program.Whole(c.plan.Phases), how, hosts, c.explain)
 	for _, t := range c.plan.shown {
@@ -221,6 +232,10 @@ func (c *Container) bear(o Options, r program.Request) error {
 	c.note(r, err)
 	if err != nil {
 		return err
+	}
+	c.step.done(r, nil)
+	if c.step != nil {
+		c.process.Ask(c.step.ask)
 	}
 	*c.plan.child, c.plan.process = c.process.Pid, c.process
 	if o.Born != nil {

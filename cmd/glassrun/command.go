@@ -28,7 +28,7 @@ func commands() []command {
 		{"state", "state ID", "Show what a container is doing, as JSON", false, showState},
 		{"kill", "kill [--all] ID [SIGNAL]", "Send a container a signal: SIGTERM, if none is named", false, killContainer},
 		{"delete", "delete [--force] ID", "Remove a stopped container", false, deleteContainer},
-		{"run", "run [--bundle DIR] [--explain FILE] [--detach] ID", "Create and start the container of an OCI bundle", true, runContainer},
+		{"run", "run [--bundle DIR] [--detach] [--explain FILE] [--step] ID", "Create and start the container of an OCI bundle", true, runContainer},
 		{"exec", "exec [--process FILE] ID COMMAND [ARGUMENT...]", "Start a further process in a container", true, execProcess},
 		{"list", "list [--quiet] [--format json]", "Show the containers", false, listContainers},
 		{"ps", "ps ID [ARGUMENT-OF-PS...]", "Show a container's processes", false, showProcesses},

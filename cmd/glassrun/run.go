@@ -17,11 +17,16 @@ func runContainer(g globals, args []string) error {
 	boolVar(flags, &o.Detach, "detach", "d")
 	boolVar(flags, &o.Keep, "keep")
 	boolVar(flags, &o.NoSubreaper, "no-subreaper")
+	var step bool
+	boolVar(flags, &step, "step")
 	ids, err := parse(flags, args, 1, 1)
 	if err != nil {
 		return err
 	}
 	o.Explain = g.explains(*explain)
+	if step {
+		o.Step = newStepper().ask
+	}
 	r, account, err := g.store().Run(ids[0], o)
 	if err := errors.Join(err, g.tell(*explain, account)); err != nil || o.Detach {
 		return err

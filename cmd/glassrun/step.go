@@ -11,40 +11,27 @@ import (
 
 // stepper asks before each step of a start whether to go on.
 type stepper struct {
-	in   io.Reader
-	out  io.Writer
-	runs bool // on, without asking
+	in    io.Reader
+	out   io.Writer
+	style program.Style
+	runs  bool // on, without asking
 }
-
-// errStopped is the end of a start that somebody has seen enough of.
-var errStopped = errors.New("stopped")
 
 // ask shows what came of the steps before and which comes next, and waits for an answer: Enter goes on, c runs on, q ends it.
 func (s *stepper) ask(stop program.Stop) error {
-	for _, d := range stop.Gave {
-		fmt.Fprintf(s.out, "    = %s\n", d.Result)
-	}
-	for i, d := range stop.Next {
-		where := "host"
-		if stop.Number > 0 {
-			where = fmt.Sprintf("%4d", stop.Number+i)
-		}
-		from := ""
-		if d.From != "" {
-			from = " (" + d.From + ")"
-		}
-		fmt.Fprintf(s.out, "%s  %s\n      %s%s\n", where, d.Call, d.Why, from)
+	if err := stop.Write(s.out, s.style); err != nil {
+		return err
 	}
 	if s.runs {
 		return nil
 	}
-	fmt.Fprint(s.out, "      [Enter] next, c: run on, q: quit ")
+	fmt.Fprint(s.out, "Enter: go on, c: run on, q: quit > ")
 	answer, err := s.line()
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading the answer: %w", err)
 	case answer == "q":
-		return errStopped
+		return errors.New("stopped here, as you asked for")
 	}
 	s.runs = answer == "c"
 	return nil
@@ -66,4 +53,4 @@ func (s *stepper) line() (string, error) {
 	}
 }
 
-func newStepper() *stepper { return &stepper{in: os.Stdin, out: os.Stderr} }
+func newStepper() *stepper { return &stepper{in: os.Stdin, out: os.Stderr, style: style(os.Stderr)} }
