@@ -14,7 +14,7 @@ import (
 
 	"glassbox/test/bundle"
 
-	"github.com/creack/pty"
+	terminals "github.com/creack/pty"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +24,7 @@ import (
 // looks around; where it does not, glassrun has refused.
 
 // racing is how long one race lasts.
-const racing = 1500 * time.Millisecond
+const racing = 800 * time.Millisecond
 
 // ways are the orders in which a root is built: each resolves the container's paths in its own way.
 var ways = map[string]func(*bundle.Bundle){
@@ -251,7 +251,7 @@ func TestConsole(t *testing.T) {
 // onTerminal runs a command with a terminal of its own.
 func onTerminal(t *testing.T, c *exec.Cmd) bundle.Answer {
 	t.Helper()
-	master, err := pty.Start(c)
+	master, err := terminals.Start(c)
 	if err != nil {
 		t.Fatal(err)
 	}
