@@ -84,10 +84,11 @@ func (m *monitor) pipes(p *process, spec *ExecSpec, o *runtime.Options) (err err
 
 // execOwner is the exec's user as the host sees it.
 func (m *monitor) execOwner(spec *ExecSpec) (uid, gid int, err error) {
-	rules, err := m.rules()
+	c, err := m.runtime()
 	if err != nil {
 		return 0, 0, err
 	}
+	rules := c.Rules()
 	uid, gid = hostOwner(spec.Process.User, rules.UIDMappings, rules.GIDMappings)
 	return uid, gid, nil
 }
