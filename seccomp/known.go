@@ -64,11 +64,14 @@ func Words() Known {
 }
 
 // Supported are the flags that this kernel takes. Without a filter it complains of the missing filter (EFAULT) only after it has looked at the
-// flags (EINVAL).
+// flags (EINVAL). One of them it takes only with a listener.
 func Supported() []string {
 	var list []string
 	for _, name := range Words().Flags {
 		flag, _ := linux.SeccompFlags.Value(name)
+		if flag == unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV {
+			flag |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+		}
 		_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flag), 0)
 		if errno == unix.EFAULT {
 			list = append(list, name)
