@@ -60,15 +60,15 @@ var appArmorRows = []row{
 	{name: "of an exec alone", exec: func(p *specs.Process) { p.ApparmorProfile = "fields-test" }, inside: look, prints: seen},
 	{name: "not loaded", edit: named("fields-nowhere"), refused: "asked for by process.apparmorProfile"},
 
-	// The container's /proc is a directory of its own, with a file where the module's would be (CVE-2019-16884, CVE-2023-28642).
+	// The container's /proc is a directory of its image, with a file where the module's would be (CVE-2019-16884, CVE-2023-28642).
 	{name: "where /proc is an impostor", edit: func(s *specs.Spec) { named("fields-test")(s); impostor(s) }, inside: "cat /etc/passwd 2>&1; true",
 		prints: "cat: can't open '/etc/passwd': Permission denied"},
 	{name: "of an exec where /proc is an impostor", edit: impostor, exec: func(p *specs.Process) { p.ApparmorProfile = "fields-test" },
 		prepare: func(t *testing.T, b *bundle) {
-			b.waiting = "mkdir -p /proc/self/attr/apparmor /proc/thread-self/attr/apparmor; for f in /proc/self/attr /proc/self/attr/apparmor; do echo > $f/exec; done; exec probe wait"
+			b.waiting = "mkdir -p /proc/self/attr/apparmor; touch /proc/self/attr/exec /proc/self/attr/apparmor/exec; exec probe wait"
 		}, inside: "cat /etc/passwd 2>&1; true", prints: "cat: can't open '/etc/passwd': Permission denied"},
 }
 
 func impostor(s *specs.Spec) {
-	s.Mounts[0] = specs.Mount{Destination: "/proc", Type: "tmpfs", Source: "tmpfs"}
+	s.Mounts = s.Mounts[1:]
 }

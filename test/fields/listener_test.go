@@ -44,7 +44,10 @@ func (a *agent) receive() (s specs.ContainerProcessState, listener int, err erro
 	defer unix.Close(c)
 	text, control := make([]byte, 1<<16), make([]byte, 64)
 	var n, m int
-	if err := retried(func() (err error) { n, m, _, _, err = unix.Recvmsg(c, text, control, unix.MSG_CMSG_CLOEXEC); return err }); err != nil {
+	if err := retried(func() (err error) {
+		n, m, _, _, err = unix.Recvmsg(c, text, control, unix.MSG_CMSG_CLOEXEC)
+		return err
+	}); err != nil {
 		return s, -1, err
 	}
 	messages, err := unix.ParseSocketControlMessage(control[:m])

@@ -1,10 +1,13 @@
 package fields
 
 import (
+	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 
 	"glassbox/linux"
+	"glassbox/seccomp"
 	"glassbox/test/need"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -18,6 +21,44 @@ func TestSeccomp(t *testing.T) {
 		check(t, otherWaysIn)
 	}
 }
+
+// A filter as long as the kernel takes answers calls of all three ways in, the last of its rules too; the next longer one is refused.
+func TestLongestSeccomp(t *testing.T) {
+	need.SecondKernel(t)
+	if runtime.GOARCH != "amd64" {
+		t.Skip("x32 and 32-bit calls are amd64's")
+	}
+	n := 1
+	for ; ; n++ {
+		if _, err := seccomp.Compile(long(n), linux.Native()); err != nil {
+			break
+		}
+	}
+	n--
+	calls := fmt.Sprintf("read,%d,0,0 read,%d,0,0", first+n-1, first+n)
+	both := func(way string) string { return way + strings.ReplaceAll(calls, " ", " "+way) }
+	check(t, []row{
+		{name: "longest", needs: []feature{i386}, edit: filtered(long(n)), inside: "probe call " + both("") + " " + both("i386:"),
+			prints: "read ENODATA\nread EBADF\ni386:read ENODATA\ni386:read EBADF"},
+		{name: "longest by x32", edit: filtered(long(n)), inside: fmt.Sprintf("probe call x32:read,%d,0,0", first+n-1), prints: "x32:read ENODATA"},
+		{name: "longest in an exec", edit: filtered(long(n)), exec: func(*specs.Process) {}, inside: "probe call " + calls, prints: "read ENODATA\nread EBADF"},
+		{name: "too long", edit: filtered(long(n + 1)), refused: "instructions, of which the kernel takes 4096 at most"},
+	})
+}
+
+// long forbids reading of n descriptors, from the first on, by one rule each.
+func long(n int) *specs.LinuxSeccomp {
+	rule := errno(uint(unix.ENODATA), "read")
+	for i := range n {
+		rule.Args = append(rule.Args, specs.LinuxSeccompArg{Value: uint64(first + i), Op: specs.OpEqualTo})
+	}
+	s := profile(rule)
+	s.Architectures = append(s.Architectures, specs.ArchX86, specs.ArchX32)
+	return s
+}
+
+// first is a descriptor that nobody has.
+const first = 5000
 
 // profile allows all but what the rules say.
 func profile(rules ...specs.LinuxSyscall) *specs.LinuxSeccomp {
