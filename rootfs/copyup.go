@@ -1,20 +1,36 @@
 package rootfs
 
 import (
+	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"glassbox/program"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // gateFill is where the child waits for the host to fill a tmpfs.
 const gateFill = "fill"
+
+// filled says whether the host must do something to a new file system, while the child holds what that will cover.
+func (t *Tree) filled(m specs.Mount, o options) bool {
+	return t.isNew(m) && m.Type == "tmpfs" && !t.Still && (o.copyUp || !o.given("mode"))
+}
+
+// given says whether an option of this name has a value.
+func (o options) given(name string) bool {
+	return slices.ContainsFunc(o.data, func(w string) bool { return strings.HasPrefix(w, name+"=") })
+}
 
 // copyUp compiles tmpcopyup: the new tmpfs, which nobody sees yet, gets what the directory that it will cover holds. A program of calls
 // cannot walk a tree. So the child waits, holding both by descriptor, and the host takes these and copies: it resolves no path of
 // the container's.
 func (t *Tree) copyUp(b *program.Builder, i int, tree any, at program.Slot) {
 	m := t.Spec.Mounts[i]
-	from := step(i) + ".options"
+	o, from := parse(m.Options), step(i)+".options"
 	var covered *os.File
 	t.Pause(gateFill, "wait until the host has copied what "+m.Destination+" holds", program.Request{
 		Call: "pidfd_getfd(<process>, <directory>, 0)", From: from, Why: "get the directory that will be covered", Gives: "<directory>",
@@ -31,8 +47,75 @@ func (t *Tree) copyUp(b *program.Builder, i int, tree any, at program.Slot) {
 				return err
 			}
 			defer into.Close()
-			return t.Copy(into, covered)
+			return t.fillUp(into, covered, o)
 		},
 	})
 	b.From("%s", step(i))
+}
+
+// fillUp copies, and leaves the root of the tmpfs what its own options say of it.
+func (t *Tree) fillUp(into, covered *os.File, o options) error {
+	var own, was unix.Stat_t
+	err := unix.Fstat(int(into.Fd()), &own)
+	if err == nil {
+		err = unix.Fstat(int(covered.Fd()), &was)
+	}
+	if err == nil {
+		err = t.Copy(into, covered)
+	}
+	if err != nil {
+		return err
+	}
+	uid, gid := int(was.Uid), int(was.Gid)
+	if o.given("uid") {
+		uid = int(own.Uid)
+	}
+	if o.given("gid") {
+		gid = int(own.Gid)
+	}
+	if err := unix.Fchownat(int(into.Fd()), "", uid, gid, unix.AT_EMPTY_PATH); err != nil {
+		return err
+	}
+	return likeMode(into, covered, !o.given("mode"), own.Mode)
+}
+
+// liken compiles what runc does and Docker relies on: a tmpfs whose options give no mode has that of the directory which it covers, such
+// as /run's, if the image has one.
+func (t *Tree) liken(b *program.Builder, i int, tree any, at, existed program.Slot) {
+	if existed == 0 || t.Pause == nil {
+		return
+	}
+	dir, from := t.Spec.Mounts[i].Destination, step(i)+".options"
+	t.Pause(gateFill, "wait until the host has given it the mode of "+dir, program.Request{
+		Call: "pidfd_getfd(<process>, <tmpfs>, 0)", From: from, Why: "get the tmpfs; give it the mode of the directory that it covers, if the image has one", Gives: "<tmpfs>",
+		Do: func() error {
+			into, err := t.Fetch(tree.(program.Slot))
+			if err != nil {
+				return err
+			}
+			defer into.Close()
+			if made := t.Answer(existed) == 0; made {
+				return nil
+			}
+			covered, err := t.Fetch(at)
+			if err != nil {
+				return err
+			}
+			defer covered.Close()
+			return likeMode(into, covered, true, 0)
+		},
+	})
+	b.From("%s", step(i))
+}
+
+// likeMode gives a directory held by O_PATH the mode of another one, or its own back: by its name, since fchmod(2) does not take it.
+func likeMode(dir, other *os.File, like bool, own uint32) error {
+	if like {
+		var st unix.Stat_t
+		if err := unix.Fstat(int(other.Fd()), &st); err != nil {
+			return err
+		}
+		own = st.Mode
+	}
+	return unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", dir.Fd()), own&0o7777)
 }

@@ -24,8 +24,9 @@ func (t *Tree) fileSystem(b *program.Builder, i int) program.Slot {
 	set(b, fs, "source", source, "its name in lists of mounts")
 	t.label(b, fs, kind)
 	b.From("%s", step(i))
-	if o.copyUp {
-		o.super, o.attr = nil, attributes{} // what is copied must be written first
+	if t.filled(m, o) { // what is to be read only must be written first
+		o.super = slices.DeleteFunc(o.super, func(w string) bool { return w == "ro" })
+		o.attr.set &^= unix.MOUNT_ATTR_RDONLY
 	}
 	configure(b, fs, o)
 	return made(b, fs, o.attr.set)

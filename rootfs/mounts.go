@@ -44,11 +44,16 @@ func (t *Tree) mount(b *program.Builder, i int, held mounts) error {
 		}
 		passOn(b, tree, o.propagation)
 	}
-	at := t.mountPoint(b, m, dir)
-	if o.copyUp && !t.Still {
-		t.copyUp(b, i, tree, at)
-		if o.attr.any() {
-			setAttr(b, tree, 0, o.attr, 0, "protect it before anybody can see it")
+	filled := t.filled(m, o)
+	at, existed := t.mountPoint(b, m, dir, filled && !o.copyUp)
+	if filled {
+		if o.copyUp {
+			t.copyUp(b, i, tree, at)
+		} else {
+			t.liken(b, i, tree, at, existed)
+		}
+		if o.attr.set&unix.MOUNT_ATTR_RDONLY != 0 {
+			setAttr(b, tree, 0, readOnly, 0, "protect it before anybody can see it")
 		}
 	}
 	t.place(b, m, tree, at)
@@ -58,19 +63,19 @@ func (t *Tree) mount(b *program.Builder, i int, held mounts) error {
 // destination is where a mount goes: a path that begins at the root, though old bundles write it without.
 func destination(m specs.Mount) string { return path.Clean("/" + m.Destination) }
 
-// mountPoint compiles the making and holding of what is mounted on.
-func (t *Tree) mountPoint(b *program.Builder, m specs.Mount, dir bool) program.Slot {
+// mountPoint compiles the making and holding of what is mounted on, and may keep the answer to whether it was there.
+func (t *Tree) mountPoint(b *program.Builder, m specs.Mount, dir, keep bool) (at, existed program.Slot) {
 	if !dir {
 		t.file(b, m.Destination)
-		return t.hold(b, m.Destination, 0, 0, "hold the mount point")
+		return t.hold(b, m.Destination, 0, 0, "hold the mount point"), 0
 	}
-	t.directories(b, m.Destination)
+	existed = t.directory(b, m.Destination, keep)
 	resolve := uint64(0)
 	if kernels(m) {
 		// masks and sysctls rely on these: they go to their own place and not where a link of the image leads
 		resolve = unix.RESOLVE_NO_SYMLINKS
 	}
-	return t.hold(b, m.Destination, unix.O_DIRECTORY, resolve, "hold the mount point")
+	return t.hold(b, m.Destination, unix.O_DIRECTORY, resolve, "hold the mount point"), existed
 }
 
 // place puts the detached mount on its mount point.

@@ -40,9 +40,13 @@ func (t *Tree) hold(b *program.Builder, p string, flags, resolve uint64, why str
 
 // directories compiles the making of a directory and its parents. Those that exist stay as they are; those that this
 // program has seen to are not tried again.
-func (t *Tree) directories(b *program.Builder, p string) {
+func (t *Tree) directories(b *program.Builder, p string) { t.directory(b, p, false) }
+
+// directory does so, and keeps the kernel's answer to the last: 0 when it was made, less when it was there; 0 is also the slot that holds
+// nothing, where the program has seen to it before.
+func (t *Tree) directory(b *program.Builder, p string, keep bool) (answer program.Slot) {
 	if p = path.Clean("/" + p); p == "/" || t.made[p] {
-		return
+		return 0
 	}
 	t.directories(b, path.Dir(p))
 	if t.made == nil {
@@ -50,8 +54,12 @@ func (t *Tree) directories(b *program.Builder, p string) {
 	}
 	t.made[p] = true
 	t.inside(b, p, func(dir any, name string) {
-		b.Call(unix.SYS_MKDIRAT, dir, name, 0o755).Tolerate(unix.EEXIST, unix.EROFS).Why("a directory to mount on or to work in, unless it is there")
+		made := b.Call(unix.SYS_MKDIRAT, dir, name, 0o755).Tolerate(unix.EEXIST, unix.EROFS).Why("a directory to mount on or to work in, unless it is there")
+		if keep {
+			answer = made.Keep()
+		}
 	})
+	return answer
 }
 
 // covered forgets what was made below p: a mount on p hides it.

@@ -32,11 +32,12 @@ type Tree struct {
 	// be, which is mounted; nil: the root is changed first.
 	Late func()
 
-	// Pause makes the child wait at a gate of this name until the host has carried out its half. Then Fetch gets the descriptor that a slot
-	// of the child holds, and Copy copies what is in a directory.
-	Pause func(gate, why string, half ...program.Request)
-	Fetch func(program.Slot) (*os.File, error)
-	Copy  func(to, from *os.File) error
+	// Pause makes the child wait at a gate of this name until the host has carried out its half. Then Answer is what a slot of the child
+	// holds, Fetch gets the descriptor that it is, and Copy copies what is in a directory.
+	Pause  func(gate, why string, half ...program.Request)
+	Answer func(program.Slot) int
+	Fetch  func(program.Slot) (*os.File, error)
+	Copy   func(to, from *os.File) error
 
 	made    map[string]bool // directories that the program has seen to
 	kernel  map[string]any  // proc, sysfs and devpts that the program has put somewhere, by where they are; a proc that is nowhere: ""

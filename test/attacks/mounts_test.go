@@ -176,22 +176,18 @@ func TestMadeDirectories(t *testing.T) {
 		dir, marker := host(t)
 		v := share(t, b)
 		must(t, os.Mkdir(v.path("a"), 0o755), os.Symlink(dir, v.path("link")))
-		for _, to := range []string{"/vol/a/made/by/start", "/vol/a/b"} {
-			b.Spec.Mounts = append(b.Spec.Mounts, specs.Mount{Destination: to, Type: "tmpfs", Source: "tmpfs"})
-		}
-		b.Spec.Mounts = append(b.Spec.Mounts, specs.Mount{Destination: "/vol/a/file", Type: "bind", Source: "/etc/passwd", Options: []string{"bind"}})
-		b.Spec.Linux.Devices = []specs.LinuxDevice{{Path: "/vol/a/null", Type: "c", Major: 1, Minor: 3}}
-		b.Spec.Process.Cwd = "/vol/a/cwd"
-		b.Spec.Process.Args = []string{"/bin/attack", "around", marker}
-		b.Write(t)
+		ordinary := b.Spec.Mounts
+		starts := 0
 		withstood(t, race(t, b, v.path("a"), v.path("link"), func() bundle.Answer {
-			a := run(t, b)
-			for _, name := range []string{"a", "link"} { // what was made in the volume must be made anew
-				for _, made := range []string{"made", "b", "file", "null", "cwd"} {
-					os.RemoveAll(v.path(name + "/" + made))
-				}
-			}
-			return a
+			starts++ // each makes anew what it needs
+			in := fmt.Sprintf("/vol/a/%d", starts)
+			b.Spec.Mounts = append(slices.Clone(ordinary), specs.Mount{Destination: in + "/made/by/start", Type: "tmpfs", Source: "tmpfs"},
+				specs.Mount{Destination: in + "-file", Type: "bind", Source: "/etc/passwd", Options: []string{"bind"}})
+			b.Spec.Linux.Devices = []specs.LinuxDevice{{Path: in + "-null", Type: "c", Major: 1, Minor: 3}}
+			b.Spec.Process.Cwd = in + "-cwd"
+			b.Spec.Process.Args = []string{"/bin/attack", "around", marker}
+			b.Write(t)
+			return run(t, b)
 		}))
 	})
 }
@@ -309,6 +305,9 @@ func guarded([]string) {
 	for _, m := range mounts() {
 		if m.kind == "proc" && m.root != "/" && !strings.HasSuffix(m.at, m.root) {
 			escaped("%s of /proc is at %s", m.root, m.at)
+		}
+		if m.kind == "devpts" && strings.HasPrefix(m.at, "/proc") {
+			escaped("the terminal is at %s", m.at)
 		}
 	}
 	for _, path := range []string{"/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger"} {
