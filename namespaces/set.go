@@ -95,6 +95,9 @@ func (s Set) Check(spec *specs.Spec) error {
 	if err := s.checkSysctls(spec.Linux.Sysctl); err != nil {
 		return err
 	}
+	if err := s.checkDevices(spec.Linux.NetDevices); err != nil {
+		return err
+	}
 	return s.checkNames(spec)
 }
 

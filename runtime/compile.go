@@ -35,6 +35,7 @@ type Plan struct {
 // The gates at which the child waits for the host.
 const (
 	gateMapped  = "mapped"  // the user namespace exists, its id maps are not written yet
+	gateNetwork = "network" // with linux.netDevices: the network namespace exists
 	gateMounted = "mounted" // with hooks for it: all is mounted, the root is still the host's
 	gateCreated = "created" // the container exists; `start` lets it pass
 	gateStart   = "start"   // the same, where another process than the one that created it starts it
@@ -115,6 +116,10 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	namespaces.Hostname(&b.Builder, spec)
 	if set.New&unix.CLONE_NEWNET != 0 {
 		namespaces.Loopback(&b.Builder)
+	}
+	if len(spec.Linux.NetDevices) > 0 {
+		b.Gate(gateNetwork, "wait for the host's network interfaces")
+		b.next("network", "Interfaces of the host become the container's.").Host = namespaces.Move(spec, f.Devices, func() int { return *p.child })
 	}
 
 	b.next("files", "The container's file tree becomes the root; the host's is let go of.")

@@ -20,13 +20,14 @@ type Facts struct {
 	Cgroups   cgroups.Facts
 	Inherited confine.Inherited
 	Modules   confine.Modules
-	Kinds     map[string]uint32 // st_mode of the bind sources that exist
-	Shared    uint64            // CLONE_NEW* of namespaces that are joined by path, and are ours
-	Detached  bool              // another process will come to start it (Options.Listener)
-	Nested    bool              // we are in a user namespace: so is a container that gets none of its own
-	NoPivot   bool              // the host's root stays below the container's (Options.NoPivot)
-	Kernels   []string          // with NoPivot: where the host has a proc or sysfs
-	Preserve  int               // so many of our descriptors from 3 on are the container's (Options.Preserve)
+	Kinds     map[string]uint32            // st_mode of the bind sources that exist
+	Devices   map[string]namespaces.Device // of the host's network interfaces, those in linux.netDevices
+	Shared    uint64                       // CLONE_NEW* of namespaces that are joined by path, and are ours
+	Detached  bool                         // another process will come to start it (Options.Listener)
+	Nested    bool                         // we are in a user namespace: so is a container that gets none of its own
+	NoPivot   bool                         // the host's root stays below the container's (Options.NoPivot)
+	Kernels   []string                     // with NoPivot: where the host has a proc or sysfs
+	Preserve  int                          // so many of our descriptors from 3 on are the container's (Options.Preserve)
 }
 
 // Observe reads the facts for a start of spec. It changes nothing.
@@ -38,6 +39,9 @@ func Observe(spec *specs.Spec, dir string) (Facts, error) {
 	}
 	f.Kinds = sourceKinds(spec, f.Dir)
 	if f.Shared, err = namespaces.Observe(spec); err != nil {
+		return f, err
+	}
+	if f.Devices, err = namespaces.ObserveDevices(spec); err != nil {
 		return f, err
 	}
 	if f.Cgroups, err = cgroups.Observe(resources(spec)); err != nil {
