@@ -64,7 +64,7 @@ packages() {
 		test/packages.sh postgresql-common && sed -i 's/^#create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
 	fi
 	test/packages.sh apparmor bind9-dnsutils bubblewrap busybox-static ca-certificates containerd cpio curl debootstrap dnsmasq-base docker-registry \
-		e2fsprogs gcc iproute2 iptables jq kmod musl-tools nftables nginx-light postgresql procps qemu-system-x86 redis-server \
+		e2fsprogs gcc iproute2 iptables jq kmod musl-tools netavark nftables nginx-light podman postgresql procps qemu-system-x86 redis-server \
 		redis-tools runc skopeo strace tcpdump tini tmux util-linux vagrant xz-utils
 	go mod download && go build -o "$log/report" ./test/report
 }
@@ -80,7 +80,7 @@ style() {
 }
 
 build() { test/build.sh bin; }
-kernel() { tests "-timeout 15m" $(go list ./... | grep -v -e /test/conformance -e /test/docker -e /test/load -e /test/network -e /test/soak -e /test/volume); }
+kernel() { tests "-timeout 15m" $(go list ./... | grep -v -e /test/conformance -e /test/docker -e /test/engines -e /test/load -e /test/network -e /test/soak -e /test/volume); }
 races() {
 	if ! command -v gcc >/dev/null; then
 		echo "no C compiler, which the race detector needs" | tee -a "$log/skips"
@@ -93,6 +93,7 @@ docker() { test/tools/docker/build.sh test/.cache/docker; }
 # One after the other: both measure moments.
 components() { tests "-p 1 -timeout 10m" ./test/network ./test/volume; }
 load() { tests "-timeout 15m" ./test/load; }
+engines() { tests "-timeout 10m" ./test/engines; }
 sideBySide() { tests "-timeout 15m" ./test/docker/...; }
 
 vm() {
@@ -116,6 +117,7 @@ stage "golden, kernel and strace tests" kernel
 stage "OCI validation programs" conformance
 stage "race detector" races
 stage "Docker 28.5.2, built" docker
+stage "real engines: containerd, Docker and podman drive glassrun" engines
 stage "under load, at once, and after kills" load
 stage "networks and volumes with real components" components
 if usable_cgroup2; then

@@ -51,6 +51,16 @@ func image() string { return world.Dir() + "/bb.tar" }
 // dockerBin is where test/tools/docker builds it.
 const dockerBin = "../.cache/docker"
 
+// present says which engine is missing.
+func present() error {
+	for _, program := range []string{dockerBin + "/dockerd", "containerd", "ctr", "podman", "conmon"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%w (make test installs it)", err)
+		}
+	}
+	return nil
+}
+
 // podman keeps to the world: what it needs where no systemd runs, and a storage of its own.
 const podman = `#!/bin/sh
 exec /usr/bin/podman --root $DIR/podman --runroot /run/podman --tmpdir /run/podman-tmp --network-config-dir $DIR/networks \
