@@ -53,6 +53,9 @@ func (t *Tree) stacks(b *program.Builder, held mounts) error {
 		if m.Type == "overlay" {
 			source, why = "overlay", "stack the layers of what "+m.Destination+" will show, where the root will be"
 		}
+		if l := t.Spec.Linux; l != nil && l.MountLabel != "" {
+			o.data = append(o.data, `context="`+l.MountLabel+`"`)
+		}
 		b.From("%s", step(i))
 		b.Call(unix.SYS_MOUNT, source, at, kindOf(m), o.flags, data(o.data)).Why("%s", why)
 		held[step(i)] = Take{Source: at, Subpath: o.subpath, From: step(i), Why: "take hold of them"}.take(b)

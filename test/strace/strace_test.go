@@ -75,6 +75,17 @@ var starts = []start{
 		b.spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: capabilities[:3]}
 		b.spec.Process.Args = []string{"sh", "-c", "test $(id -u) = 1000 && exit 7"}
 	}},
+	{name: "mounts with owners of their own, filled by the host, and changed", change: func(t *testing.T, b *bundle) {
+		maps := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1000, Size: 1}}
+		b.spec.Mounts = append(b.spec.Mounts,
+			specs.Mount{Destination: "/mnt", Source: "rootfs/etc", Options: []string{"bind", "idmap", "shared"}, UIDMappings: maps, GIDMappings: maps},
+			specs.Mount{Destination: "/etc", Type: "tmpfs", Options: []string{"tmpcopyup", "ro"}},
+			specs.Mount{Destination: "/root", Type: "tmpfs", Options: []string{"silent"}},
+			specs.Mount{Destination: "/tmp", Type: "tmpfs"},
+			specs.Mount{Destination: "/tmp", Options: []string{"remount", "size=1m", "nosuid"}})
+		b.spec.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
+		b.spec.Linux.RootfsPropagation = "rprivate"
+	}},
 	{name: "ambient capabilities", change: func(_ *testing.T, b *bundle) {
 		some := []string{"CAP_NET_RAW", "CAP_CHOWN"}
 		b.spec.Process.User = specs.User{UID: 1000, GID: 1000}
