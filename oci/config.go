@@ -159,6 +159,9 @@ func (b *bundle) checkRoot() error {
 func (r *record) complete(spec *specs.Spec) {
 	if spec.Linux != nil && spec.Linux.CgroupsPath == "" {
 		spec.Linux.CgroupsPath = "/glassbox/" + r.ID
+		if r.Systemd {
+			spec.Linux.CgroupsPath = "system.slice:glassrun:" + r.ID
+		}
 	}
 	if spec.Process != nil && r.Sockets > 0 {
 		spec.Process.Env = append(spec.Process.Env, "LISTEN_FDS="+strconv.Itoa(r.Sockets), "LISTEN_PID=1")

@@ -28,8 +28,8 @@ type creation struct {
 	*Container
 	options Options
 	bundle  *bundle
+	store   Store
 	lock    *store.Lock
-	warn    func(error)
 	process *runtime.Container // nil before its program is compiled
 }
 
@@ -62,10 +62,10 @@ func (s Store) begin(id string, b *bundle, o Options) (*creation, error) {
 	}
 	c.record = record{
 		Version: specs.Version, ID: id, Bundle: b.dir, Rootfs: b.root(), Created: time.Now().UTC(),
-		Annotations: b.spec.Annotations, Owner: os.Getuid(), Shares: !ownsPIDs(b.spec), Hooks: b.spec.Hooks != nil, Sockets: o.Sockets,
+		Annotations: b.spec.Annotations, Owner: os.Getuid(), Shares: !ownsPIDs(b.spec), Hooks: b.spec.Hooks != nil, Sockets: o.Sockets, Systemd: s.Systemd,
 	}
 	c.complete(b.spec)
-	return &creation{Container: c, options: o, bundle: b, lock: lock, warn: s.Warn}, nil
+	return &creation{Container: c, options: o, bundle: b, store: s, lock: lock}, nil
 }
 
 // create makes the container. Its process will wait at start.sock.
@@ -88,7 +88,8 @@ func (c *creation) bear(listener, memory *os.File) (err error) {
 	o := runtime.Options{
 		Dir: c.Bundle, Layers: c.bundle.layers, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Listener: listener, Memory: memory, Preserve: c.options.inherited(), Keyring: c.options.Keyring, NoPivot: c.options.NoPivot, Explain: c.options.Explain, Step: c.options.Step,
-		State: c.told(), Warn: c.warn,
+		State: c.told(), Warn: c.store.Warn,
+		SystemdCgroup: c.Systemd, NoGroup: c.store.groupless(c.bundle.spec),
 	}
 	if err := ownStreams(c.bundle.spec.Process, namespaces.MapsOf(c.bundle.spec).UID); err != nil {
 		return err
@@ -134,13 +135,15 @@ func (c *creation) note() error {
 	)
 }
 
-// discard takes back a creation that failed.
+// discard takes back a creation that failed. One that failed early has run its poststop hooks already.
 func (c *creation) discard() error {
-	var err error
-	if c.process != nil {
-		err = c.process.Destroy()
+	if c.process == nil {
+		return c.erase()
 	}
-	return errors.Join(err, c.erase())
+	if err := c.process.Destroy(); err != nil || c.Pid == 0 {
+		return errors.Join(err, c.erase())
+	}
+	return c.remove(c.store.Warn)
 }
 
 // accountOf is what was asked of the kernel, also when it failed.

@@ -38,8 +38,8 @@ func (s Store) Delete(id string, force bool) error {
 // remove leaves nothing of a container whose process has ended. Its poststop hooks run last.
 func (c *Container) remove(warn func(error)) error {
 	hooks, err := c.hooks()
-	if err != nil {
-		return err
+	if err != nil && warn != nil {
+		warn(fmt.Errorf("poststop hooks: %w", err))
 	}
 	group := c.Cgroup()
 	if err := group.Kill(); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -51,7 +51,7 @@ func (c *Container) remove(warn func(error)) error {
 	if err := c.erase(); err != nil || hooks == nil {
 		return err
 	}
-	return hooks.Run(runtime.Poststop, warn)
+	return hooks.Run(runtime.Poststop, warn) // their failures only warn
 }
 
 // end kills the container's process and waits until it has ended. What is frozen dies too: SIGKILL thaws it (cgroup-v2.rst).

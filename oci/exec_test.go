@@ -53,7 +53,7 @@ func TestExec(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{b.ID, "nosuch"}, "no such file or directory"},
+		{[]string{b.ID, "nosuch"}, `exec: "nosuch": executable file not found in $PATH`},
 		{[]string{b.ID, "/tmp"}, "permission denied"},
 		{[]string{"-u", "root", b.ID, "true"}, "parsing root as int for uid failed"},
 		{[]string{"--cwd", "/nosuch", b.ID, "true"}, "process.cwd"},

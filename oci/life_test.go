@@ -82,12 +82,15 @@ func TestConfigIsAsAtCreation(t *testing.T) {
 		t.Errorf("it printed %q", b.output())
 	}
 
-	b = newBox(t, "nosuch")
+	b = newBox(t, "broken")
+	if err := os.WriteFile(b.Root("bin/broken"), []byte("\x7fELF, but no program"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	b.create()
 	if err := os.Remove(b.Path("config.json")); err != nil {
 		t.Fatal(err)
 	}
-	b.refused(1, `asked for by process.args): execve("/bin/nosuch", ["nosuch"]`, "start", b.ID)
+	b.refused(1, "asked for by process.args", "start", b.ID)
 	b.await("stopped")
 }
 

@@ -11,11 +11,12 @@ func (s Store) Plan(id string, o Options) ([]program.Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	(&record{ID: id}).complete(b.spec)
+	(&record{ID: id, Systemd: s.Systemd}).complete(b.spec)
 	facts, err := runtime.Observe(b.spec, b.dir)
 	if err != nil {
 		return nil, err
 	}
+	facts.Cgroups.Units = s.Systemd
 	plan, err := runtime.Compile(b.spec, b.layers, facts)
 	if err != nil {
 		return nil, err

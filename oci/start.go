@@ -7,9 +7,9 @@ import (
 	"glassbox/program"
 	"glassbox/rootfs"
 	"glassbox/runtime"
+	"glassbox/sealed"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 )
 
 // Start lets a created container's process become its program.
@@ -29,12 +29,16 @@ func (s Store) Start(id string, explain bool) ([]program.Account, error) {
 		return nil, errors.New("cannot start an already running container")
 	}
 	process, err := c.resume(explain, s.Warn)
-	if err == nil {
-		if err = unix.Unlink(c.path(fileSocket)); err == nil { // from here on it is seen as running
-			err = c.whyNotRun(process.Start())
-		}
+	if err != nil {
+		return accountOf(nil, err), err
 	}
-	return accountOf(process, err), errors.Join(err, os.Remove(c.path(fileProgram)))
+	err = c.whyNotRun(process.Start())
+	return accountOf(process, err), err
+}
+
+// leaveCreated is called when the process is about to be let on: from here on it is seen as running.
+func (c *Container) leaveCreated() error {
+	return errors.Join(os.Remove(c.path(fileProgram)), os.Remove(c.path(fileSocket)))
 }
 
 // whyNotRun words a failed start. Only then is config.json needed.
@@ -55,6 +59,11 @@ func (c *Container) resume(explain bool, warn func(error)) (*runtime.Container, 
 	if err != nil {
 		return nil, err
 	}
+	if hooks != nil && len(hooks.Spec.Hooks.StartContainer) > 0 {
+		if err := sealed.Self(); err != nil { // our processes will be in the container
+			return nil, err
+		}
+	}
 	memory, err := os.Open(c.path(fileProgram))
 	if err != nil {
 		return nil, err
@@ -65,7 +74,8 @@ func (c *Container) resume(explain bool, warn func(error)) (*runtime.Container, 
 		return nil, err
 	}
 	return runtime.Left{
-		Pid: c.Pid, Group: c.Cgroup(), Memory: memory, Conn: conn, Explain: explain, Hooks: hooks, State: c.told(), Warn: warn, Recall: c.recall,
+		Pid: c.Pid, Group: c.Cgroup(), Memory: memory, Conn: conn, Explain: explain, Hooks: hooks, State: c.told(), Warn: warn,
+		Recall: c.recall, Passing: c.leaveCreated,
 	}.Resume()
 }
 
@@ -75,7 +85,10 @@ func (c *Container) hooks() (*runtime.Hooks, error) {
 		return nil, nil
 	}
 	spec, err := c.Spec()
-	return &runtime.Hooks{Spec: spec, State: c.told(), Group: c.Cgroup()}, err
+	if err != nil {
+		return nil, err
+	}
+	return &runtime.Hooks{Spec: spec, State: c.told(), Group: c.Cgroup()}, nil
 }
 
 // recall reads what the container was created from.

@@ -29,6 +29,7 @@ type record struct {
 	Group       string            `json:"group"`   // its cgroup; empty: none
 	Shares      bool              `json:"shares"`  // it has no PID namespace of its own: its processes outlive the first
 	Hooks       bool              `json:"hooks"`   // config.json has some
+	Systemd     bool              `json:"systemd"` // systemd has made the group
 	Sockets     int               `json:"sockets"` // how many its process got of systemd's, sd_listen_fds(3)
 }
 

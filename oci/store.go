@@ -31,8 +31,10 @@ import (
 
 // Store is a directory of containers.
 type Store struct {
-	Root string
-	Warn func(error) // told what is done without, or failed and changes nothing; nil: nobody is
+	Root     string
+	Warn     func(error) // told what is done without, or failed and changes nothing; nil: nobody is
+	Systemd  bool        // cgroupsPath is slice:prefix:name, and systemd makes the group
+	Rootless bool        // where no group may be made, containers are in none
 }
 
 // The errors that engines know by their text.

@@ -37,6 +37,7 @@ type Options struct {
 
 	Group cgroups.Group // for Adopt: the container's, where its PID 1 may have left it; the zero value: where that is
 
+	NoGroup       bool // the container is in no group, as on a machine without cgroup2
 	SystemdCgroup bool // cgroupsPath is slice:prefix:name, and systemd makes the group
 
 	State specs.State // what hooks are told: id and bundle; the rest is set for each
@@ -80,7 +81,8 @@ type Container struct {
 	began   time.Time
 	told    [][]program.Done // the host's requests, by phase
 	undo    []func() error
-	resumed bool // another process created it
+	resumed bool         // another process created it
+	passing func() error // see Left
 	reaped  bool
 	status  syscall.WaitStatus
 }
@@ -106,6 +108,9 @@ func Prepare(spec *specs.Spec, o Options) (*Container, error) {
 		return nil, err
 	}
 	facts.Inherited.Keyring, facts.Cgroups.Units = o.Keyring, o.SystemdCgroup
+	if o.NoGroup {
+		facts.Cgroups.Mount = ""
+	}
 	if facts.NoPivot = o.NoPivot; o.NoPivot {
 		if facts.Kernels, err = rootfs.Kernels(); err != nil {
 			return nil, err
@@ -286,6 +291,9 @@ func (c *Container) Leave() error { return c.process.Pass() }
 // *program.Failure; then the container is destroyed.
 func (c *Container) Start() error {
 	err := c.hook(StartContainer)
+	if err == nil && c.passing != nil {
+		err = c.passing()
+	}
 	if err == nil {
 		err = c.process.Pass()
 	}
@@ -395,6 +403,10 @@ func (u *Unfinished) Unwrap() error { return u.Err }
 // Destroy kills whatever is left in the container and removes its cgroup. It is safe to call twice.
 func (c *Container) Destroy() error {
 	if c.group.Path == "" {
+		if c.process != nil && !c.reaped {
+			c.process.Kill()
+			c.reaped = true
+		}
 		return nil
 	}
 	if err := c.group.Kill(); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -22,13 +22,16 @@ type Left struct {
 	State   specs.State // id and bundle, for who listens to the seccomp filter
 	Warn    func(error) // as in Options
 
+	// Passing is called when all that is before the process's program has been done; its failure ends the container.
+	Passing func() error
+
 	// Recall gives what it was created from. It is asked only when something is to be told: a failure, an account.
 	Recall func() (*specs.Spec, *rootfs.Layers, Facts, error)
 }
 
 // Resume takes hold of a container that waits to be started: Start starts it.
 func (l Left) Resume() (*Container, error) {
-	c := &Container{Pid: l.Pid, known: l.State, group: l.Group, hooks: l.Hooks, explain: l.Explain, warn: l.Warn, began: time.Now()}
+	c := &Container{Pid: l.Pid, known: l.State, group: l.Group, hooks: l.Hooks, passing: l.Passing, explain: l.Explain, warn: l.Warn, began: time.Now()}
 	var err error
 	if c.process, err = program.Resume(l.Memory, l.Conn, l.Pid, func() (program.Program, error) { return c.recall(l) }); err != nil {
 		return nil, err

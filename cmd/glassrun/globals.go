@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"glassbox/oci"
 )
@@ -15,21 +16,21 @@ type globals struct {
 	logFormat     string // text or json
 	debug         bool
 	systemdCgroup bool
-	rootless      string
+	rootless      bool
 	version       bool
 }
 
 // parseGlobals reads the flags before the command, and returns the rest: the command and what follows it.
 func parseGlobals(args []string) (globals, []string, error) {
-	g := globals{root: defaultRoot(), logFormat: "text", rootless: "auto"}
+	g := globals{root: defaultRoot(), logFormat: "text"}
 	flags := flagSet("glassrun")
-	format := "text"
+	format, rootless := "text", "auto"
 	stringVar(flags, &g.root, "root")
 	stringVar(flags, &g.logFile, "log")
 	stringVar(flags, &format, "log-format")
 	boolVar(flags, &g.debug, "debug")
 	boolVar(flags, &g.systemdCgroup, "systemd-cgroup")
-	stringVar(flags, &g.rootless, "rootless")
+	stringVar(flags, &rootless, "rootless")
 	boolVar(flags, &g.version, "version", "v")
 	if err := flags.Parse(args); err != nil {
 		return g, nil, wanted(flags, err)
@@ -39,8 +40,21 @@ func parseGlobals(args []string) (globals, []string, error) {
 	}
 	g.logFormat = format
 	var err error
-	g.root, err = filepath.Abs(g.root)
+	if g.rootless, err = parseRootless(rootless); err == nil {
+		g.root, err = filepath.Abs(g.root)
+	}
 	return g, flags.Args(), err
+}
+
+func parseRootless(word string) (bool, error) {
+	if word == "auto" || word == "" {
+		return oci.Unprivileged(), nil
+	}
+	b, err := strconv.ParseBool(word)
+	if err != nil {
+		return false, fmt.Errorf("invalid value %q for --rootless: it is true, false or auto", word)
+	}
+	return b, nil
 }
 
 // defaultRoot is private to a user who is not root.
@@ -51,4 +65,6 @@ func defaultRoot() string {
 	return "/run/glassrun"
 }
 
-func (g globals) store() oci.Store { return oci.Store{Root: g.root, Warn: g.warn} }
+func (g globals) store() oci.Store {
+	return oci.Store{Root: g.root, Warn: g.warn, Systemd: g.systemdCgroup, Rootless: g.rootless}
+}
