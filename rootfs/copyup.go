@@ -26,20 +26,42 @@ func (o options) given(name string) bool {
 }
 
 // copyUp compiles tmpcopyup: the new tmpfs, which nobody sees yet, gets what the directory that it will cover holds. A program of calls
-// cannot walk a tree. So the child waits, holding both by descriptor, and the host takes these and copies: it resolves no path of
-// the container's.
+// cannot walk a tree.
 func (t *Tree) copyUp(b *program.Builder, i int, tree any, at program.Slot) {
 	m := t.Spec.Mounts[i]
-	o, from := parse(m.Options), step(i)+".options"
+	o := parse(m.Options)
+	t.atGate(b, i, tree, at, "copied what "+m.Destination+" holds", "and the tmpfs; fill it, with owners, modes, links and times as they are",
+		func(into, covered *os.File) error { return t.fillUp(into, covered, o) })
+}
+
+// liken compiles what runc does and Docker relies on: a tmpfs whose options give no mode has that of the directory which it covers, such
+// as /run's, if the image has one.
+func (t *Tree) liken(b *program.Builder, i int, tree any, at, existed program.Slot) {
+	if existed == 0 {
+		return
+	}
+	t.atGate(b, i, tree, at, "given it the mode of "+t.Spec.Mounts[i].Destination, "and the tmpfs; give it the mode of that, if the image has it",
+		func(into, covered *os.File) error {
+			if made := t.Answer(existed) == 0; made {
+				return nil
+			}
+			return likeMode(into, covered, true, 0)
+		})
+}
+
+// atGate compiles what the host does to a new file system and the directory that it will cover. The child waits, holding both; the host
+// takes their descriptors, and resolves no path of the container's.
+func (t *Tree) atGate(b *program.Builder, i int, tree any, at program.Slot, wait, why string, do func(into, covered *os.File) error) {
+	from := step(i) + ".options"
 	var covered *os.File
-	t.Pause(gateFill, "wait until the host has copied what "+m.Destination+" holds", program.Request{
+	t.Pause(gateFill, "wait until the host has "+wait, program.Request{
 		Call: "pidfd_getfd(<process>, <directory>, 0)", From: from, Why: "get the directory that will be covered", Gives: "<directory>",
 		Do: func() (err error) {
 			covered, err = t.Fetch(at)
 			return err
 		},
 	}, program.Request{
-		Call: "pidfd_getfd(<process>, <tmpfs>, 0)", From: from, Why: "and the tmpfs; fill it, with owners, modes, links and times as they are", Gives: "<tmpfs>",
+		Call: "pidfd_getfd(<process>, <tmpfs>, 0)", From: from, Why: why, Gives: "<tmpfs>",
 		Do: func() error {
 			defer covered.Close()
 			into, err := t.Fetch(tree.(program.Slot))
@@ -47,7 +69,7 @@ func (t *Tree) copyUp(b *program.Builder, i int, tree any, at program.Slot) {
 				return err
 			}
 			defer into.Close()
-			return t.fillUp(into, covered, o)
+			return do(into, covered)
 		},
 	})
 	b.From("%s", step(i))
@@ -77,35 +99,6 @@ func (t *Tree) fillUp(into, covered *os.File, o options) error {
 		return err
 	}
 	return likeMode(into, covered, !o.given("mode"), own.Mode)
-}
-
-// liken compiles what runc does and Docker relies on: a tmpfs whose options give no mode has that of the directory which it covers, such
-// as /run's, if the image has one.
-func (t *Tree) liken(b *program.Builder, i int, tree any, at, existed program.Slot) {
-	if existed == 0 || t.Pause == nil {
-		return
-	}
-	dir, from := t.Spec.Mounts[i].Destination, step(i)+".options"
-	t.Pause(gateFill, "wait until the host has given it the mode of "+dir, program.Request{
-		Call: "pidfd_getfd(<process>, <tmpfs>, 0)", From: from, Why: "get the tmpfs; give it the mode of the directory that it covers, if the image has one", Gives: "<tmpfs>",
-		Do: func() error {
-			into, err := t.Fetch(tree.(program.Slot))
-			if err != nil {
-				return err
-			}
-			defer into.Close()
-			if made := t.Answer(existed) == 0; made {
-				return nil
-			}
-			covered, err := t.Fetch(at)
-			if err != nil {
-				return err
-			}
-			defer covered.Close()
-			return likeMode(into, covered, true, 0)
-		},
-	})
-	b.From("%s", step(i))
 }
 
 // likeMode gives a directory held by O_PATH the mode of another one, or its own back: by its name, since fchmod(2) does not take it.
