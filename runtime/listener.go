@@ -3,7 +3,6 @@ package runtime
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
 
 	"glassbox/confine"
 	"glassbox/program"
@@ -23,6 +22,7 @@ type notice struct {
 	state   specs.State      // of the container
 	process *program.Process // that waits
 	request []program.Request
+	fd      int // our copy
 }
 
 // listen compiles the gate into b, and the phase behind it.
@@ -30,23 +30,29 @@ func (n *notice) listen(b *phases) func(program.Slot) {
 	return func(s program.Slot) {
 		n.slot = s
 		b.Gate(gateNotify, "wait until whoever is to be asked about calls has the descriptor to answer by")
-		n.request = []program.Request{{
-			Call: "sendmsg(" + strconv.Quote(n.filter.Listener) + ", the container's process state, SCM_RIGHTS=[" + specs.SeccompFdName + "])",
-			From: "linux.seccomp.listenerPath", Why: "hand over the descriptor, taken from the process by pidfd_getfd", Do: n.hand,
-		}}
+		n.request = []program.Request{
+			{
+				Call: "pidfd_getfd(<pidfd>, <listener>, 0)", From: "linux.seccomp", Gives: "<listener>", Do: n.fetch,
+				Why: "take the descriptor from the process",
+			}, {
+				Call: fmt.Sprintf("connect(<socket>, {sa_family=AF_UNIX, sun_path=%q}, %d)", n.filter.Listener, len(n.filter.Listener)+3),
+				From: "linux.seccomp.listenerPath", Why: "reach whoever answers; the descriptor and whose it is follow in one message", Do: n.hand,
+			},
+		}
 		b.next("notify", "Whoever decides about the process's calls gets the descriptor to answer by.").Host = n.request
 		b.Call(unix.SYS_CLOSE, s).Tolerate(unix.EPERM, unix.ENOSYS).
 			Why("done with it: when whoever answers dies, the kernel shall know that nobody is left, and answer ENOSYS")
 	}
 }
 
+func (n *notice) fetch() (err error) {
+	n.fd, err = unix.PidfdGetfd(int(n.process.Pidfd.Fd()), int(n.process.Slot(n.slot)), 0)
+	return err
+}
+
 // hand sends the descriptor: one message, one connection (config-linux.md, the container process state).
 func (n *notice) hand() error {
-	fd, err := unix.PidfdGetfd(int(n.process.Pidfd.Fd()), int(n.process.Slot(n.slot)), 0)
-	if err != nil {
-		return fmt.Errorf("fetching the descriptor for notifications: pidfd_getfd: %w", err)
-	}
-	defer unix.Close(fd)
+	defer unix.Close(n.fd)
 	text, err := json.Marshal(specs.ContainerProcessState{
 		Version: specs.Version, Fds: []string{specs.SeccompFdName}, Pid: n.process.Pid, Metadata: n.filter.Metadata, State: n.state,
 	})
@@ -64,7 +70,7 @@ func (n *notice) hand() error {
 	if err := retried(func() error { return unix.Connect(s, &unix.SockaddrUnix{Name: n.filter.Listener}) }); err != nil {
 		return fmt.Errorf("connecting to %s: %w", n.filter.Listener, err)
 	}
-	if err := retried(func() error { return unix.Sendmsg(s, text, unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL) }); err != nil {
+	if err := retried(func() error { return unix.Sendmsg(s, text, unix.UnixRights(n.fd), nil, unix.MSG_NOSIGNAL) }); err != nil {
 		return fmt.Errorf("sending to %s: %w", n.filter.Listener, err)
 	}
 	return nil

@@ -68,6 +68,19 @@ var starts = []start{
 		score := 500
 		b.spec.Process.OOMScoreAdj = &score
 	}},
+	{name: "scheduling and policies", change: func(_ *testing.T, b *bundle) {
+		b.spec.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedBatch, Nice: 3, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork}}
+		b.spec.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE, Priority: 6}
+		b.spec.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32}
+		b.spec.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0", Flags: []specs.MemoryPolicyFlagType{specs.MpolFStaticNodes}}
+	}},
+	{name: "a seccomp filter that asks somebody", change: func(t *testing.T, b *bundle) {
+		b.spec.Linux.Seccomp = &specs.LinuxSeccomp{
+			DefaultAction: specs.ActAllow, ListenerPath: b.path("agent"), ListenerMetadata: "nothing",
+			Syscalls: []specs.LinuxSyscall{{Names: []string{"getppid"}, Action: specs.ActNotify}},
+		}
+		listen(t, b.path("agent"))
+	}},
 	{name: "a user", exit: 7, change: func(_ *testing.T, b *bundle) {
 		b.spec.Process.User = specs.User{UID: 1000, GID: 1000, AdditionalGids: []uint32{20, 30}}
 		b.spec.Process.Cwd = "/tmp"
@@ -356,6 +369,19 @@ func sabotage(t *testing.T, account []program.Done, compare func([]program.Done)
 				t.Errorf("entry %d %s, and believed: %s", i+1, name, account[i].Call)
 			}
 		}
+	}
+}
+
+// listen is somebody who accepts whatever comes, and never looks at it.
+func listen(t *testing.T, path string) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		t.Cleanup(func() { unix.Close(fd) })
+		err = errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 64))
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
