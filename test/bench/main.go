@@ -16,6 +16,7 @@ import (
 var (
 	rounds = flag.Int("rounds", 30, "how often each command is measured")
 	floor  = flag.String("floor", "", "the `program` built from floor/floor.c")
+	empty  = flag.String("empty", "", "the `program` built from empty/main.go")
 	docker = flag.String("docker", "", "the `directory` of docker and dockerd")
 	bin    = flag.String("bin", "", "the `directory` of glassbox and glassrun")
 	write  = flag.String("write", "", "put the table into this `file`, between its benchmark marks")
@@ -36,7 +37,7 @@ func main() {
 		}
 		return
 	}
-	for _, path := range []*string{floor, docker, bin, write} {
+	for _, path := range []*string{floor, empty, docker, bin, write} {
 		if *path != "" {
 			*path, _ = filepath.Abs(*path)
 		}

@@ -53,24 +53,6 @@ func (r *rig) bundled(argv ...string) func(int) []string {
 	}
 }
 
-// runtimes: one OCI bundle, run by each.
-func runtimes(r *rig, t *table) error {
-	for _, name := range []string{"runc", "crun"} {
-		if err := installed(name); err != nil {
-			return err
-		}
-	}
-	ours := &runner{name: "glassrun run", argv: r.bundled(*bin + "/glassrun")}
-	runcs := &runner{name: "runc run", argv: r.bundled("runc")}
-	cruns := &runner{name: "crun run", argv: r.bundled("crun", "--cgroup-manager=disabled")}
-	if err := race([]*runner{ours, runcs, cruns}, *rounds); err != nil {
-		return err
-	}
-	t.compare("`glassrun run`", ours, runcs, 0.25, "≤ 1/4")
-	t.compare("`glassrun run`", ours, cruns, 0, "")
-	return nil
-}
-
 // list: ps with a thousand stopped containers.
 func list(r *rig, t *table) error {
 	const many = 1000

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -82,6 +83,28 @@ func (r *rig) makeBundle(program []byte) error {
 		return err
 	}
 	return os.WriteFile(r.bundle+"/config.json", text, 0o644)
+}
+
+// sleeper is a bundle whose container stays.
+func (r *rig) sleeper() (string, error) {
+	dir := world.Dir() + "/sleeper"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(r.bundle + "/config.json")
+	if err != nil {
+		return "", err
+	}
+	busybox, err := os.ReadFile("/bin/busybox")
+	if err == nil {
+		err = os.WriteFile(r.bundle+"/rootfs/bin/sleep", busybox, 0o755)
+	}
+	if err != nil {
+		return "", err
+	}
+	text = bytes.Replace(text, []byte(`"/bin/true"`), []byte(`"/bin/sleep", "100000"`), 1)
+	text = bytes.Replace(text, []byte(`"path": "rootfs"`), fmt.Appendf(nil, `"path": %q`, r.bundle+"/rootfs"), 1)
+	return dir, os.WriteFile(dir+"/config.json", text, 0o644)
 }
 
 // glassbox is a command of the program under test.

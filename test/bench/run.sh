@@ -12,4 +12,5 @@ test/tools/docker/build.sh test/.cache/docker
 mkdir -p test/.cache/bench
 gcc -O2 -Wall -static -o test/.cache/bench/floor test/bench/floor/floor.c
 CGO_ENABLED=0 go build -o test/.cache/bench/bench ./test/bench
-exec test/.cache/bench/bench -floor test/.cache/bench/floor -docker test/.cache/docker -bin bin "$@"
+CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o test/.cache/bench/empty ./test/bench/empty
+exec test/.cache/bench/bench -floor test/.cache/bench/floor -empty test/.cache/bench/empty -docker test/.cache/docker -bin bin "$@"
