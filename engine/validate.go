@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/strslice"
 	"golang.org/x/sys/unix"
 )
 
@@ -99,6 +100,10 @@ func validateHost(h *container.HostConfig) (warnings []string, err error) {
 	}
 	if h.CapDrop, err = normalize(h.CapDrop); err != nil {
 		return nil, prefixed("invalid CapDrop", err)
+	}
+	for _, caps := range []*strslice.StrSlice{&h.CapAdd, &h.CapDrop} { // as Docker's client sends them
+		slices.Sort(*caps)
+		*caps = slices.Compact(*caps)
 	}
 	if _, ok := h.Annotations[""]; ok {
 		return nil, invalid("invalid Annotations: the empty string is not permitted as an annotation key")

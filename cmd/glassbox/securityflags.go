@@ -50,6 +50,9 @@ func (s *securityFlags) apply(h *container.HostConfig) error {
 		}
 		h.Devices = append(h.Devices, m)
 	}
+	if s.securityOpt.Len() > 0 {
+		h.SecurityOpt = []string{}
+	}
 	for _, o := range s.securityOpt.GetSlice() {
 		if o == "systempaths=unconfined" { // not an option of the engine's: it asks for empty lists
 			h.MaskedPaths, h.ReadonlyPaths = []string{}, []string{}

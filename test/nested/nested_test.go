@@ -91,10 +91,14 @@ func TestThirdLevel(t *testing.T) {
 // TestLimits: the processes of the container around have to leave its group, before that can hand controllers down.
 func TestLimits(t *testing.T) {
 	need.CgroupV2(t, "memory", "pids")
-	for _, flags := range []string{privileged, confined + " -v store:/var/lib/glassbox"} {
-		o := start(t, flags)
+	const store = " -v store:/var/lib/glassbox"
+	o := start(t, confined+store)
+	for _, next := range []string{privileged, ""} {
 		o.Is(run("--rm --network none -m 16m --pids-limit 20 tiny sh -c 'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max'"), fmt.Sprintf("%d\n20", 16<<20))
 		o.Is(in("cat /proc/self/cgroup")+" | cut -c1-4", "0::/")
 		o.OK("glassbox rm -f outer")
+		if next != "" {
+			o.OK("glassbox run -d --name outer --pull never " + next + store + " tiny sleep 10000")
+		}
 	}
 }
