@@ -93,7 +93,7 @@ func (p testPackage) runsPrograms() bool {
 	files, _ := filepath.Glob(filepath.Join(p.dir, "*_test.go"))
 	return slices.ContainsFunc(files, func(file string) bool {
 		text, _ := os.ReadFile(file)
-		return bytes.Contains(text, []byte("need.Programs(")) || bytes.Contains(text, []byte("machines.Main(")) || bytes.Contains(text, []byte("world.BuildGlassbox"))
+		return bytes.Contains(text, []byte("need.Programs(")) || bytes.Contains(text, []byte("machines.Main(")) || bytes.Contains(text, []byte("bundle.Main(")) || bytes.Contains(text, []byte("world.BuildGlassbox"))
 	})
 }
 
