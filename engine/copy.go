@@ -167,30 +167,13 @@ func (v *view) extract(ctx context.Context, name string, content io.Reader, o co
 	return v.asRoot(func() error { return archive.Extract(ctx, plain, to) })
 }
 
-const noSetuidFixup = 1 << 2 // SECBIT_NO_SETUID_FIXUP, capabilities(7)
-
-// asRoot makes files as the root of the container's user namespace: in an id-mapped mount, as its volumes are, the host's root has no
-// number and can make none (EOVERFLOW). The thread keeps all capabilities, which a change of user would take away.
+// asRoot makes files as the root of the container's user namespace, which its volumes' mounts count.
 func (v *view) asRoot(do func() error) error {
 	root, other := v.hostRoot()
 	if !other {
 		return do()
 	}
-	done := make(chan error)
-	program.Apart(func() {
-		err := unix.Prctl(unix.PR_SET_SECUREBITS, noSetuidFixup, 0, 0, 0)
-		if err == nil {
-			err = unix.Setfsgid(root)
-		}
-		if err == nil {
-			err = unix.Setfsuid(root)
-		}
-		if err == nil {
-			err = do()
-		}
-		done <- err
-	})
-	return <-done
+	return program.As(root, root, do)
 }
 
 // writable refuses, in Docker's words, what was asked to be read-only. What a running container has mounted over its read-only root

@@ -241,6 +241,17 @@ var mountsRows = []row{
 	{name: "a tmpfs has the mode of what it covers", prepare: both(image(func(root string) error { return os.Chmod(root+"/mnt", 0o751) }), edited(memoryAt())), inside: "stat -c %a /mnt", prints: "751"},
 	{name: "a tmpfs on what the image does not have", edit: func(s *specs.Spec) { s.Mounts = append(s.Mounts, specs.Mount{Destination: "/new", Type: "tmpfs"}) },
 		inside: "stat -c %a /new", prints: "1777"},
+	{name: "tmpcopyup in a user namespace", prepare: both(func(t *testing.T, b *bundle) {
+		for name, id := range map[string]int{"": 0, "one": 100004} {
+			path := filepath.Join(b.root("mnt"), name)
+			if name != "" {
+				b.file(t, "rootfs/mnt/"+name, "1")
+			}
+			if err := os.Chown(path, id, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}, edited(edits(ownUsers, memoryAt("tmpcopyup")))), inside: "stat -c '%u %g' /mnt /mnt/one; touch /mnt/new", prints: "0 0\n4 4"},
 	{name: "tmpcopyup leaves the image as it is", prepare: both(image(func(root string) error { return os.WriteFile(root+"/mnt/one", []byte("1"), 0o640) }), edited(memoryAt("tmpcopyup"))),
 		inside: "echo 2 >/mnt/one; cat /mnt/one; umount /mnt 2>/dev/null; echo $?", prints: "2\n1"},
 	{name: "tmpcopyup of another file system", edit: on("mqueue", "mqueue", "tmpcopyup"), refused: "mounts[3].options: tmpcopyup"},
