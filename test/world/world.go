@@ -52,6 +52,20 @@ func Run(before func(dir string) error, inside func() int) int {
 	return status
 }
 
+// Bare calls both on the machine itself: on a VM, which is a world of its own, and where systemd is to be seen.
+func Bare(before func(dir string) error, inside func() int) int {
+	dir, err := os.MkdirTemp("", "glassbox-world-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = errors.Join(os.Setenv(dirVar, dir), before(dir))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "world:", err)
+		return 1
+	}
+	return inside()
+}
+
 func outside(before func(dir string) error) (int, error) {
 	dir, err := os.MkdirTemp("", "glassbox-world-")
 	if err != nil {
