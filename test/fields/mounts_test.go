@@ -165,7 +165,7 @@ var mountsRows = []row{
 	{name: "options of a new file system", edit: memoryAt("nosuid", "nodev", "noexec", "nodiratime", "noatime", "nosymfollow", "size=64k", "mode=711"),
 		inside: mnt, check: holds("/mnt tmpfs rw,nosuid,nodev,noexec,noatime,nodiratime,nosymfollow", "size=64k,mode=711")},
 	{name: "several options in one word", edit: memoryAt("size=64k,mode=711"), inside: mnt, check: holds("size=64k,mode=711")},
-	{name: "ro of a new file system", edit: memoryAt("ro"), inside: mnt, check: holds("/mnt tmpfs ro,relatime [] ro")},
+	{name: "ro of a new file system", edit: memoryAt("ro", "mode=755"), inside: mnt, check: holds("/mnt tmpfs ro,relatime [] ro")},
 	{name: "sync, dirsync and lazytime", edit: memoryAt("sync", "dirsync", "lazytime"), inside: "grep ' /mnt ' /proc/self/mountinfo", check: holds("sync,dirsync", "lazytime")},
 	{name: "async, nolazytime, nomand, loud, noiversion and defaults", edit: memoryAt("sync", "async", "lazytime", "nolazytime", "nomand", "loud", "noiversion", "defaults"), inside: mnt,
 		check: holds("/mnt tmpfs rw,relatime [] rw")},
