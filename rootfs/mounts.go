@@ -205,6 +205,14 @@ var readOnly = attributes{set: unix.MOUNT_ATTR_RDONLY}
 // check refuses, by the field's name, a tree that cannot be built.
 func (t *Tree) check() error {
 	l := t.Spec.Linux
+	if t.Foreign {
+		switch {
+		case l != nil && l.RootfsPropagation != "":
+			return errors.New("linux.rootfsPropagation: the mount namespace is not the container's own")
+		case t.Layers != nil, slices.ContainsFunc(t.Spec.Mounts, stacked):
+			return errors.New("linux.namespaces: an overlay is mounted only in a mount namespace of the container's own")
+		}
+	}
 	if l != nil && l.RootfsPropagation != "" {
 		if _, known := propagations[strings.TrimPrefix(l.RootfsPropagation, "r")]; !known {
 			return fmt.Errorf("linux.rootfsPropagation: %q is none of private, slave, shared and unbindable, with or without r before it", l.RootfsPropagation)

@@ -15,9 +15,15 @@ func (t *Tree) mountRoot(b *program.Builder) {
 	case t.Layers == nil:
 		dir := b.Call(unix.SYS_OPENAT, unix.AT_FDCWD, t.rootPlace(), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0).Why("hold the directory that will be the root: itself, not what a link leads to").Keep()
 		tree := b.Call(unix.SYS_OPEN_TREE, dir, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE).Why("make it a mount, which pivot_root asks for").Keep()
-		move(b, tree, dir, "put the mount where the directory is")
+		if t.Foreign {
+			setAttr(b, tree, unix.AT_RECURSIVE, attributes{}, unix.MS_SLAVE, "what is mounted in it stays invisible to others, who have its mounts too")
+		} else {
+			move(b, tree, dir, "put the mount where the directory is")
+		}
 		b.Call(unix.SYS_FCHDIR, tree).Why("stand in what will be the root")
-		b.Close(tree)
+		if !t.Foreign { // the close of a mount that is attached nowhere takes it apart for all who want to mount in it: that waits for the end
+			b.Close(tree)
+		}
 		b.Close(dir)
 	case t.Shift: // the host has mounted it, and we stand in it already
 	default:
@@ -29,9 +35,12 @@ func (t *Tree) mountRoot(b *program.Builder) {
 // becomeRoot compiles the change of the root to where the child stands, and lets go of the host's tree.
 func (t *Tree) becomeRoot(b *program.Builder) {
 	b.From("root.path")
-	if t.NoPivot {
+	switch {
+	case t.Foreign:
+		b.Call(unix.SYS_CHROOT, ".").Why("make it the root of this process: that of the mount namespace is others' too")
+	case t.NoPivot:
 		t.chroot(b)
-	} else {
+	default:
 		host := b.Call(unix.SYS_OPENAT, unix.AT_FDCWD, "/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0).Why("hold the host's root, to let go of it").Keep()
 		b.Call(unix.SYS_PIVOT_ROOT, ".", ".").Why("make it the root; the host's tree is now stacked on it, and can be let go of")
 		b.Call(unix.SYS_FCHDIR, host).Why("stand in the host's root")

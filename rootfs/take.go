@@ -167,6 +167,7 @@ func (t *Tree) gather(b *program.Builder, takes []Take, held mounts) {
 		case held[step(i)] != nil:
 		case taken:
 			held[step(i)] = take.get(b)
+			t.separate(b, held[step(i)])
 		case t.isNew(m):
 			held[step(i)] = t.fileSystem(b, i)
 		}
@@ -177,6 +178,13 @@ func (t *Tree) gather(b *program.Builder, takes []Take, held mounts) {
 		}
 	}
 	t.privateProc(b)
+}
+
+// separate keeps what will be mounted in a take from those who have the source in the same mount namespace.
+func (t *Tree) separate(b *program.Builder, tree any) {
+	if t.Foreign {
+		setAttr(b, tree, unix.AT_RECURSIVE, attributes{}, unix.MS_SLAVE, "what is mounted below it stays invisible to others")
+	}
 }
 
 // get compiles the taking, or names what the host has taken.

@@ -25,6 +25,7 @@ type Tree struct {
 	OwnPID  bool              // the PID namespace is not the host's
 	Cgroup  string            // what /sys/fs/cgroup shows: the container's group, or with the host's cgroup namespace the whole tree; empty: no cgroup2 here
 	NoPivot bool              // cover the host's root instead of changing it: an initramfs has one that cannot be changed
+	Foreign bool              // others live in the mount namespace too, which therefore stays as it is
 	Kernels []string          // with NoPivot: where the host has a proc or sysfs, innermost first
 	Still   bool              // nothing will run in it, it is only to be looked at: no devices, no terminal, nothing covered
 
@@ -56,6 +57,9 @@ type Tree struct {
 //
 // With hooks that must see the root before it is changed, the change comes after 3 (Late). Until then the host's tree is not stacked on
 // it, and paths are resolved below where the child stands, RESOLVE_IN_ROOT.
+//
+// In a mount namespace that is not new (Foreign) the root is a detached mount too, and stays one: no path of that namespace leads to it or
+// to what is mounted in it, and it goes with the last process that has it as its root. Linux mounts on such a tree since 6.15.
 func (t *Tree) Compile(b *program.Builder) error {
 	if err := t.check(); err != nil {
 		return err
@@ -69,8 +73,10 @@ func (t *Tree) Compile(b *program.Builder) error {
 	held := mounts{}
 	t.kernel = map[string]any{}
 	t.peers(b, takes, held)
-	b.From("linux.rootfsPropagation")
-	b.Call(unix.SYS_MOUNT, nil, "/", nil, unix.MS_REC|unix.MS_SLAVE, nil).Why("what is mounted from here on stays invisible to the host")
+	if !t.Foreign {
+		b.From("linux.rootfsPropagation")
+		b.Call(unix.SYS_MOUNT, nil, "/", nil, unix.MS_REC|unix.MS_SLAVE, nil).Why("what is mounted from here on stays invisible to the host")
+	}
 	if err := t.stacks(b, held); err != nil {
 		return err
 	}

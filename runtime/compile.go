@@ -71,7 +71,7 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	tree := &rootfs.Tree{
 		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Shift: newUser, UserNS: f.Nested || set.Own(unix.CLONE_NEWUSER),
 		OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), Cgroup: shownGroup(set, group, f.Cgroups),
-		NoPivot: f.NoPivot, Kernels: f.Kernels,
+		NoPivot: f.NoPivot, Kernels: f.Kernels, Foreign: set.New&unix.CLONE_NEWNS == 0,
 	}
 	p := &Plan{Group: group, Hooks: &Hooks{Spec: spec, State: specs.State{Bundle: f.Dir}, Group: group, Facts: f}, set: set, child: new(int)}
 	if err := p.Hooks.check(); err != nil {

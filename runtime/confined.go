@@ -17,6 +17,7 @@ type Rules struct {
 	Memory      *specs.LinuxMemoryPolicy `json:",omitempty"`
 	Process     *specs.Process           // the first one: what another has where its own description says nothing
 	Annotations map[string]string        `json:",omitempty"`
+	Rooted      bool                     `json:",omitempty"` // the root is the processes' own and not that of their mount namespace, in which others live
 	UIDMappings []specs.LinuxIDMapping   `json:",omitempty"` // who on the host is who inside
 	GIDMappings []specs.LinuxIDMapping   `json:",omitempty"`
 }
@@ -27,6 +28,7 @@ func RulesOf(s *specs.Spec) (r Rules, err error) {
 	if s.Linux == nil {
 		return r, nil
 	}
+	r.Rooted = !newNamespace(s, specs.MountNamespace)
 	r.Personality, r.Memory = s.Linux.Personality, s.Linux.MemoryPolicy
 	r.UIDMappings, r.GIDMappings = s.Linux.UIDMappings, s.Linux.GIDMappings
 	r.Filter, err = confine.CompileFilter(s.Linux.Seccomp)

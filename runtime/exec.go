@@ -58,6 +58,12 @@ func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.rules.Rooted {
+		if hosts[root], err = openRoot(c.Pid); err != nil {
+			closeAll(hosts)
+			return nil, err
+		}
+	}
 	hosts[container] = c.Pidfd
 	defer func() {
 		delete(hosts, container)
@@ -107,6 +113,7 @@ func compileExec(p *specs.Process, rules Rules, joined uint64, f Facts) (*Proces
 	birth.Host = append(birth.Host, program.Request{Call: cloneText(0, true), Why: "make a process, born in the container's cgroup"})
 	b.Begin()
 	enter(&b.Builder, p.OOMScoreAdj, joined, f, &end.label)
+	rules.stand(&b.Builder)
 	b.next("start", "Rights are given up, then the process becomes the program.")
 	if p.Terminal {
 		b.From("process.terminal")
@@ -133,7 +140,9 @@ func enter(b *program.Builder, score *int, joined uint64, f Facts, label *confin
 	if joined&unix.CLONE_NEWUSER != 0 {
 		confine.Ungroup(b)
 	}
-	b.Call(unix.SYS_SETNS, container, int(joined)).Why("enter the container's namespaces, all at once, by its PID 1's pidfd")
+	if joined != 0 { // setns(2) refuses to change nothing
+		b.Call(unix.SYS_SETNS, container, int(joined)).Why("enter the container's namespaces, all at once, by its PID 1's pidfd")
+	}
 	if joined&(unix.CLONE_NEWPID|unix.CLONE_NEWTIME) != 0 {
 		b.Fork("only a child is in the PID namespace: make it; this process ends")
 	}

@@ -76,7 +76,7 @@ var instead = map[string]string{
 }
 
 // unmapped: without a user namespace devices are made, not shown.
-const unmapped = `{"linux": {"namespaces": [{"type": "mount"}, {"type": "network"}, {"type": "uts"}], "uidMappings": [], "gidMappings": [], "timeOffsets": null}, "mounts": []}`
+const unmapped = `{"linux": {"namespaces": [{"type": "mount", "path": ""}, {"type": "network"}, {"type": "uts"}], "uidMappings": [], "gidMappings": [], "timeOffsets": null}, "mounts": []}`
 
 func memory(member string) string { return `{"linux": {"resources": {"memory": {` + member + `}}}}` }
 

@@ -165,9 +165,6 @@ func (h *Hooks) check() error {
 	return nil
 }
 
-// root is the container's working directory, for hooks that run inside before its root is changed.
-const root program.Host = "root"
-
 // requests are those for one hook.
 func (h *Hooks) requests(kind HookKind, i int) ([]program.Request, error) {
 	spec := h.list(kind)[i]
@@ -211,6 +208,7 @@ type hook struct {
 	process *program.Process
 	output  *capture
 	began   time.Time
+	entered bool // execve has happened
 }
 
 // compile is what the hook's process does: little, so that nothing of ours is in its way.
@@ -234,6 +232,7 @@ func (k *hook) compile(kind HookKind) (program.Program, error) {
 			return nil, err
 		}
 		enter(b, k.Spec.Process.OOMScoreAdj, k.joined, k.Facts, &end.label)
+		end.rules.stand(b)
 		if err := end.confine(b); err != nil {
 			return nil, err
 		}
@@ -283,9 +282,12 @@ func (k *hook) start() (err error) {
 
 func (k *hook) startInside(hosts map[program.Host]*os.File) (err error) {
 	if k.early {
-		if hosts[root], err = os.OpenFile(fmt.Sprintf("/proc/%d/cwd", k.Pid), unix.O_PATH|unix.O_DIRECTORY, 0); err != nil {
-			return err
-		}
+		hosts[root], err = os.OpenFile(fmt.Sprintf("/proc/%d/cwd", k.Pid), unix.O_PATH|unix.O_DIRECTORY, 0)
+	} else if !newNamespace(k.Spec, specs.MountNamespace) {
+		hosts[root], err = openRoot(k.Pid)
+	}
+	if err != nil {
+		return err
 	}
 	hosts[container] = k.Pidfd
 	defer delete(hosts, container)
@@ -346,19 +348,20 @@ func innerPid(pid int) (int, error) {
 	return strconv.Atoi(numbers[len(numbers)-1])
 }
 
-// enter waits until the hook is in the container, or has failed.
+// enter waits until the process has become the hook, or has failed.
 func (k *hook) enter() error {
 	if err := k.process.Finish(); err != nil {
 		return k.abandon(err)
 	}
+	k.entered = true
 	return nil
 }
 
 // finish waits for the hook's end.
 func (k *hook) finish() error {
-	if !k.inside {
-		if err := k.process.Finish(); err != nil {
-			return k.abandon(err)
+	if !k.entered {
+		if err := k.enter(); err != nil {
+			return err
 		}
 	}
 	defer k.process.Pidfd.Close()
