@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"slices"
@@ -9,8 +8,6 @@ import (
 	"testing"
 
 	"glassbox/test/need"
-
-	"github.com/docker/docker/api/types/container"
 )
 
 // TestAppArmor looks at what confines a container from inside.
@@ -66,17 +63,9 @@ func TestAppArmorExec(t *testing.T) {
 	id := m.detached(shell("sleep 1000"))
 	m.unload(defaultProfile) // it still confines who has it, and the exec loads it anew
 	for _, privileged := range []bool{false, true} {
-		var out bytes.Buffer
-		e := ExecOptions{ExecOptions: container.ExecOptions{Cmd: []string{"cat", "/proc/self/attr/current"}, Privileged: privileged, AttachStdout: true}}
-		a, _, err := m.Containers.Exec(bg, id, e, Streams{Out: &out})
-		if err != nil {
-			t.Fatal(err)
+		if out, err := m.inside(id, "cat /proc/self/attr/current", privileged); err != nil || !strings.Contains(out, "docker-default (enforce)") {
+			t.Errorf("exec, privileged %v: runs as %q, %v", privileged, out, err)
 		}
-		_, err = a.Run(bg)
-		if m.ok(err); !strings.Contains(out.String(), "docker-default (enforce)") {
-			t.Errorf("exec, privileged %v: runs as %q", privileged, out.String())
-		}
-		a.Close()
 	}
 	o := shell("true")
 	o.HostConfig.SecurityOpt = []string{"apparmor=nobody-loaded-this"}

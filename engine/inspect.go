@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strconv"
@@ -92,9 +93,22 @@ func (r *record) graph(s state) map[string]string {
 	if r.Rootfs != "" {
 		return map[string]string{"RootDir": r.Rootfs, "MergedDir": merged}
 	}
-	return map[string]string{
+	graph := map[string]string{
 		"ID": r.ID, "LowerDir": strings.Join(r.Lower, ":"), "UpperDir": r.place.Upper(), "WorkDir": r.place.Work(), "MergedDir": merged,
 	}
+	if len(r.IDMap) > 0 {
+		graph["IDMap"] = r.idMap()
+	}
+	return graph
+}
+
+// idMap is the user namespace's map, as --userns takes it: ids inside, on the host, and how many.
+func (r *record) idMap() string {
+	var maps []string
+	for _, m := range r.IDMap {
+		maps = append(maps, fmt.Sprintf("%d:%d:%d", m.ContainerID, m.HostID, m.Size))
+	}
+	return strings.Join(maps, ",")
 }
 
 func (s state) inspect() *container.State {
