@@ -1,11 +1,15 @@
 package oci_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"glassbox/test/bundle"
 	"glassbox/test/need"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -57,6 +61,42 @@ func TestUpdate(t *testing.T) {
 	b.refused(1, "cpu", "update", "--pids-limit", "43", "--cpu-period", "1", b.ID)
 	check("cpu.max", "20000 50000")
 	check("pids.max", "42")
+}
+
+// Rules for devices count from one moment to the next.
+func TestUpdateDevices(t *testing.T) {
+	b := script(t, "while true; do if (: </dev/loop-control); then echo may; else echo may not; fi >/tmp/new; mv /tmp/new /tmp/now; done 2>/dev/null")
+	b.Spec.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/loop-control", Type: "c", Major: 10, Minor: 237}}
+	major, minor := int64(10), int64(237)
+	rule := specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: &major, Minor: &minor, Access: "rw"}
+	b.Spec.Linux.Resources = &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Access: "rwm"}, rule}}
+	b.quiet("run", "--detach", "--bundle", b.written(), b.ID)
+	says := func(want string) {
+		t.Helper()
+		eventually(t, func() error {
+			if text, _ := os.ReadFile(b.Root("tmp/now")); string(text) != want+"\n" {
+				return fmt.Errorf("the container says %q, not %q", text, want)
+			}
+			return nil
+		})
+	}
+	update := func(rules ...specs.LinuxDeviceCgroup) {
+		t.Helper()
+		text, err := json.Marshal(specs.LinuxResources{Devices: rules})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := b.command("update", "--resources", "-", b.ID)
+		c.Stdin = bytes.NewReader(text)
+		if a := bundle.Run(t, c); a.Code != 0 {
+			t.Fatalf("%+v", a)
+		}
+	}
+	says("may")
+	update(specs.LinuxDeviceCgroup{Access: "rwm"})
+	says("may not")
+	update(specs.LinuxDeviceCgroup{Access: "rwm"}, rule)
+	says("may")
 }
 
 func TestUpdateRefuses(t *testing.T) {

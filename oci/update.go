@@ -2,7 +2,6 @@ package oci
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 
@@ -32,8 +31,8 @@ func (s Store) Update(id string, changes *specs.LinuxResources) error {
 	if before == nil {
 		before = &specs.LinuxResources{}
 	}
-	if changes.Devices != nil && !reflect.DeepEqual(changes.Devices, before.Devices) {
-		return errors.New("linux.resources.devices: the devices of a container that exists cannot be changed")
+	if reflect.DeepEqual(changes.Devices, before.Devices) {
+		changes.Devices = nil // engines repeat them: they shall not be made anew for that
 	}
 	after, err := merge(before, changes)
 	if err != nil {
@@ -98,6 +97,5 @@ func concerned(limits, changes *specs.LinuxResources) *specs.LinuxResources {
 			all.Field(i).SetZero()
 		}
 	}
-	some.Devices = nil
 	return &some
 }
