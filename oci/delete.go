@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"glassbox/cgroups"
 	"glassbox/runtime"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,9 @@ func (s Store) Delete(id string, force bool) error {
 	c, lock, err := s.Locked(id)
 	if errors.Is(err, ErrNotExist) {
 		return s.sweep(id, force)
+	}
+	if errors.Is(err, errDamaged) && force {
+		return s.rescue(id)
 	}
 	if err != nil {
 		return err
@@ -82,6 +86,33 @@ func awaitEnd(pidfd *os.File) error {
 			return os.NewSyscallError("poll", err)
 		}
 	}
+}
+
+// rescue removes a container whose state.json cannot be read: by its cgroup, which config.json names.
+func (s Store) rescue(id string) error {
+	c := &Container{dir: filepath.Join(s.Root, id), record: record{ID: id}}
+	lock, err := lockDir(c.dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	spec, err := c.Spec()
+	if err != nil {
+		return err
+	}
+	if spec.Linux == nil {
+		return c.erase() // no container was made from that
+	}
+	facts, err := cgroups.Observe(nil)
+	if err != nil {
+		return err
+	}
+	group, err := facts.Locate(spec.Linux.CgroupsPath)
+	if err != nil {
+		return err
+	}
+	c.Group = group.Path
+	return c.remove(s.Warn)
 }
 
 // sweep removes what a killed command has left: a directory without a state.json.

@@ -39,6 +39,9 @@ func (s Store) Exec(id string, p *specs.Process, o ExecOptions) (*Session, []pro
 	if err := o.check(p, o.Detach); err != nil {
 		return nil, nil, err
 	}
+	if !o.Detach {
+		fit(p)
+	}
 	rules, err := c.rules()
 	if err != nil {
 		return nil, nil, err

@@ -58,7 +58,6 @@ func TestExec(t *testing.T) {
 		{[]string{"-u", "root", b.ID, "true"}, "parsing root as int for uid failed"},
 		{[]string{"--cwd", "/nosuch", b.ID, "true"}, "process.cwd"},
 		{[]string{b.ID}, "requires a minimum of 2"},
-		{[]string{"--nosuch", b.ID, "true"}, "flag provided but not defined: -nosuch"},
 		{[]string{"-t", "-d", b.ID, "true"}, "without setting console socket"},
 		{[]string{"--process", "/nosuch", b.ID}, "/nosuch"},
 		{[]string{"--cgroup", "nosuch", b.ID, "true"}, "nosuch"},
@@ -66,6 +65,8 @@ func TestExec(t *testing.T) {
 	} {
 		b.refused(255, test.want, append([]string{"exec"}, test.args...)...)
 	}
+	b.refused(1, "flag provided but not defined: -nosuch", "exec", "--nosuch", b.ID, "true")
+	b.refused(1, "requires a minimum of 1", "exec")
 }
 
 // A process that a file describes has nothing of the container's first one, but must have all that is demanded of each.

@@ -95,5 +95,5 @@ func TestHelp(t *testing.T) {
 	}
 	b.refused(1, "flag provided but not defined: -frob", "list", "--frob")
 	b.refused(1, "flag provided but not defined: -frob", "--frob", "list")
-	b.refused(1, `unknown command "frob"`, "frob")
+	b.refused(3, `unknown command "frob"`, "frob") // runc's code
 }

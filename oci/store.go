@@ -45,6 +45,9 @@ var (
 	ErrNotRunning = errors.New("container not running")
 )
 
+// errDamaged is a state.json that cannot be read.
+var errDamaged = errors.New("the container's state is damaged")
+
 // The files of a container.
 const (
 	fileState   = "state.json"
@@ -122,7 +125,10 @@ func (c *Container) read() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return ErrNotExist
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return nil
 }
 
 func readDocument(path string, v any) error {

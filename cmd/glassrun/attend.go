@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -10,16 +11,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attend stays with a process to its end: our terminal is its terminal, our signals are its signals.
-func attend(s *oci.Session) (code int, err error) {
+// watch stays with a process that we have just started, to its end, and then removes its container, if one is named. At a terminal nobody minds
+// that we become small at once; later there might be keys on their way.
+func (g globals) watch(s *oci.Session, remove string) error {
+	forward(s)
+	if s.Console() != nil || s.Lasts(moment) {
+		g.become(s, remove)
+	}
+	return g.attend(s, remove)
+}
+
+// attend joins our terminal to the process's and waits for its end.
+func (g globals) attend(s *oci.Session, remove string) error {
 	restore := func() {}
 	if console := s.Console(); console != nil {
 		restore = connect(console)
 	}
-	forward(s)
 	status, err := s.Wait()
 	restore()
-	return exitCode(status), err
+	if remove != "" {
+		err = errors.Join(err, g.store().Delete(remove, true)) // unless somebody has done that already
+	}
+	if err != nil {
+		return err
+	}
+	return exit(exitCode(status))
 }
 
 // exitCode is an exit status as shells give it.

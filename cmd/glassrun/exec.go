@@ -11,32 +11,36 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// execProcess is `glassrun exec`. Its own errors end with 255, as runc's do: smaller codes are the process's.
+// execProcess is `glassrun exec`. Its own errors end with 255, as runc's do: smaller codes are the process's. Those of the command line
+// are told as everybody's.
 func execProcess(g globals, args []string) error {
-	code, err := execCode(g, args)
-	if err != nil {
-		return &coded{255, fmt.Errorf("exec failed: %w", err)}
-	}
-	return exit(code)
-}
-
-func execCode(g globals, args []string) (int, error) {
 	e := newExecFlags()
 	words, err := parseLeading(e.FlagSet, args, 1, -1)
 	if err != nil {
-		return 0, err
+		return err
 	}
+	s, err := e.start(g, words)
+	if err != nil {
+		return &coded{255, fmt.Errorf("exec failed: %w", err)}
+	}
+	if s == nil {
+		return nil
+	}
+	return g.watch(s, "")
+}
+
+// start starts the process. The session is nil if nobody is to wait for it.
+func (e *execFlags) start(g globals, words []string) (*oci.Session, error) {
 	p, err := e.process(g, words)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	id := words[0]
 	e.options.Explain = g.explains(*e.explain)
-	s, account, err := g.store().Exec(id, p, e.options)
+	s, account, err := g.store().Exec(words[0], p, e.options)
 	if err := errors.Join(err, g.tell(*e.explain, account)); err != nil || e.options.Detach {
-		return 0, err
+		return nil, err
 	}
-	return attend(s)
+	return s, nil
 }
 
 // execFlags are the flags of exec. Those behind the container's id are the command's.

@@ -18,6 +18,7 @@ type globals struct {
 	systemdCgroup bool
 	rootless      bool
 	version       bool
+	given         []string // all of them, as they were written
 }
 
 // parseGlobals reads the flags before the command, and returns the rest: the command and what follows it.
@@ -43,6 +44,7 @@ func parseGlobals(args []string) (globals, []string, error) {
 	if g.rootless, err = parseRootless(rootless); err == nil {
 		g.root, err = filepath.Abs(g.root)
 	}
+	g.given = args[:len(args)-flags.NArg()]
 	return g, flags.Args(), err
 }
 

@@ -15,9 +15,9 @@ func runContainer(g globals, args []string) error {
 	var o oci.RunOptions
 	explain := creationFlags(flags, &o.Options)
 	boolVar(flags, &o.Detach, "detach", "d")
-	boolVar(flags, &o.Keep, "keep")
 	boolVar(flags, &o.NoSubreaper, "no-subreaper")
-	var step bool
+	var keep, step bool
+	boolVar(flags, &keep, "keep")
 	boolVar(flags, &step, "step")
 	ids, err := parse(flags, args, 1, 1)
 	if err != nil {
@@ -27,15 +27,15 @@ func runContainer(g globals, args []string) error {
 	if step {
 		o.Step = newStepper().ask
 	}
-	r, account, err := g.store().Run(ids[0], o)
+	s, account, err := g.store().Run(ids[0], o)
 	if err := errors.Join(err, g.tell(*explain, account)); err != nil || o.Detach {
 		return err
 	}
-	code, err := attend(&r.Session)
-	if err := errors.Join(err, r.Close()); err != nil {
-		return err
+	remove := ids[0]
+	if keep {
+		remove = ""
 	}
-	return exit(code)
+	return g.watch(s, remove)
 }
 
 // explains: an account is for --explain and for the log of --debug.
