@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"glassbox/test/fields/probe"
@@ -54,6 +55,10 @@ func build(dir string) error {
 // planted is the root file system of which every bundle's is a copy by hard links.
 var planted string
 
+// applets are what rows use of busybox's: each is one more link in every bundle.
+const applets = "awk basename cat chmod chown cp cut date dd df dirname dmesg du echo env expr false find getopt grep head hostname id ip kill ln ls mkdir mknod " +
+	"mount mv nproc od printf ps pwd readlink realpath rm rmdir sed seq sh sleep sort stat stty sync tail tee test touch tr true tty umount uname uniq wc which xargs"
+
 // plant makes it: busybox, the probe, mount points, two users.
 func plant(root string) error {
 	for _, dir := range []string{"bin", "proc", "dev", "sys", "etc", "tmp", "root", "mnt"} {
@@ -73,8 +78,10 @@ func plant(root string) error {
 			return fmt.Errorf("copying %s (busybox-static is needed): %w: %s", from, err, out)
 		}
 	}
-	if out, err := exec.Command("chroot", root, "/bin/busybox", "--install", "-s", "/bin").CombinedOutput(); err != nil {
-		return fmt.Errorf("installing busybox: %w: %s", err, out)
+	for _, applet := range strings.Fields(applets) {
+		if err := os.Symlink("busybox", filepath.Join(root, "bin", applet)); err != nil {
+			return err
+		}
 	}
 	if out, err := exec.Command("chroot", root, "/bin/probe", "prctl").CombinedOutput(); err != nil {
 		return fmt.Errorf("the probe must be static, so these tests can use no package that needs cgo (net, os/user): %w: %s", err, out)
