@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -387,9 +388,17 @@ func (k *hook) finish() error {
 	return nil
 }
 
+// abandon ends a process that did not become the hook. Its failure is the request's, not a step's of the container.
 func (k *hook) abandon(err error) error {
 	k.output.close()
 	k.process.Kill()
 	k.process.Pidfd.Close()
-	return err
+	var f *program.Failure
+	switch {
+	case !errors.As(err, &f):
+		return err
+	case f.Step.Call == unix.SYS_EXECVE || f.Step.Call == unix.SYS_SETNS: // which is the request
+		return f.Errno
+	}
+	return fmt.Errorf("%s: %s: %w", f.Step.Why, f.Call, f.Errno)
 }
