@@ -146,6 +146,29 @@ func join(kind specs.LinuxNamespaceType, file, script string, flags ...string) r
 	return r
 }
 
+func needing(f feature, r row) row {
+	r.needs = append(r.needs, f)
+	return r
+}
+
+// detachedMounts needs a kernel that mounts on a mount which is attached nowhere, as Linux does since 6.15.
+func detachedMounts() string {
+	tree, err := unix.OpenTree(unix.AT_FDCWD, "/", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return err.Error()
+	}
+	defer unix.Close(tree)
+	other, err := unix.OpenTree(unix.AT_FDCWD, "/", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return err.Error()
+	}
+	defer unix.Close(other)
+	if err := unix.MoveMount(other, "", tree, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
+		return "mounting on a detached mount: " + err.Error()
+	}
+	return ""
+}
+
 // offsets needs time namespaces.
 var offsets = file("/proc/self/timens_offsets")
 
@@ -166,6 +189,19 @@ var namespacesRows = []row{
 		mapped(s)
 	},
 		inside: which, check: apartFromUs("mnt pid user")},
+
+	// without a mount namespace of its own the container has a root that no path of the host's leads to
+	{name: "none", needs: []feature{detachedMounts}, edit: namespaces(), inside: which + "; cat /etc/passwd | head -1; probe mountinfo /proc; test ! -e /usr && echo yes",
+		check: func(t *testing.T, out string) {
+			lines := strings.Split(out, "\n")
+			if got := apart(t, strings.Join(lines[:len(kinds)], "\n"), 0); got != "" || strings.Join(lines[len(kinds):], " ") != "root:x:0:0::/root:/bin/sh yes" {
+				t.Errorf("own namespaces: %s\n%s", got, out)
+			}
+		}},
+	{name: "none, exec", needs: []feature{detachedMounts}, edit: namespaces(), exec: func(p *specs.Process) { p.Args = words("head -1 /etc/passwd; test ! -e /usr && ls /proc/1/comm") },
+		prints: "root:x:0:0::/root:/bin/sh\n/proc/1/comm"},
+	{name: "none, propagation", edit: func(s *specs.Spec) { namespaces()(s); s.Linux.RootfsPropagation = "shared" }, refused: "linux.rootfsPropagation: the mount namespace is not the container's own"},
+	needing(detachedMounts, join(specs.MountNamespace, "mnt", `test "$(head -1 /etc/passwd)" = root:x:0:0::/root:/bin/sh && test ! -e /usr && echo yes`, "--mount")),
 
 	join(specs.NetworkNamespace, "net", "", "--net"),
 	join(specs.IPCNamespace, "ipc", "", "--ipc"),
