@@ -1,6 +1,9 @@
 package fields
 
 import (
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"glassbox/test/need"
@@ -11,6 +14,25 @@ import (
 func TestProcess(t *testing.T) {
 	need.SecondKernel(t)
 	check(t, processRows)
+}
+
+// A container has a session keyring of its own, unless --no-new-keyring says otherwise.
+func TestKeyring(t *testing.T) {
+	need.SecondKernel(t)
+	t.Parallel()
+	ours := exec.Command(filepath.Join(planted, "bin/probe"), "keyring")
+	out, err := ours.Output()
+	if err != nil {
+		t.Skipf("needs a kernel with keyrings: %v", err)
+	}
+	b := newBundle(t)
+	b.spec.Process.Args = words("probe keyring")
+	b.write(t)
+	keeps := glassrun(t, "run", "--no-new-keyring", "--bundle", b.dir, b.id)
+	row{prints: strings.TrimSpace(string(out))}.judge(t, keeps)
+	if own := glassrun(t, "run", "--bundle", b.dir, b.id); own.code != 0 || own.out == keeps.out {
+		t.Errorf("without --no-new-keyring: exit code %d, keyring %s, and ours is %s", own.code, own.out, keeps.out)
+	}
 }
 
 // process edits the process alone.
@@ -65,6 +87,11 @@ var processRows = []row{
 	{name: "user.umask unset", here: true, inside: "probe status Umask", prints: "Umask: 0022"},
 	{name: "user.username, which is of Windows", here: true, edit: process(func(p *specs.Process) { p.User.Username = "nobody" }), inside: "id -u", prints: "0"},
 	{name: "commandLine, which is of Windows", here: true, edit: process(func(p *specs.Process) { p.CommandLine = "false" }), inside: "echo yes", prints: "yes"},
+
+	{name: "what is of other platforms", here: true, edit: func(s *specs.Spec) {
+		s.Windows, s.Solaris, s.VM, s.ZOS = &specs.Windows{LayerFolders: []string{"x"}}, &specs.Solaris{Milestone: "x"}, &specs.VM{}, &specs.ZOS{}
+		s.FreeBSD = &specs.FreeBSD{}
+	}, inside: "echo yes", prints: "yes"},
 
 	{name: "capabilities", edit: rights(specs.LinuxCapabilities{Bounding: append(kill, chown...), Effective: chown, Permitted: append(kill, chown...)}, 0),
 		inside: sets, prints: "CapInh: 0000000000000000\nCapPrm: 0000000000000021\nCapEff: 0000000000000021\nCapBnd: 0000000000000021\nCapAmb: 0000000000000000"},

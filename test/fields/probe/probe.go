@@ -22,6 +22,7 @@ var words = map[string]func(args []string) error{
 	"affinity":    affinity,
 	"mempolicy":   memoryPolicy,
 	"personality": personality,
+	"keyring":     keyring,
 	"call":        call,
 }
 

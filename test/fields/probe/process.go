@@ -78,6 +78,16 @@ func memoryPolicy([]string) error {
 	return nil
 }
 
+// keyring prints the number of the session keyring, keyctl(2).
+func keyring([]string) error {
+	id, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
+	if err != nil {
+		return err
+	}
+	fmt.Println(id)
+	return nil
+}
+
 // personality prints personality(2)'s word.
 func personality([]string) error {
 	v, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, 0xffffffff, 0, 0)
