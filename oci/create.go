@@ -84,24 +84,21 @@ func (c *creation) create() error {
 }
 
 // bear makes the container's process. What will be made is noted first, and what was made before anybody can come to use it.
-func (c *creation) bear(listener, memory *os.File) (err error) {
-	o := runtime.Options{
-		Dir: c.Bundle, Layers: c.bundle.layers, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Listener: listener, Memory: memory, Preserve: c.options.inherited(), Keyring: c.options.Keyring, NoPivot: c.options.NoPivot, Explain: c.options.Explain, Step: c.options.Step,
-		State: c.told(), Warn: c.store.Warn,
-		SystemdCgroup: c.Systemd, NoGroup: c.store.groupless(c.bundle.spec),
-	}
+func (c *creation) bear(listener, memory *os.File) error {
 	if err := ownStreams(c.bundle.spec.Process, namespaces.MapsOf(c.bundle.spec).UID); err != nil {
 		return err
 	}
-	if c.process, err = runtime.Prepare(c.bundle.spec, o); err != nil {
-		return err
+	o := runtime.Options{
+		Dir: c.Bundle, Layers: c.bundle.layers, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Listener: listener, Memory: memory, Preserve: c.options.inherited(), Keyring: c.options.Keyring, NoPivot: c.options.NoPivot,
+		Explain: c.options.Explain, Step: c.options.Step, State: c.told(), Warn: c.store.Warn, SystemdCgroup: c.Systemd,
 	}
-	c.Group = c.process.Group().Path
-	if err := c.note(); err != nil {
-		return err
+	err := c.make(o)
+	if c.store.Rootless.forgives(err) {
+		o.NoGroup = true
+		err = c.make(o)
 	}
-	if err := c.process.Create(o); err != nil {
+	if err != nil {
 		return runtime.WhyNotRun(c.bundle.spec.Process, err)
 	}
 	if err := c.lookup(); err != nil {
@@ -117,6 +114,20 @@ func (c *creation) bear(listener, memory *os.File) (err error) {
 	return c.options.handOver(c.Pid, c.process.Pidfd, c.process.Console())
 }
 
+// make compiles the program and carries it out. While the process makes its file tree, we write down what it is made from.
+func (c *creation) make(o runtime.Options) (err error) {
+	if c.process, err = runtime.Prepare(c.bundle.spec, o); err != nil {
+		return err
+	}
+	c.Group = c.process.Group().Path
+	if err := store.Put(c.path(fileState), c.record); err != nil {
+		return err
+	}
+	var noted error
+	o.Born = func(int) { noted = c.note() }
+	return errors.Join(c.process.Create(o), noted)
+}
+
 // lookup finds the program, unless there is none yet: a container without a process can be created.
 func (c *creation) lookup() error {
 	if c.bundle.spec.Process == nil {
@@ -128,10 +139,9 @@ func (c *creation) lookup() error {
 // note writes down what the container is made from.
 func (c *creation) note() error {
 	return errors.Join(
-		os.WriteFile(c.path(fileConfig), c.bundle.config, 0o600),
+		store.WriteFile(c.path(fileConfig), c.bundle.config, 0o600),
 		store.Put(c.path(fileFacts), c.process.Facts()),
 		store.Put(c.path(fileRules), c.process.Rules()),
-		store.Put(c.path(fileState), c.record),
 	)
 }
 

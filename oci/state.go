@@ -3,7 +3,6 @@ package oci
 import (
 	"encoding/json"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -129,7 +128,7 @@ func (c *Container) alive() bool {
 // processStat reads the state and the start time of a process, proc_pid_stat(5). The second field, the name, may hold anything, brackets
 // and spaces too.
 func processStat(pid int) (state byte, began uint64, err error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	b, err := store.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return 0, 0, err
 	}

@@ -27,14 +27,16 @@ import (
 	"time"
 
 	"glassbox/store"
+
+	"golang.org/x/sys/unix"
 )
 
 // Store is a directory of containers.
 type Store struct {
 	Root     string
-	Warn     func(error) // told what is done without, or failed and changes nothing; nil: nobody is
-	Systemd  bool        // cgroupsPath is slice:prefix:name, and systemd makes the group
-	Rootless bool        // where no group may be made, containers are in none
+	Warn     func(error)  // told what is done without, or failed and changes nothing; nil: nobody is
+	Systemd  bool         // cgroupsPath is slice:prefix:name, and systemd makes the group
+	Rootless RootlessMode // where no group may be made, containers are in none
 }
 
 // The errors that engines know by their text.
@@ -132,7 +134,7 @@ func (c *Container) read() error {
 }
 
 func readDocument(path string, v any) error {
-	b, err := os.ReadFile(path)
+	b, err := store.ReadFile(path)
 	if err != nil {
 		return err
 	}
@@ -168,9 +170,11 @@ func (s Store) claim(id string) (*Container, *store.Lock, error) {
 
 // erase removes the directory: state.json first, so that an interrupted removal leaves no container, only remains.
 func (c *Container) erase() error {
-	err := os.Remove(c.path(fileState))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	for _, name := range []string{fileState, fileConfig, fileFacts, fileRules, fileSocket, fileProgram} {
+		unix.Unlink(c.path(name)) //nolint:errcheck // what is still there is seen below
 	}
-	return errors.Join(err, os.RemoveAll(c.dir))
+	if unix.Rmdir(c.dir) == nil {
+		return nil
+	}
+	return os.RemoveAll(c.dir)
 }

@@ -72,7 +72,7 @@ func Put(path string, v any) error {
 		return fmt.Errorf("encoding %s: %w", path, err)
 	}
 	b.WriteByte('\n')
-	return os.WriteFile(path, b.Bytes(), 0o600)
+	return WriteFile(path, b.Bytes(), 0o600)
 }
 
 var serial atomic.Uint32
@@ -80,12 +80,20 @@ var serial atomic.Uint32
 // Replace puts data in the place of the file, at once. After an error nothing is left behind.
 func Replace(path string, data []byte, mode fs.FileMode) error {
 	temp := path + ".new" + strconv.Itoa(os.Getpid()) + "-" + strconv.Itoa(int(serial.Add(1)))
-	err := os.WriteFile(temp, data, mode)
+	err := WriteFile(temp, data, mode)
 	if err == nil {
-		err = os.Rename(temp, path)
+		err = rename(temp, path)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("writing %s: %w", path, err), discard(temp))
+	}
+	return nil
+}
+
+// rename is os.Rename without its look at what is replaced.
+func rename(from, to string) error {
+	if err := unix.Rename(from, to); err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"glassbox/oci"
 )
@@ -16,7 +15,7 @@ type globals struct {
 	logFormat     string // text or json
 	debug         bool
 	systemdCgroup bool
-	rootless      bool
+	rootless      oci.RootlessMode
 	version       bool
 	given         []string // all of them, as they were written
 }
@@ -41,22 +40,11 @@ func parseGlobals(args []string) (globals, []string, error) {
 	}
 	g.logFormat = format
 	var err error
-	if g.rootless, err = parseRootless(rootless); err == nil {
+	if g.rootless, err = oci.NewRootlessMode(rootless); err == nil {
 		g.root, err = filepath.Abs(g.root)
 	}
 	g.given = args[:len(args)-flags.NArg()]
 	return g, flags.Args(), err
-}
-
-func parseRootless(word string) (bool, error) {
-	if word == "auto" || word == "" {
-		return oci.Unprivileged(), nil
-	}
-	b, err := strconv.ParseBool(word)
-	if err != nil {
-		return false, fmt.Errorf("invalid value %q for --rootless: it is true, false or auto", word)
-	}
-	return b, nil
 }
 
 // defaultRoot is private to a user who is not root.
