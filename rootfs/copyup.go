@@ -49,22 +49,30 @@ func (t *Tree) liken(b *program.Builder, i int, tree any, at, existed program.Sl
 		})
 }
 
+// The numbers under which the child holds both until the host has fetched them.
+const (
+	fillFrom = 1001 // the directory that will be covered
+	fillInto = 1002 // the new file system
+)
+
 // atGate compiles what the host does to a new file system and the directory that it will cover. The child waits, holding both; the host
-// takes their descriptors, and resolves no path of the container's.
+// fetches their descriptors, pidfd_getfd(2), and resolves no path of the container's.
 func (t *Tree) atGate(b *program.Builder, i int, tree any, at program.Slot, wait, why string, do func(into, covered *os.File) error) {
 	from := step(i) + ".options"
 	var covered *os.File
+	b.Call(unix.SYS_DUP3, at, fillFrom, unix.O_CLOEXEC).Why("where the host finds the directory that will be covered")
+	b.Call(unix.SYS_DUP3, tree, fillInto, unix.O_CLOEXEC).Why("and the new file system")
 	t.Pause(gateFill, "wait until the host has "+wait, program.Request{
-		Call: "pidfd_getfd(<process>, <directory>, 0)", From: from, Why: "get the directory that will be covered", Gives: "<directory>",
+		Call: fmt.Sprintf("pidfd_getfd(<process>, %d, 0)", fillFrom), From: from, Why: "get the directory that will be covered", Gives: "<directory>",
 		Do: func() (err error) {
-			covered, err = t.Fetch(at)
+			covered, err = t.Fetch(fillFrom)
 			return err
 		},
 	}, program.Request{
-		Call: "pidfd_getfd(<process>, <tmpfs>, 0)", From: from, Why: why, Gives: "<tmpfs>",
+		Call: fmt.Sprintf("pidfd_getfd(<process>, %d, 0)", fillInto), From: from, Why: why, Gives: "<tmpfs>",
 		Do: func() error {
 			defer covered.Close()
-			into, err := t.Fetch(tree.(program.Slot))
+			into, err := t.Fetch(fillInto)
 			if err != nil {
 				return err
 			}
@@ -73,6 +81,7 @@ func (t *Tree) atGate(b *program.Builder, i int, tree any, at program.Slot, wait
 		},
 	})
 	b.From("%s", step(i))
+	b.Call(unix.SYS_CLOSE_RANGE, fillFrom, fillInto, 0).Why("done with both")
 }
 
 // fillUp copies, and leaves the root of the tmpfs what its own options say of it.

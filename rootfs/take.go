@@ -144,22 +144,15 @@ func (t Take) Requests(keep func(program.Host, *os.File)) []program.Request {
 	}, take}
 }
 
-// peers compiles the taking of what is to pass mounts on between host and container: that must be taken while the host's mounts do.
-func (t *Tree) peers(b *program.Builder, takes []Take, held mounts) {
-	for _, take := range takes {
-		if take.peer {
-			held[take.For] = take.get(b)
-		}
-	}
-}
-
 // gather compiles the taking of what else the host gives, while its paths can still be named, and the making of new file systems, in the
 // order of config.json, which is the order in which lists of mounts show them. A user namespace gets a proc and a sysfs only while it sees
-// one already (mount_too_revealing, fs/namespace.c); the path of a block device is one of the host's.
+// one already (mount_too_revealing, fs/namespace.c); the path of a block device is one of the host's. What is to pass mounts on between host
+// and container, a peer, must be taken while the host's mounts do: so with one of them, this comes first.
 func (t *Tree) gather(b *program.Builder, takes []Take, held mounts) {
-	byName := map[string]Take{}
+	byName, peers := map[string]Take{}, false
 	for _, take := range takes {
 		byName[take.For] = take
+		peers = peers || take.peer
 	}
 	for i, m := range t.Spec.Mounts {
 		take, taken := byName[step(i)]
@@ -167,7 +160,9 @@ func (t *Tree) gather(b *program.Builder, takes []Take, held mounts) {
 		case held[step(i)] != nil:
 		case taken:
 			held[step(i)] = take.get(b)
-			t.separate(b, held[step(i)])
+			if !take.peer && (t.Foreign || peers) {
+				setAttr(b, held[step(i)], unix.AT_RECURSIVE, attributes{}, unix.MS_SLAVE, "what is mounted below it stays invisible to others")
+			}
 		case t.isNew(m):
 			held[step(i)] = t.fileSystem(b, i)
 		}
@@ -178,13 +173,6 @@ func (t *Tree) gather(b *program.Builder, takes []Take, held mounts) {
 		}
 	}
 	t.privateProc(b)
-}
-
-// separate keeps what will be mounted in a take from those who have the source in the same mount namespace.
-func (t *Tree) separate(b *program.Builder, tree any) {
-	if t.Foreign {
-		setAttr(b, tree, unix.AT_RECURSIVE, attributes{}, unix.MS_SLAVE, "what is mounted below it stays invisible to others")
-	}
 }
 
 // get compiles the taking, or names what the host has taken.

@@ -34,10 +34,10 @@ type Tree struct {
 	Late func()
 
 	// Pause makes the child wait at a gate of this name until the host has carried out its half. Then Answer is what a slot of the child
-	// holds, Fetch gets the descriptor that it is, and Copy copies what is in a directory.
+	// holds, Fetch gets a descriptor of the child's, and Copy copies what is in a directory.
 	Pause  func(gate, why string, half ...program.Request)
 	Answer func(program.Slot) int
-	Fetch  func(program.Slot) (*os.File, error)
+	Fetch  func(number int) (*os.File, error)
 	Copy   func(to, from *os.File) error
 
 	made    map[string]bool // directories that the program has seen to
@@ -72,7 +72,10 @@ func (t *Tree) Compile(b *program.Builder) error {
 	}
 	held := mounts{}
 	t.kernel = map[string]any{}
-	t.peers(b, takes, held)
+	peers := slices.ContainsFunc(takes, func(take Take) bool { return take.peer })
+	if peers {
+		t.gather(b, takes, held)
+	}
 	if !t.Foreign {
 		b.From("linux.rootfsPropagation")
 		b.Call(unix.SYS_MOUNT, nil, "/", nil, unix.MS_REC|unix.MS_SLAVE, nil).Why("what is mounted from here on stays invisible to the host")
@@ -81,7 +84,9 @@ func (t *Tree) Compile(b *program.Builder) error {
 		return err
 	}
 	t.mountRoot(b)
-	t.gather(b, takes, held)
+	if !peers {
+		t.gather(b, takes, held)
+	}
 	masks := t.masks(b)
 	if t.Late == nil {
 		t.becomeRoot(b)

@@ -21,8 +21,8 @@ func (p *Plan) pausing(tree *rootfs.Tree, b *phases) {
 		b.next("files", "The container's file tree goes on.").Host = half
 	}
 	tree.Answer = func(s program.Slot) int { return int(p.process.Slot(s)) }
-	tree.Fetch = func(s program.Slot) (*os.File, error) {
-		fd, err := unix.PidfdGetfd(int(p.process.Pidfd.Fd()), int(p.process.Slot(s)), 0)
+	tree.Fetch = func(number int) (*os.File, error) {
+		fd, err := unix.PidfdGetfd(int(p.process.Pidfd.Fd()), number, 0)
 		return os.NewFile(uintptr(fd), "fetched"), err
 	}
 	tree.Copy = func(to, from *os.File) error {
