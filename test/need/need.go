@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // VM says whether the test runs in the VM ring.
@@ -121,4 +123,29 @@ func cgroup2() string {
 		}
 	}
 	return found
+}
+
+// DetachedMounts needs a kernel that mounts on a mount which is attached nowhere, as Linux does since 6.15.
+func DetachedMounts(t testing.TB) {
+	t.Helper()
+	if err := mountDetached(); err != nil {
+		missing(t, "needs mounts on detached mounts: %v", err)
+	}
+}
+
+func mountDetached() error {
+	clone := func() (int, error) {
+		return unix.OpenTree(unix.AT_FDCWD, "/", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	}
+	tree, err := clone()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(tree)
+	other, err := clone()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(other)
+	return unix.MoveMount(other, "", tree, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
 }

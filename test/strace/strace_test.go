@@ -122,6 +122,16 @@ var starts = []start{
 		b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
 		b.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"monotonic": {Secs: 1000}}
 	}},
+	{name: "hooks", change: func(_ *testing.T, b *bundle) {
+		hook := []specs.Hook{{Path: "/bin/true", Args: []string{"true", "a b"}, Env: []string{asHook}}}
+		b.spec.Hooks = &specs.Hooks{Prestart: hook, CreateRuntime: hook, CreateContainer: hook, StartContainer: append(hook, hook...)} //nolint:staticcheck // deprecated
+	}},
+	{name: "no mount namespace of its own", change: func(t *testing.T, b *bundle) {
+		need.DetachedMounts(t)
+		b.spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.PIDNamespace}}
+		b.spec.Hostname = ""
+		b.spec.Mounts = b.spec.Mounts[:3]
+	}},
 	{name: "a program that is not there", exit: 1, change: func(_ *testing.T, b *bundle) { b.spec.Process.Args = []string{"nonexistent"} }},
 	{name: "a working directory that is a file", exit: 1, change: func(_ *testing.T, b *bundle) { b.spec.Process.Cwd = "/etc/passwd" }},
 }
@@ -295,15 +305,23 @@ func traceOf(t *testing.T, file string) []program.Traced {
 	return calls
 }
 
-// births are the indexes of the calls that made a container's process.
+// asHook is in the environment of hooks, and of nobody else.
+const asHook = "HOOK=yes"
+
+// births are the indexes of the calls that made a container's process. Hooks are made likewise.
 func births(calls []program.Traced) []int {
 	var found []int
 	for i, c := range calls {
-		if strings.HasPrefix(c.Call, "clone3(") && strings.Contains(c.Call, "CLONE_CLEAR_SIGHAND") && !strings.HasPrefix(c.Result, "-1") {
+		if strings.HasPrefix(c.Call, "clone3(") && strings.Contains(c.Call, "CLONE_CLEAR_SIGHAND") && !strings.HasPrefix(c.Result, "-1") && !isHook(calls, made(c)) {
 			found = append(found, i)
 		}
 	}
 	return found
+}
+
+func isHook(calls []program.Traced, pid int) bool {
+	child := program.Child(calls, pid)
+	return len(child) > 0 && strings.Contains(child[len(child)-1].Call, asHook)
 }
 
 // born is the process that the only such call, or the last, made.
@@ -313,11 +331,13 @@ func born(t *testing.T, calls []program.Traced) int {
 	if len(all) == 0 {
 		t.Fatal("strace saw no process made for the container")
 	}
-	number, _, _ := strings.Cut(calls[all[len(all)-1]].Result, "<")
-	var pid int
-	if _, err := fmt.Sscan(number, &pid); err != nil {
-		t.Fatal(err)
-	}
+	return made(calls[all[len(all)-1]])
+}
+
+// made is the process that a clone3 made.
+func made(c program.Traced) (pid int) {
+	number, _, _ := strings.Cut(c.Result, "<")
+	fmt.Sscan(number, &pid) //nolint:errcheck // then 0, which nobody is
 	return pid
 }
 
