@@ -164,20 +164,20 @@ var mountsRows = []row{
 	{name: "the order is config.json's", prepare: data("bind"), inside: "cut -d' ' -f5 /proc/self/mountinfo", prints: "/\n/proc\n/dev\n/sys\n/mnt"},
 	{name: "options of a new file system", edit: memoryAt("nosuid", "nodev", "noexec", "nodiratime", "noatime", "nosymfollow", "size=64k", "mode=711"),
 		inside: mnt, check: holds("/mnt tmpfs rw,nosuid,nodev,noexec,noatime,nodiratime,nosymfollow", "size=64k,mode=711")},
-	{name: "several options in one word", edit: memoryAt("size=64k,mode=711"), inside: mnt, check: holds("size=64k,mode=711")},
-	{name: "ro of a new file system", edit: memoryAt("ro", "mode=755"), inside: mnt, check: holds("/mnt tmpfs ro,relatime [] ro")},
-	{name: "sync, dirsync and lazytime", edit: memoryAt("sync", "dirsync", "lazytime"), inside: "grep ' /mnt ' /proc/self/mountinfo", check: holds("sync,dirsync", "lazytime")},
-	{name: "async, nolazytime, nomand, loud, noiversion and defaults", edit: memoryAt("sync", "async", "lazytime", "nolazytime", "nomand", "loud", "noiversion", "defaults"), inside: mnt,
+	{name: "several options in one word", here: true, edit: memoryAt("size=64k,mode=711"), inside: mnt, check: holds("size=64k,mode=711")},
+	{name: "ro of a new file system", here: true, edit: memoryAt("ro", "mode=755"), inside: mnt, check: holds("/mnt tmpfs ro,relatime [] ro")},
+	{name: "sync, dirsync and lazytime", here: true, edit: memoryAt("sync", "dirsync", "lazytime"), inside: "grep ' /mnt ' /proc/self/mountinfo", check: holds("sync,dirsync", "lazytime")},
+	{name: "async, nolazytime, nomand, loud, noiversion and defaults", here: true, edit: memoryAt("sync", "async", "lazytime", "nolazytime", "nomand", "loud", "noiversion", "defaults"), inside: mnt,
 		check: holds("/mnt tmpfs rw,relatime [] rw")},
 	{name: "silent and iversion", edit: memoryAt("silent", "iversion", "size=64k"), inside: mnt, check: holds("/mnt tmpfs", "size=64k")},
-	{name: "of two words the later counts", edit: memoryAt("ro", "rw", "noexec", "exec", "nosuid", "suid", "nodev", "dev", "noatime", "atime", "nodiratime", "diratime", "nosymfollow", "symfollow"),
+	{name: "of two words the later counts", here: true, edit: memoryAt("ro", "rw", "noexec", "exec", "nosuid", "suid", "nodev", "dev", "noatime", "atime", "nodiratime", "diratime", "nosymfollow", "symfollow"),
 		inside: mnt, check: holds("/mnt tmpfs rw,relatime []")},
-	{name: "strictatime", edit: memoryAt("strictatime"), inside: mnt, check: every(1, "!relatime", "!noatime")},
-	{name: "nostrictatime", edit: memoryAt("strictatime", "nostrictatime"), inside: mnt, check: every(1, "relatime")},
-	{name: "norelatime", edit: memoryAt("norelatime"), inside: mnt, check: every(1, "relatime")},
+	{name: "strictatime", here: true, edit: memoryAt("strictatime"), inside: mnt, check: every(1, "!relatime", "!noatime")},
+	{name: "nostrictatime", here: true, edit: memoryAt("strictatime", "nostrictatime"), inside: mnt, check: every(1, "relatime")},
+	{name: "norelatime", here: true, edit: memoryAt("norelatime"), inside: mnt, check: every(1, "relatime")},
 	{name: "an option that the file system does not know", edit: memoryAt("sized=4"), refused: "mounts[3]"},
 	{name: "a file system that the kernel does not know", edit: on("nonsense", "x"), refused: "mounts[3]"},
-	{name: "a destination without a slash", edit: func(s *specs.Spec) {
+	{name: "a destination without a slash", here: true, edit: func(s *specs.Spec) {
 		s.Mounts = append(s.Mounts, specs.Mount{Destination: "mnt/deep/er", Type: "tmpfs", Source: "here"})
 	}, inside: "probe mountinfo /mnt/deep/er", check: holds("/mnt/deep/er tmpfs")},
 	{name: "no destination", edit: func(s *specs.Spec) { s.Mounts = append(s.Mounts, specs.Mount{Type: "tmpfs"}) }, refused: "mounts[3].destination"},
@@ -193,26 +193,26 @@ var mountsRows = []row{
 	{name: "bind of what does not exist", edit: on("bind", "nothing", "bind"), refused: "mounts[3]"},
 	{name: "attributes of a bind mount", prepare: data("bind", "ro", "nosuid", "nodev", "noexec", "noatime", "nosymfollow"), inside: mnt,
 		check: every(1, "ro", "nosuid", "nodev", "noexec", "noatime", "nosymfollow", "!relatime")},
-	{name: "strictatime of a bind mount", prepare: data("bind", "strictatime"), inside: mnt, check: every(1, "!noatime", "!relatime")},
-	{name: "relatime of a bind mount", prepare: data("bind", "noatime", "relatime"), inside: mnt, check: every(1, "relatime")},
-	{name: "a bind mount cannot change its file system", prepare: data("bind", "size=3"), inside: "cat /mnt/file", prints: "text", warns: `"size=3" has no effect`},
-	{name: "bind alone", edit: on("bind", "/sys", "bind"), inside: "ls /mnt/fs/cgroup; " + below, check: every(1)},
-	{name: "ro is the mount's alone", edit: on("bind", "/sys", "rbind", "rrw", "ro"), inside: "probe mountinfo /mnt/fs/cgroup", check: every(1, "!ro")},
+	{name: "strictatime of a bind mount", here: true, prepare: data("bind", "strictatime"), inside: mnt, check: every(1, "!noatime", "!relatime")},
+	{name: "relatime of a bind mount", here: true, prepare: data("bind", "noatime", "relatime"), inside: mnt, check: every(1, "relatime")},
+	{name: "a bind mount cannot change its file system", here: true, prepare: data("bind", "size=3"), inside: "cat /mnt/file", prints: "text", warns: `"size=3" has no effect`},
+	{name: "bind alone", here: true, edit: on("bind", "/sys", "bind"), inside: "ls /mnt/fs/cgroup; " + below, check: every(1)},
+	{name: "ro is the mount's alone", here: true, edit: on("bind", "/sys", "rbind", "rrw", "ro"), inside: "probe mountinfo /mnt/fs/cgroup", check: every(1, "!ro")},
 	{name: "rro", edit: on("bind", "/sys", "rbind", "rro"), inside: below, check: every(2, "ro")},
-	{name: "rro and rrw", edit: on("bind", "/sys", "rbind", "rro", "rrw"), inside: below, check: every(2, "rw")},
+	{name: "rro and rrw", here: true, edit: on("bind", "/sys", "rbind", "rro", "rrw"), inside: below, check: every(2, "rw")},
 	{name: "rnosuid, rnodev, rnoexec, rnodiratime, rnoatime, rnosymfollow", edit: on("bind", "/sys", "rbind", "rnosuid", "rnodev", "rnoexec", "rnodiratime", "rnoatime", "rnosymfollow"), inside: below,
 		check: every(2, "nosuid", "nodev", "noexec", "nodiratime", "noatime", "nosymfollow")},
-	{name: "rsuid, rdev, rexec, rdiratime, ratime, rsymfollow", edit: on("bind", "/sys", "rbind", "rsuid", "rdev", "rexec", "rdiratime", "ratime", "rsymfollow"), inside: below,
+	{name: "rsuid, rdev, rexec, rdiratime, ratime, rsymfollow", here: true, edit: on("bind", "/sys", "rbind", "rsuid", "rdev", "rexec", "rdiratime", "ratime", "rsymfollow"), inside: below,
 		check: every(2, "!nosuid", "!nodev", "!noexec", "!nodiratime", "relatime", "!nosymfollow")},
-	{name: "rstrictatime", edit: on("bind", "/sys", "rbind", "rstrictatime"), inside: below, check: every(2, "!relatime", "!noatime")},
-	{name: "rrelatime", edit: on("bind", "/sys", "rbind", "rstrictatime", "rrelatime"), inside: below, check: every(2, "relatime")},
-	{name: "rnorelatime and rnostrictatime", edit: on("bind", "/sys", "rbind", "rstrictatime", "rnostrictatime", "rnorelatime"), inside: below, check: every(2, "relatime")},
+	{name: "rstrictatime", here: true, edit: on("bind", "/sys", "rbind", "rstrictatime"), inside: below, check: every(2, "!relatime", "!noatime")},
+	{name: "rrelatime", here: true, edit: on("bind", "/sys", "rbind", "rstrictatime", "rrelatime"), inside: below, check: every(2, "relatime")},
+	{name: "rnorelatime and rnostrictatime", here: true, edit: on("bind", "/sys", "rbind", "rstrictatime", "rnostrictatime", "rnorelatime"), inside: below, check: every(2, "relatime")},
 
-	{name: "propagation of a bind mount", prepare: data("bind"), inside: mnt, check: holds("[]")},
-	{name: "shared", prepare: data("bind", "shared"), inside: mnt, check: holds("[shared:")},
-	{name: "unbindable", prepare: data("bind", "unbindable"), inside: mnt, check: holds("[unbindable]")},
-	{name: "shared of a new file system", edit: memoryAt("shared"), inside: mnt, check: holds("/mnt tmpfs rw,relatime [shared:")},
-	{name: "unbindable of a new file system", edit: memoryAt("runbindable"), inside: mnt, check: holds("[unbindable]")},
+	{name: "propagation of a bind mount", here: true, prepare: data("bind"), inside: mnt, check: holds("[]")},
+	{name: "shared", here: true, prepare: data("bind", "shared"), inside: mnt, check: holds("[shared:")},
+	{name: "unbindable", here: true, prepare: data("bind", "unbindable"), inside: mnt, check: holds("[unbindable]")},
+	{name: "shared of a new file system", here: true, edit: memoryAt("shared"), inside: mnt, check: holds("/mnt tmpfs rw,relatime [shared:")},
+	{name: "unbindable of a new file system", here: true, edit: memoryAt("runbindable"), inside: mnt, check: holds("[unbindable]")},
 	{name: "rshared", edit: on("bind", "/sys", "rbind", "rshared"), inside: below, check: func(t *testing.T, out string) {
 		if strings.Count(out, "[shared:") != len(strings.Split(out, "\n")) {
 			t.Errorf("not all are shared:\n%s", out)
@@ -237,9 +237,9 @@ var mountsRows = []row{
 	}), edited(memoryAt("tmpcopyup", "nosuid", "ro"))),
 		inside: "stat -c '%a %u %g %h' /mnt /mnt/one /mnt/two; readlink /mnt/link; cat /mnt/link; probe mountinfo /mnt",
 		check:  holds("751 3 4 2\n640 5 6 2\n640 5 6 2\none\n1/mnt tmpfs ro,nosuid,relatime")},
-	{name: "tmpcopyup with a mode of its own", edit: memoryAt("tmpcopyup", "mode=700", "uid=9"), inside: "stat -c '%a %u' /mnt", prints: "700 9"},
+	{name: "tmpcopyup with a mode of its own", here: true, edit: memoryAt("tmpcopyup", "mode=700", "uid=9"), inside: "stat -c '%a %u' /mnt", prints: "700 9"},
 	{name: "a tmpfs has the mode of what it covers", prepare: both(image(func(root string) error { return os.Chmod(root+"/mnt", 0o751) }), edited(memoryAt())), inside: "stat -c %a /mnt", prints: "751"},
-	{name: "a tmpfs on what the image does not have", edit: func(s *specs.Spec) { s.Mounts = append(s.Mounts, specs.Mount{Destination: "/new", Type: "tmpfs"}) },
+	{name: "a tmpfs on what the image does not have", here: true, edit: func(s *specs.Spec) { s.Mounts = append(s.Mounts, specs.Mount{Destination: "/new", Type: "tmpfs"}) },
 		inside: "stat -c %a /new", prints: "1777"},
 	{name: "tmpcopyup in a user namespace", prepare: both(func(t *testing.T, b *bundle) {
 		for name, id := range map[string]int{"": 0, "one": 100004} {
@@ -252,17 +252,17 @@ var mountsRows = []row{
 			}
 		}
 	}, edited(edits(ownUsers, memoryAt("tmpcopyup")))), inside: "stat -c '%u %g' /mnt /mnt/one; touch /mnt/new", prints: "0 0\n4 4"},
-	{name: "tmpcopyup leaves the image as it is", prepare: both(image(func(root string) error { return os.WriteFile(root+"/mnt/one", []byte("1"), 0o640) }), edited(memoryAt("tmpcopyup"))),
+	{name: "tmpcopyup leaves the image as it is", here: true, prepare: both(image(func(root string) error { return os.WriteFile(root+"/mnt/one", []byte("1"), 0o640) }), edited(memoryAt("tmpcopyup"))),
 		inside: "echo 2 >/mnt/one; cat /mnt/one; umount /mnt 2>/dev/null; echo $?", prints: "2\n1"},
 	{name: "tmpcopyup of another file system", edit: on("mqueue", "mqueue", "tmpcopyup"), refused: "mounts[3].options: tmpcopyup"},
 	{name: "tmpcopyup of a bind mount", prepare: data("bind", "tmpcopyup"), refused: "mounts[3].options: tmpcopyup"},
 
 	{name: "idmap with maps of its own", prepare: both(data("bind", "idmap"), owned(maps(1000, 7, 1), maps(1001, 8, 1))), inside: "stat -c '%u %g' /mnt/file", prints: "7 8"},
-	{name: "maps without idmap", prepare: both(data("bind"), owned(maps(1000, 7, 1), maps(1001, 8, 1))), inside: "stat -c '%u %g' /mnt/file", prints: "7 8"},
+	{name: "maps without idmap", here: true, prepare: both(data("bind"), owned(maps(1000, 7, 1), maps(1001, 8, 1))), inside: "stat -c '%u %g' /mnt/file", prints: "7 8"},
 	{name: "ridmap with maps of its own", prepare: both(data("rbind", "ridmap"), owned(maps(1000, 7, 1), maps(1001, 8, 1))), inside: "stat -c '%u %g' /mnt/file", prints: "7 8"},
-	{name: "what a map does not have belongs to nobody", prepare: both(data("bind", "idmap"), owned(maps(0, 0, 1), maps(0, 0, 1))), inside: "stat -c '%u %g' /mnt/file", prints: "65534 65534"},
+	{name: "what a map does not have belongs to nobody", here: true, prepare: both(data("bind", "idmap"), owned(maps(0, 0, 1), maps(0, 0, 1))), inside: "stat -c '%u %g' /mnt/file", prints: "65534 65534"},
 	{name: "idmap with the container's maps", prepare: both(data("bind", "idmap"), edited(ownUsers)), inside: "stat -c '%u %g' /mnt/file", prints: "1000 1001"},
-	{name: "without idmap in a user namespace", prepare: both(data("bind"), edited(ownUsers)), inside: "stat -c '%u %g' /mnt/file", prints: "65534 65534"},
+	{name: "without idmap in a user namespace", here: true, prepare: both(data("bind"), edited(ownUsers)), inside: "stat -c '%u %g' /mnt/file", prints: "65534 65534"},
 	{name: "idmap with maps of its own in a user namespace", prepare: both(both(data("bind", "idmap"), edited(ownUsers)), owned(maps(1000, 100007, 1), maps(1001, 100008, 1))),
 		inside: "stat -c '%u %g' /mnt/file", prints: "7 8"},
 	{name: "idmap without any maps", prepare: data("bind", "idmap"), refused: "mounts[3].options: idmap"},
@@ -276,7 +276,7 @@ var mountsRows = []row{
 	{name: "on /proc", edit: func(s *specs.Spec) {
 		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/a/../proc/", Type: "tmpfs"})
 	}, refused: `"/proc" cannot be mounted because it is not of type proc`},
-	{name: "what lxcfs mounts", prepare: func(t *testing.T, b *bundle) {
+	{name: "what lxcfs mounts", here: true, prepare: func(t *testing.T, b *bundle) {
 		b.file(t, "uptime", "0 0\n")
 		b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/proc/uptime", Source: "uptime", Options: []string{"bind"}})
 	}, inside: "cat /proc/uptime", prints: "0 0"},
@@ -290,9 +290,9 @@ var mountsRows = []row{
 		inside: "cat /proc/keys /etc/passwd; ls -A /sys/firmware; ls -A /tmp; stat -c %t:%T /proc/keys /etc/passwd", prints: "1:3\n1:3"},
 	{name: "linux.readonlyPaths", edit: readOnly("/proc/sys", "/proc/nothing", "/nothing", "/etc", "/bin/busybox"),
 		inside: "echo x >/proc/sys/kernel/hostname || touch /etc/x || probe mountinfo /proc/sys /etc /bin/busybox", check: every(3, "ro")},
-	{name: "linux.readonlyPaths covers what is mounted below", edit: edits(on("bind", "/sys", "rbind"), readOnly("/mnt")), inside: below, check: every(3)},
+	{name: "linux.readonlyPaths covers what is mounted below", here: true, edit: edits(on("bind", "/sys", "rbind"), readOnly("/mnt")), inside: below, check: every(3)},
 	{name: "root.readonly", edit: func(s *specs.Spec) { s.Root.Readonly = true }, inside: "touch /x || probe mountinfo /", check: every(1, "ro")},
-	{name: "root.path absolute", prepare: func(_ *testing.T, b *bundle) { b.spec.Root.Path = b.root("") + "/" }, inside: "echo yes", prints: "yes"},
+	{name: "root.path absolute", here: true, prepare: func(_ *testing.T, b *bundle) { b.spec.Root.Path = b.root("") + "/" }, inside: "echo yes", prints: "yes"},
 	{name: "root.path absent", edit: func(s *specs.Spec) { s.Root.Path = "nothing" }, refused: "root.path"},
 	{name: "root.path is a file", edit: func(s *specs.Spec) { s.Root.Path = "config.json" }, refused: "root.path"},
 	{name: "root.path is a link", prepare: func(t *testing.T, b *bundle) {
@@ -303,9 +303,9 @@ var mountsRows = []row{
 	}, refused: "is a symlink"},
 
 	{name: "linux.sysctl of the network", edit: sysctl("net.ipv4.ip_forward", "1"), inside: "cat /proc/sys/net/ipv4/ip_forward", prints: "1"},
-	{name: "linux.sysctl with slashes", edit: sysctl("net/ipv4/conf/lo/rp_filter", "2"), inside: "cat /proc/sys/net/ipv4/conf/lo/rp_filter", prints: "2"},
-	{name: "linux.sysctl of messages", edit: sysctl("kernel.msgmax", "8190"), inside: "cat /proc/sys/kernel/msgmax", prints: "8190"},
-	{name: "linux.sysctl kernel.domainname", edit: sysctl("kernel.domainname", "example.org"), inside: "cat /proc/sys/kernel/domainname", prints: "example.org"},
+	{name: "linux.sysctl with slashes", here: true, edit: sysctl("net/ipv4/conf/lo/rp_filter", "2"), inside: "cat /proc/sys/net/ipv4/conf/lo/rp_filter", prints: "2"},
+	{name: "linux.sysctl of messages", here: true, edit: sysctl("kernel.msgmax", "8190"), inside: "cat /proc/sys/kernel/msgmax", prints: "8190"},
+	{name: "linux.sysctl kernel.domainname", here: true, edit: sysctl("kernel.domainname", "example.org"), inside: "cat /proc/sys/kernel/domainname", prints: "example.org"},
 	{name: "linux.sysctl without a proc", edit: edits(sysctl("kernel.msgmax", "8190"), func(s *specs.Spec) {
 		s.Mounts = s.Mounts[1:]
 		s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: sysAdmin, Effective: sysAdmin, Permitted: sysAdmin}
@@ -325,33 +325,33 @@ var mountsRows = []row{
 		prints: "character special file 640 a:e5 7 8\nblock special file 666 7:12c 0 0\ncharacter special file 666 1:3 0 0\nfifo 600 0:0 0 0"},
 	{name: "linux.devices of another type", edit: device(specs.LinuxDevice{Path: "/dev/x", Type: "q"}), refused: "linux.devices[0].type"},
 	{name: "linux.devices with two meanings", edit: edits(device(specs.LinuxDevice{Path: "/dev/x", Type: "c", Major: 1}), device(specs.LinuxDevice{Path: "/dev//x", Type: "c", Major: 2})), refused: "linux.devices[1].path"},
-	{name: "a FIFO in a user namespace", edit: edits(ownUsers, device(specs.LinuxDevice{Path: "/dev/p", Type: "p", FileMode: new(os.FileMode(0o600))})), inside: "stat -c '%F %a' /dev/p", prints: "fifo 600"},
+	{name: "a FIFO in a user namespace", here: true, edit: edits(ownUsers, device(specs.LinuxDevice{Path: "/dev/p", Type: "p", FileMode: new(os.FileMode(0o600))})), inside: "stat -c '%F %a' /dev/p", prints: "fifo 600"},
 	{name: "devices in a user namespace", edit: ownUsers, inside: "stat -c '%n %t:%T' /dev/null /dev/tty; echo x >/dev/null", prints: "/dev/null 1:3\n/dev/tty 5:0"},
 	{name: "what an image has in place of devices", prepare: both(image(func(root string) error {
 		return firstError(os.Symlink("/etc/passwd", root+"/dev/null"), os.WriteFile(root+"/dev/zero", nil, 0o600), unix.Mknod(root+"/dev/full", unix.S_IFCHR|0o666, int(unix.Mkdev(1, 1))))
 	}), edited(edits(noDev, terminals()))), inside: "stat -c '%n %F %t:%T' /dev/null /dev/zero /dev/full; echo x >/dev/null; grep -c root /etc/passwd",
 		prints: "/dev/null character special file 1:3\n/dev/zero character special file 1:5\n/dev/full character special file 1:7\n1"},
-	{name: "a mount in the place of a device", prepare: func(t *testing.T, b *bundle) {
+	{name: "a mount in the place of a device", here: true, prepare: func(t *testing.T, b *bundle) {
 		b.file(t, "full", "text")
 		b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/dev/full", Source: "full", Options: []string{"bind"}})
 	}, inside: "cat /dev/full", prints: "text"},
-	{name: "the host's devices", edit: edits(noDev, func(s *specs.Spec) {
+	{name: "the host's devices", here: true, edit: edits(noDev, func(s *specs.Spec) {
 		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/dev", Source: "/dev", Options: []string{"rbind", "rprivate"}})
 	}), inside: "stat -c '%n %t:%T' /dev/null", prints: "/dev/null 1:3"},
 
-	{name: "rootfsPropagation", inside: "probe mountinfo /", check: func(t *testing.T, out string) {
+	{name: "rootfsPropagation", here: true, inside: "probe mountinfo /", check: func(t *testing.T, out string) {
 		if strings.Contains(out, "shared:") {
 			t.Errorf("what is mounted in the container reaches the host: %s", out)
 		}
 	}},
-	{name: "rootfsPropagation private", edit: propagation("rprivate"), inside: "probe mountinfo /", check: holds("[]")},
-	{name: "rootfsPropagation shared", edit: propagation("shared"), inside: "probe mountinfo /", check: holds("[shared:")},
+	{name: "rootfsPropagation private", here: true, edit: propagation("rprivate"), inside: "probe mountinfo /", check: holds("[]")},
+	{name: "rootfsPropagation shared", here: true, edit: propagation("shared"), inside: "probe mountinfo /", check: holds("[shared:")},
 	{name: "rootfsPropagation rshared", edit: propagation("rshared"), inside: "probe mountinfo / /dev", check: func(t *testing.T, out string) {
 		if strings.Count(out, "shared:") != 2 {
 			t.Errorf("not both are shared:\n%s", out)
 		}
 	}},
-	{name: "rootfsPropagation slave", edit: propagation("rslave"), inside: "probe mountinfo /", check: func(t *testing.T, out string) {
+	{name: "rootfsPropagation slave", here: true, edit: propagation("rslave"), inside: "probe mountinfo /", check: func(t *testing.T, out string) {
 		if strings.Contains(out, "shared:") {
 			t.Errorf("what is mounted in the container reaches the host: %s", out)
 		}
