@@ -28,16 +28,6 @@ func limited(edit func(*specs.LinuxResources)) func(*specs.Spec) {
 // groupHas reads files of the container's group, from inside.
 func groupHas(files string) string { return "cd /sys/fs/cgroup && cat " + files }
 
-// v1 needs a host where cgroup v1 holds this controller.
-func v1(controller string) feature {
-	return func() string {
-		if controllers(controller)() == "" {
-			return "a host where cgroup v1 holds " + controller
-		}
-		return ""
-	}
-}
-
 func memoryLimits(m specs.LinuxMemory) func(*specs.Spec) {
 	return limited(func(r *specs.LinuxResources) { r.Memory = &m })
 }
@@ -105,8 +95,8 @@ var cgroupsRows = []row{
 	{name: "memory.limit", needs: []feature{controllers("memory")}, edit: memoryLimits(specs.LinuxMemory{Limit: new(int64(64 << 20)), Swap: new(int64(96 << 20)), Reservation: new(int64(16 << 20))}),
 		inside: groupHas("memory.max memory.swap.max memory.low"), prints: "67108864\n33554432\n16777216"},
 	{name: "memory.limit -1", needs: []feature{controllers("memory")}, edit: memoryLimits(specs.LinuxMemory{Limit: new(int64(-1))}), inside: groupHas("memory.max memory.swap.max"), prints: "max\nmax"},
-	{name: "memory.limit 0", edit: memoryLimits(specs.LinuxMemory{Limit: new(int64(0)), DisableOOMKiller: new(false), KernelTCP: new(int64(-1))}), inside: "true"},
-	{name: "memory.limit held by v1", needs: []feature{v1("memory")}, edit: memoryLimits(specs.LinuxMemory{Limit: new(int64(64 << 20))}), refused: "linux.resources.memory.limit: "},
+	{name: "memory.limit 0", here: true, edit: memoryLimits(specs.LinuxMemory{Limit: new(int64(0)), DisableOOMKiller: new(false), KernelTCP: new(int64(-1))}), inside: "true"},
+	{name: "memory.limit held by v1", needs: []feature{elsewhere("memory")}, edit: memoryLimits(specs.LinuxMemory{Limit: new(int64(64 << 20))}), refused: "linux.resources.memory.limit: "},
 	{name: "memory.swap below the limit", edit: memoryLimits(specs.LinuxMemory{Limit: new(int64(2)), Swap: new(int64(1))}), needs: []feature{controllers("memory")}, refused: "linux.resources.memory.swap: "},
 	{name: "memory.kernel", edit: memoryLimits(specs.LinuxMemory{Kernel: new(int64(1 << 20))}), refused: "linux.resources.memory.kernel: "},    //nolint:staticcheck // not recommended, but a field
 	{name: "memory.kernelTCP", edit: memoryLimits(specs.LinuxMemory{KernelTCP: new(int64(1))}), refused: "linux.resources.memory.kernelTCP: "}, //nolint:staticcheck // the same
@@ -117,7 +107,7 @@ var cgroupsRows = []row{
 		inside: groupHas("memory.max"), prints: "67108864"}, // a new group uses nothing yet
 
 	{name: "cpu.shares", needs: []feature{controllers("cpu")}, edit: cpuLimits(specs.LinuxCPU{Shares: new(uint64(512))}), inside: groupHas("cpu.weight"), prints: "59"},
-	{name: "cpu.shares as every group has them", edit: cpuLimits(specs.LinuxCPU{Shares: new(uint64(1024))}), inside: "true"},
+	{name: "cpu.shares as every group has them", here: true, edit: cpuLimits(specs.LinuxCPU{Shares: new(uint64(1024))}), inside: "true"},
 	{name: "cpu.quota", needs: []feature{controllers("cpu")}, edit: cpuLimits(specs.LinuxCPU{Quota: new(int64(50000)), Period: new(uint64(200000)), Burst: new(uint64(10000))}),
 		inside: groupHas("cpu.max cpu.max.burst"), prints: "50000 200000\n10000"},
 	{name: "cpu.idle", needs: []feature{controllers("cpu")}, edit: cpuLimits(specs.LinuxCPU{Idle: new(int64(1))}), inside: groupHas("cpu.idle"), prints: "1"},
@@ -127,7 +117,7 @@ var cgroupsRows = []row{
 
 	{name: "pids.limit", needs: []feature{controllers("pids")}, edit: limited(func(r *specs.LinuxResources) { r.Pids = &specs.LinuxPids{Limit: new(int64(23))} }), inside: groupHas("pids.max"), prints: "23"},
 	{name: "pids.limit -1", needs: []feature{controllers("pids")}, edit: limited(func(r *specs.LinuxResources) { r.Pids = &specs.LinuxPids{Limit: new(int64(-1))} }), inside: groupHas("pids.max"), prints: "max"},
-	{name: "pids.limit held by v1", needs: []feature{v1("pids")}, edit: limited(func(r *specs.LinuxResources) { r.Pids = &specs.LinuxPids{Limit: new(int64(23))} }), refused: "linux.resources.pids.limit: "},
+	{name: "pids.limit held by v1", needs: []feature{elsewhere("pids")}, edit: limited(func(r *specs.LinuxResources) { r.Pids = &specs.LinuxPids{Limit: new(int64(23))} }), refused: "linux.resources.pids.limit: "},
 
 	{name: "blockIO.throttleReadBpsDevice", needs: []feature{controllers("io")}, edit: throttled(func(b *specs.LinuxBlockIO, d []specs.LinuxThrottleDevice) { b.ThrottleReadBpsDevice = d }),
 		inside: groupHas("io.max"), check: limits("rbps=1048576 wbps=max riops=max wiops=max")},
@@ -162,14 +152,14 @@ var cgroupsRows = []row{
 	{name: "unified of no controller", edit: limited(func(r *specs.LinuxResources) { r.Unified = map[string]string{"nonsense.max": "1"} }), refused: "linux.resources.unified.nonsense.max: "},
 	{name: "unified elsewhere", edit: limited(func(r *specs.LinuxResources) { r.Unified = map[string]string{"../memory.max": "1"} }), refused: "linux.resources.unified.../memory.max: "},
 
-	{name: "devices", edit: devices(), inside: "echo x >/dev/null && " + reads, code: 1, check: says("")},
+	{name: "devices", here: true, edit: devices(), inside: "echo x >/dev/null && " + reads, code: 1, check: says("")},
 	{name: "devices allowed", edit: devices(kmsg(true, "rw")), inside: reads, prints: "read\nwrite"},
-	{name: "devices allowed to read", edit: devices(kmsg(true, "r")), inside: reads, code: 1, check: says("read")},
-	{name: "devices, the last rule wins", edit: devices(kmsg(true, "rw"), kmsg(false, "r")), inside: reads, code: 1, check: says("")},
-	{name: "devices of a type", edit: devices(specs.LinuxDeviceCgroup{Allow: true, Type: "c"}), inside: reads, prints: "read\nwrite"},
-	{name: "devices of another type", edit: devices(specs.LinuxDeviceCgroup{Allow: true, Type: "b"}), inside: reads, code: 1, check: says("")},
-	{name: "devices of a major", edit: devices(specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: new(int64(1)), Access: "rwm"}), inside: reads, prints: "read\nwrite"},
-	{name: "devices, all", edit: devices(specs.LinuxDeviceCgroup{Allow: true, Type: "a", Access: "rwm"}), inside: reads, prints: "read\nwrite"},
+	{name: "devices allowed to read", here: true, edit: devices(kmsg(true, "r")), inside: reads, code: 1, check: says("read")},
+	{name: "devices, the last rule wins", here: true, edit: devices(kmsg(true, "rw"), kmsg(false, "r")), inside: reads, code: 1, check: says("")},
+	{name: "devices of a type", here: true, edit: devices(specs.LinuxDeviceCgroup{Allow: true, Type: "c"}), inside: reads, prints: "read\nwrite"},
+	{name: "devices of another type", here: true, edit: devices(specs.LinuxDeviceCgroup{Allow: true, Type: "b"}), inside: reads, code: 1, check: says("")},
+	{name: "devices of a major", here: true, edit: devices(specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: new(int64(1)), Access: "rwm"}), inside: reads, prints: "read\nwrite"},
+	{name: "devices, all", here: true, edit: devices(specs.LinuxDeviceCgroup{Allow: true, Type: "a", Access: "rwm"}), inside: reads, prints: "read\nwrite"},
 	{name: "devices unknown", edit: devices(specs.LinuxDeviceCgroup{Allow: true, Type: "x"}), refused: `linux.resources.devices[1]: device type "x"`},
 
 	{name: "cgroupsPath", prepare: func(_ *testing.T, b *bundle) {
@@ -180,10 +170,10 @@ var cgroupsRows = []row{
 			t.Errorf("the group is %s", out)
 		}
 	}},
-	{name: "cgroupsPath of its own", inside: "tail -1 /proc/self/cgroup", prints: "0::/"},
-	{name: "cgroupsPath empty", edit: func(s *specs.Spec) { s.Linux.CgroupsPath = "" }, inside: "tail -1 /proc/self/cgroup", prints: "0::/"},
+	{name: "cgroupsPath of its own", here: true, inside: "tail -1 /proc/self/cgroup", prints: "0::/"},
+	{name: "cgroupsPath empty", here: true, edit: func(s *specs.Spec) { s.Linux.CgroupsPath = "" }, inside: "tail -1 /proc/self/cgroup", prints: "0::/"},
 	{name: "cgroupsPath root", edit: func(s *specs.Spec) { s.Linux.CgroupsPath = "/" }, refused: `linux.cgroupsPath "/" is the root of the hierarchy`},
-	{name: "cgroupsPath of a unit", needs: []feature{v1("memory")}, edit: func(s *specs.Spec) { s.Linux.CgroupsPath = "system.slice:x:y" }, refused: `linux.cgroupsPath "system.slice:x:y" asks for a systemd unit`},
+	{name: "cgroupsPath of a unit", needs: []feature{elsewhere("memory")}, edit: func(s *specs.Spec) { s.Linux.CgroupsPath = "system.slice:x:y" }, refused: `linux.cgroupsPath "system.slice:x:y" asks for a systemd unit`},
 }
 
 // says checks what was printed before the script failed.

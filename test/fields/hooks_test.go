@@ -76,7 +76,6 @@ func TestHooks(t *testing.T) {
 
 // What hooks are used for: a network from outside, files of the host's in the container, a cache inside, and each with the rights for it.
 func TestUsesOfHooks(t *testing.T) {
-	need.SecondKernel(t)
 	need.Program(t, "nsenter")
 	const pid = `pid=$(sed 's/.*"pid":\([0-9]*\).*/\1/'); `
 	check(t, []row{

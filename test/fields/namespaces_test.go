@@ -146,6 +146,11 @@ func join(kind specs.LinuxNamespaceType, file, script string, flags ...string) r
 	return r
 }
 
+func onlyHere(r row) row {
+	r.here = true
+	return r
+}
+
 func needing(f feature, r row) row {
 	r.needs = append(r.needs, f)
 	return r
@@ -174,17 +179,17 @@ var offsets = file("/proc/self/timens_offsets")
 
 var namespacesRows = []row{
 	{name: "hostname", edit: func(s *specs.Spec) { s.Hostname = "elsewhere" }, inside: "hostname", prints: "elsewhere"},
-	{name: "domainname", edit: func(s *specs.Spec) { s.Domainname = "example.org" }, inside: "cat /proc/sys/kernel/domainname", prints: "example.org"},
+	{name: "domainname", here: true, edit: func(s *specs.Spec) { s.Domainname = "example.org" }, inside: "cat /proc/sys/kernel/domainname", prints: "example.org"},
 	{name: "hostname without a namespace", edit: func(s *specs.Spec) { namespaces(specs.MountNamespace)(s); s.Hostname = "x" }, refused: "hostname: "},
 	{name: "domainname without a namespace", edit: func(s *specs.Spec) { namespaces(specs.MountNamespace)(s); s.Domainname = "x" }, refused: "domainname: "},
 
-	{name: "six new", inside: which, check: apartFromUs("cgroup ipc mnt net pid uts")},
-	{name: "shared", edit: namespaces(specs.MountNamespace), inside: which, check: apartFromUs("mnt")},
+	{name: "six new", here: true, inside: which, check: apartFromUs("cgroup ipc mnt net pid uts")},
+	{name: "shared", here: true, edit: namespaces(specs.MountNamespace), inside: which, check: apartFromUs("mnt")},
 	{name: "all new", needs: []feature{offsets}, edit: func(s *specs.Spec) {
 		namespaces(specs.MountNamespace, specs.PIDNamespace, specs.NetworkNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.CgroupNamespace, specs.TimeNamespace, specs.UserNamespace)(s)
 		mapped(s)
 	}, inside: which, check: apartFromUs("cgroup ipc mnt net pid time user uts")},
-	{name: "user alone", edit: func(s *specs.Spec) {
+	{name: "user alone", here: true, edit: func(s *specs.Spec) {
 		namespaces(specs.MountNamespace, specs.PIDNamespace, specs.UserNamespace)(s)
 		mapped(s)
 	},
@@ -198,19 +203,19 @@ var namespacesRows = []row{
 				t.Errorf("own namespaces: %s\n%s", got, out)
 			}
 		}},
-	{name: "none, exec", needs: []feature{detachedMounts}, edit: namespaces(), exec: func(p *specs.Process) { p.Args = words("head -1 /etc/passwd; test ! -e /usr && ls /proc/1/comm") },
+	{name: "none, exec", here: true, needs: []feature{detachedMounts}, edit: namespaces(), exec: func(p *specs.Process) { p.Args = words("head -1 /etc/passwd; test ! -e /usr && ls /proc/1/comm") },
 		prints: "root:x:0:0::/root:/bin/sh\n/proc/1/comm"},
 	{name: "none, propagation", edit: func(s *specs.Spec) { namespaces()(s); s.Linux.RootfsPropagation = "shared" }, refused: "linux.rootfsPropagation: the mount namespace is not the container's own"},
 	needing(detachedMounts, join(specs.MountNamespace, "mnt", `test "$(head -1 /etc/passwd)" = root:x:0:0::/root:/bin/sh && test ! -e /usr && echo yes`, "--mount")),
 
-	join(specs.NetworkNamespace, "net", "", "--net"),
-	join(specs.IPCNamespace, "ipc", "", "--ipc"),
-	join(specs.UTSNamespace, "uts", "", "--uts"),
-	join(specs.CgroupNamespace, "cgroup", "", "--cgroup"),
+	onlyHere(join(specs.NetworkNamespace, "net", "", "--net")),
+	onlyHere(join(specs.IPCNamespace, "ipc", "", "--ipc")),
+	onlyHere(join(specs.UTSNamespace, "uts", "", "--uts")),
+	onlyHere(join(specs.CgroupNamespace, "cgroup", "", "--cgroup")),
 	join(specs.PIDNamespace, "pid", "test $$ -gt 1 && test -d /proc/1 && grep -q sleep /proc/1/comm && echo yes", "--pid", "--fork"),
 	// a namespace belongs to the user namespace in which it is made: so the joined one's root has named and furnished the new ones
 	join(specs.UserNamespace, "user", `test $(id -u) = 0 && test $(hostname) = box && ls /dev/null >/dev/null && echo yes`, "--user", "--map-root-user"),
-	{name: "joined ours", edit: func(s *specs.Spec) {
+	{name: "joined ours", here: true, edit: func(s *specs.Spec) {
 		for i, k := range []string{"", "", "uts", "ipc", "net"} {
 			if k != "" {
 				s.Linux.Namespaces[i].Path = fmt.Sprintf("/proc/%d/ns/%s", os.Getpid(), k)
@@ -251,7 +256,7 @@ var namespacesRows = []row{
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
 		s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"monotonic": {Secs: 86400, Nanosecs: 7}, "boottime": {Secs: -1, Nanosecs: 5}}
 	}, inside: "tr -s ' ' </proc/self/timens_offsets; echo $$", prints: "monotonic 86400 7\nboottime -1 5\n1"},
-	{name: "timeOffsets of a user namespace", needs: []feature{offsets}, edit: func(s *specs.Spec) {
+	{name: "timeOffsets of a user namespace", here: true, needs: []feature{offsets}, edit: func(s *specs.Spec) {
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace}, specs.LinuxNamespace{Type: specs.UserNamespace})
 		mapped(s)
 		s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 3600}}
