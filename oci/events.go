@@ -13,10 +13,16 @@ type Event struct {
 	Data any    `json:"data,omitempty"`
 }
 
+// errNoGroup: without a group (--rootless) nothing counts, limits or freezes the container.
+var errNoGroup = errors.New("the container is in no cgroup")
+
 // Measured is the event that holds what the container has used until now.
 func (c *Container) Measured() (Event, error) {
 	if c.Status() == Stopped {
 		return Event{}, fmt.Errorf("container with id %s is not running", c.ID)
+	}
+	if c.Group == "" {
+		return Event{}, errNoGroup
 	}
 	stats, err := c.Stats()
 	return Event{Type: "stats", ID: c.ID, Data: stats}, err
@@ -30,6 +36,9 @@ func (c *Container) Follow(interval time.Duration, tell func(Event) error) error
 	}
 	if c.Status() == Stopped {
 		return fmt.Errorf("container with id %s is not running", c.ID)
+	}
+	if c.Group == "" {
+		return errNoGroup
 	}
 	group := c.Cgroup()
 	watch, err := group.Watch()

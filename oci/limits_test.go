@@ -145,3 +145,32 @@ func TestPauseAndResume(t *testing.T) {
 	b.refused(1, "container not running", "pause", b.ID)
 	b.refused(1, "container not paused", "resume", b.ID)
 }
+
+// A container that is in no cgroup is seen, by its PID namespace, and what would need a group is refused.
+func TestWithoutGroup(t *testing.T) {
+	mount := need.Hierarchy(t)
+	b := script(t, "sleep 1000 & exec sleep 1001")
+	b.Write(t)
+	c := b.command("--rootless", "true", "run", "--detach", "--bundle", b.Dir, b.ID)
+	c.Args = append([]string{"unshare", "--mount", "sh", "-c", `mount -o remount,ro,bind "$0" && exec "$@"`, mount, c.Path}, c.Args[1:]...)
+	c.Path = need.Program(t, "unshare")
+	out, err := os.Create(b.Path("output"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	c.Stdout, c.Stderr = out, out
+	if a := bundle.Run(t, c); a.Code != 0 {
+		t.Fatalf("run: %s", b.output())
+	}
+	eventually(t, func() error {
+		var pids []int
+		if err := json.Unmarshal([]byte(b.ok("ps", "--format", "json", b.ID)), &pids); err != nil || len(pids) != 2 {
+			return fmt.Errorf("two processes are expected: %v %v", pids, err)
+		}
+		return nil
+	})
+	for _, args := range [][]string{{"pause", b.ID}, {"update", "--pids-limit", "3", b.ID}, {"events", b.ID}, {"events", "--stats", b.ID}} {
+		b.refused(1, "the container is in no cgroup", args...)
+	}
+}

@@ -27,5 +27,8 @@ func (s Store) freeze(id string, on bool, otherwise error, from ...Status) error
 	if !slices.Contains(from, c.Status()) {
 		return otherwise
 	}
+	if c.Group == "" {
+		return errNoGroup
+	}
 	return c.Cgroup().Freeze(on)
 }

@@ -1,6 +1,8 @@
 package oci
 
 import (
+	"errors"
+
 	"glassbox/program"
 	"glassbox/runtime"
 )
@@ -20,6 +22,11 @@ func (s Store) Plan(id string, o Options) ([]program.Account, error) {
 	plan, err := runtime.Compile(b.spec, b.layers, facts)
 	if err != nil {
 		return nil, err
+	}
+	for _, w := range plan.Warnings {
+		if s.Warn != nil {
+			s.Warn(errors.New(w))
+		}
 	}
 	return plan.Explain(), nil
 }

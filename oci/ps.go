@@ -5,18 +5,41 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// Processes are those of the container: of its cgroup and the groups below.
+// Processes are those of the container: of its cgroup and the groups below, or where it is in none, of its PID namespace.
 func (c *Container) Processes() ([]int, error) {
-	if c.Group == "" && c.alive() {
+	switch {
+	case c.Group != "":
+		return c.Cgroup().Procs()
+	case !c.alive():
+		return nil, nil
+	case c.Shares:
 		return []int{c.Pid}, nil // its others cannot be told from the host's
 	}
-	return c.Cgroup().Procs()
+	return companions(c.Pid)
+}
+
+// companions are the processes that are in the same PID namespace.
+func companions(pid int) ([]int, error) {
+	namespace := func(pid string) string {
+		link, _ := os.Readlink("/proc/" + pid + "/ns/pid") // fails once it has ended
+		return link
+	}
+	all, err := os.ReadDir("/proc")
+	theirs := namespace(strconv.Itoa(pid))
+	var list []int
+	for _, e := range all {
+		if n, err := strconv.Atoi(e.Name()); err == nil && theirs != "" && namespace(e.Name()) == theirs {
+			list = append(list, n)
+		}
+	}
+	return list, err
 }
 
 // Ps writes what ps(1) tells of the container's processes. The arguments say which columns; one of them must be PID.

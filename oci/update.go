@@ -23,6 +23,9 @@ func (s Store) Update(id string, changes *specs.LinuxResources) error {
 	if c.Status() == Stopped {
 		return ErrNotRunning
 	}
+	if c.Group == "" {
+		return errNoGroup
+	}
 	spec, err := c.Spec()
 	if err != nil {
 		return err

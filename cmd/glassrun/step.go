@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 
 	"glassbox/program"
+
+	"golang.org/x/sys/unix"
 )
 
 // stepper asks before each step of a start whether to go on.
@@ -14,7 +17,8 @@ type stepper struct {
 	in    io.Reader
 	out   io.Writer
 	style program.Style
-	runs  bool // on, without asking
+	runs  bool           // on, without asking
+	stop  chan os.Signal // instead of an answer
 }
 
 // ask shows what came of the steps before and which comes next, and waits for an answer: Enter goes on, c runs on, q ends it.
@@ -26,15 +30,32 @@ func (s *stepper) ask(stop program.Stop) error {
 		return nil
 	}
 	fmt.Fprint(s.out, "Enter: go on, c: run on, q: quit > ")
-	answer, err := s.line()
+	answer, err := s.answer()
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading the answer: %w", err)
 	case answer == "q":
 		return errors.New("stopped here, as you asked for")
 	}
-	s.runs = answer == "c"
+	if s.runs = answer == "c"; s.runs {
+		signal.Stop(s.stop)
+	}
 	return nil
+}
+
+// answer waits for a line. A signal ends the start as q does: everything is taken back.
+func (s *stepper) answer() (line string, err error) {
+	read := make(chan struct{})
+	go func() {
+		line, err = s.line()
+		close(read)
+	}()
+	select {
+	case <-read:
+		return line, err
+	case signal := <-s.stop:
+		return "", errors.New(signal.String())
+	}
 }
 
 // line reads up to the end of a line and not a byte more: what follows is the container's.
@@ -53,4 +74,8 @@ func (s *stepper) line() (string, error) {
 	}
 }
 
-func newStepper() *stepper { return &stepper{in: os.Stdin, out: os.Stderr, style: style(os.Stderr)} }
+func newStepper() *stepper {
+	s := &stepper{in: os.Stdin, out: os.Stderr, style: style(os.Stderr), stop: make(chan os.Signal, 1)}
+	signal.Notify(s.stop, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+	return s
+}
