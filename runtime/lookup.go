@@ -41,10 +41,15 @@ func (e *NotRun) Unwrap() error { return e.Cause }
 // WhyNotRun words the failure of a process's start: where execve failed, it is a *NotRun.
 func WhyNotRun(p *specs.Process, err error) error {
 	var f *program.Failure
-	if p == nil || len(p.Args) == 0 || !errors.As(err, &f) || f.Step.Call != unix.SYS_EXECVE {
-		return err
+	switch {
+	case p == nil || len(p.Args) == 0 || !errors.As(err, &f):
+	case f.Step.Call == unix.SYS_EXECVE:
+		return &NotRun{p.Args[0], f.Errno, err}
+	case f.Step.Call == unix.SYS_MOVE_MOUNT && f.Errno == unix.EINVAL && strings.HasPrefix(f.Step.From, "mounts["):
+		// Where mount(2) has ENOTDIR, by which docker knows what the user did.
+		return fmt.Errorf("%w: one of the two, what is mounted and where, is not a directory", err)
 	}
-	return &NotRun{p.Args[0], f.Errno, err}
+	return err
 }
 
 // Lookup finds the container's program while its process waits for the start: an engine wants to hear of a program that is not there
