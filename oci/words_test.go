@@ -150,6 +150,33 @@ func TestStep(t *testing.T) {
 			t.Errorf("does not tell of %q:\n%s", want, a.Errs)
 		}
 	}
+	interrupted := b.command("run", "--step", "--bundle", b.written(), b.ID)
+	in, typed, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer typed.Close()
+	asked, err := interrupted.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	interrupted.Stdin = in
+	if err := interrupted.Start(); err != nil {
+		t.Fatal(err)
+	}
+	typed.WriteString("\n\n\n\n\n\n\n\n\n\n\n\n") //nolint:errcheck // a pipe of ours
+	for questions, buf := 0, make([]byte, 4096); questions < 13; {
+		n, err := asked.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		questions += strings.Count(string(buf[:n]), "quit >")
+	}
+	interrupted.Process.Signal(os.Interrupt)
+	if err := interrupted.Wait(); interrupted.ProcessState.ExitCode() != 1 {
+		t.Errorf("interrupted: %v", err)
+	}
+	b.nothingLeft()
 	for input, why := range map[string]string{
 		"\n\nq\n":                              "stopped here",
 		strings.Repeat("\n", 20) + "q\nmine\n": "stopped here",
