@@ -1,6 +1,8 @@
 package confine
 
 import (
+	"strings"
+
 	"glassbox/linux"
 	"glassbox/program"
 	"glassbox/seccomp"
@@ -15,6 +17,8 @@ type Filter struct {
 	Flags    uint64 `json:",omitempty"` // of seccomp(2)
 	Listener string `json:",omitempty"` // the socket to which the descriptor for notifications goes; empty: there are none
 	Metadata string `json:",omitempty"` // goes with it
+
+	Unknown []string `json:",omitempty"` // names in the profile that mean nothing
 }
 
 // CompileFilter compiles it; nil where the spec has none.
@@ -33,7 +37,7 @@ func CompileFilter(s *specs.LinuxSeccomp) (*Filter, error) {
 	if f.Flags, err = seccomp.Flags(s.Flags, notifies); err != nil {
 		return nil, err
 	}
-	if f.Program, err = seccomp.Compile(s, linux.Native()); err != nil {
+	if f.Program, f.Unknown, err = seccomp.Compile(s, linux.Native()); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -47,6 +51,9 @@ func (f *Filter) Notifies() bool {
 // install adds the step that puts the filter into force. Its result is the descriptor for notifications, if there are any.
 func (f *Filter) install(b *program.Builder) program.Added {
 	b.From("linux.seccomp")
-	return b.Call(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, f.Flags, program.Filter(f.Program)).
-		Why("the kernel runs this program before each system call from here on, and answers the forbidden ones itself")
+	why := "the kernel runs this program before each system call from here on, and answers the forbidden ones itself"
+	if len(f.Unknown) > 0 {
+		why += "; the profile also names what is no system call here: " + strings.Join(f.Unknown, ", ")
+	}
+	return b.Call(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, f.Flags, program.Filter(f.Program)).Why("%s", why)
 }

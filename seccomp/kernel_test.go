@@ -45,7 +45,7 @@ func confined(text string) int {
 	var s specs.LinuxSeccomp
 	var d deed
 	err := errors.Join(json.Unmarshal([]byte(text), &s), json.Unmarshal([]byte(os.Getenv(deedVariable)), &d))
-	program, err2 := Compile(&s, linux.Native())
+	program, _, err2 := Compile(&s, linux.Native())
 	if err := errors.Join(err, err2); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 200
@@ -127,7 +127,7 @@ func TestKernelAnswers(t *testing.T) {
 // A filter just below the kernel's limit is taken.
 func TestLongestFilter(t *testing.T) {
 	s := many(815)
-	program, err := Compile(s, linux.Native())
+	program, _, err := Compile(s, linux.Native())
 	if err != nil || len(program) < 8*4050 {
 		t.Fatalf("%d instructions, %v", len(program)/8, err)
 	}
@@ -216,7 +216,7 @@ func FuzzCompile(f *testing.F) {
 			return
 		}
 		native := linux.Architectures[0]
-		program, err := Compile(&s, native)
+		program, _, err := Compile(&s, native)
 		if err != nil {
 			return
 		}

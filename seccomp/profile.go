@@ -2,6 +2,9 @@ package seccomp
 
 import (
 	"fmt"
+	"slices"
+
+	"glassbox/linux"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -18,6 +21,7 @@ type profile struct {
 // rule is one entry of linux.seccomp.syscalls.
 type rule struct {
 	names      []string
+	found      []bool // which of them a call was found for
 	action     uint32
 	conditions []condition // all must hold
 
@@ -43,8 +47,9 @@ func read(s *specs.LinuxSeccomp) (*profile, error) {
 		if err != nil {
 			return nil, err
 		}
+		found := make([]bool, len(call.Names))
 		for _, c := range alternatives {
-			p.rules = append(p.rules, rule{names: call.Names, action: act, conditions: c})
+			p.rules = append(p.rules, rule{names: call.Names, found: found, action: act, conditions: c})
 		}
 		if len(call.Args) == 0 {
 			p.rules = append(p.rules, multiplexed(call.Names, act)...)
@@ -81,4 +86,20 @@ func action(field string, a specs.LinuxSeccompAction, errno *uint) (uint32, erro
 		return 0, fmt.Errorf("linux.seccomp.%s: errnoRet has no meaning for %s", field, a)
 	}
 	return code, nil
+}
+
+// unknown are the names that were not found, and are no other architecture's either.
+func (p *profile) unknown() (names []string) {
+	for _, r := range p.rules {
+		for i, name := range r.names {
+			if !r.multiplexed && !r.found[i] && !anywhere(name) && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+func anywhere(name string) bool {
+	return slices.ContainsFunc(linux.Architectures, func(a linux.Architecture) bool { _, known := a.Of(name); return known })
 }

@@ -22,20 +22,21 @@ const (
 // longest is BPF_MAXINSNS.
 const longest = 4096
 
-// Compile returns the program. native is the architecture of the machine's own programs, whose calls are filtered whether the
+// Compile returns the program, and the names in the profile that no architecture has a call of: as with runc they mean nothing, since profiles are
+// written for younger kernels and other machines too. native is the architecture of the machine's own programs, whose calls are filtered whether the
 // profile names it or not.
 //
 // The program first looks which architecture's call it is, since each has its own numbers; calls of one that is not in the profile
 // end the process. Then it finds the number by halving: calls in a row that are answered alike are one range, so that a profile of
 // four hundred names costs eight comparisons. Rules with conditions are tried before one without, in the profile's order.
-func Compile(s *specs.LinuxSeccomp, native linux.Architecture) ([]byte, error) {
+func Compile(s *specs.LinuxSeccomp, native linux.Architecture) (filter []byte, unknown []string, err error) {
 	p, err := read(s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	archs, err := architectures(s.Architectures, native)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	program := code{stmt(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, dataArch)}
 	for _, audit := range audits(archs) {
@@ -46,9 +47,9 @@ func Compile(s *specs.LinuxSeccomp, native linux.Architecture) ([]byte, error) {
 	}
 	program = append(program, ret(unix.SECCOMP_RET_KILL_PROCESS))
 	if len(program) > longest {
-		return nil, fmt.Errorf("linux.seccomp: the filter has %d instructions, of which the kernel takes %d at most", len(program), longest)
+		return nil, nil, fmt.Errorf("linux.seccomp: the filter has %d instructions, of which the kernel takes %d at most", len(program), longest)
 	}
-	return program.bytes(), nil
+	return program.bytes(), p.unknown(), nil
 }
 
 // architectures are the machine's own, as with libseccomp, and those of the profile that this program knows the calls of. Calls of

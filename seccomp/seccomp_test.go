@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,7 +54,7 @@ func ask(t testing.TB, program []byte, c call) uint32 {
 
 func compiled(t testing.TB, s *specs.LinuxSeccomp) []byte {
 	t.Helper()
-	program, err := Compile(s, linux.Architectures[0])
+	program, _, err := Compile(s, linux.Architectures[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,9 +164,19 @@ func TestErrors(t *testing.T) {
 		`linux.seccomp.syscalls[0].args[0].index: 6, but a system call has the arguments 0 to 5`:  conditional(specs.LinuxSeccompArg{Index: 6, Op: specs.OpEqualTo}),
 		`linux.seccomp: the filter has 6011 instructions, of which the kernel takes 4096 at most`: many(1200),
 	} {
-		if _, err := Compile(s, linux.Architectures[0]); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, _, err := Compile(s, linux.Architectures[0]); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("want %q, have %v", want, err)
 		}
+	}
+}
+
+// A name that nobody knows is told; one of another architecture's is not.
+func TestUnknownNames(t *testing.T) {
+	s := &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{
+		{Names: []string{"read", "no_such_call", "arm_fadvise64_64"}, Action: specs.ActErrno}, {Names: []string{"no_such_call", "socket"}, Action: specs.ActLog},
+	}}
+	if _, unknown, err := Compile(s, linux.Architectures[0]); !slices.Equal(unknown, []string{"no_such_call"}) || err != nil {
+		t.Errorf("unknown are %q, %v", unknown, err)
 	}
 }
 

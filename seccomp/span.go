@@ -111,8 +111,11 @@ func (p *profile) mentions(a linux.Architecture) []mention {
 		if r.multiplexed && a.Audit != unix.AUDIT_ARCH_I386 {
 			continue
 		}
-		for _, name := range r.names {
+		for j, name := range r.names {
 			if n, known := a.Of(name); known {
+				if !r.multiplexed {
+					r.found[j] = true
+				}
 				out = append(out, mention(uint64(n)<<32|uint64(i)))
 			}
 		}

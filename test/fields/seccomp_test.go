@@ -30,7 +30,7 @@ func TestLongestSeccomp(t *testing.T) {
 	}
 	n := 1
 	for ; ; n++ {
-		if _, err := seccomp.Compile(long(n), linux.Native()); err != nil {
+		if _, _, err := seccomp.Compile(long(n), linux.Native()); err != nil {
 			break
 		}
 	}
