@@ -76,9 +76,10 @@ func (c *Container) Lookup(p *specs.Process) error {
 	return &NotRun{Name: p.Args[0], Errno: missing}
 }
 
-// executable says by an errno whether a file below root is there, and one that somebody may execute.
+// executable says by an errno whether a file below root is there, and one that somebody may execute. What is mounted there is not looked
+// into (EXDEV): the container's /proc/self is not ours.
 func executable(root int, name string) unix.Errno {
-	fd, err := unix.Openat2(root, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	fd, err := unix.Openat2(root, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_XDEV})
 	if err != nil {
 		errno, _ := err.(unix.Errno)
 		return errno
