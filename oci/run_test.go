@@ -2,6 +2,7 @@ package oci_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -81,8 +82,14 @@ func TestRunDetached(t *testing.T) {
 	}
 }
 
-// Signals that reach glassrun are the container's.
+// Signals that reach glassrun are the container's, at first and when it has made itself small.
 func TestRunForwardsSignals(t *testing.T) {
+	t.Run("at first", func(t *testing.T) { forwards(t, "run") })
+	t.Run("later", func(t *testing.T) { forwards(t, "stay") })
+}
+
+// forwards signals glassrun when it is at this command.
+func forwards(t *testing.T, command string) {
 	b := script(t, "trap 'echo term; exit 4' TERM; echo ready; while :; do sleep 0.02; done")
 	b.Write(t)
 	out, err := os.Create(b.Path("output"))
@@ -96,6 +103,13 @@ func TestRunForwardsSignals(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, func() error { return differs(b.output(), "ready\n") })
+	eventually(t, func() error {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", c.Process.Pid))
+		if !strings.Contains(string(text), "\x00"+command+"\x00") && command == "stay" {
+			return fmt.Errorf("it is %q", text)
+		}
+		return nil
+	})
 	if err := c.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -53,6 +54,7 @@ func stay(g globals, args []string) error {
 	}
 	forward(session)
 	maskSignals(0)
+	forgetProgram()
 	return g.attend(session, s.remove)
 }
 
@@ -74,6 +76,26 @@ func (g globals) become(s *oci.Session, remove string) {
 	maskSignals(^uint64(0)) // they wait until there are handlers again: the mask survives execve
 	syscall.Exec("/proc/self/exe", append(argv, strconv.Itoa(s.Pid())), sealed.OneProcessor(os.Environ()))
 	maskSignals(0)
+}
+
+// forgetProgram gives back the pages of our own program that coming up has touched. Those that are needed come back from the page cache.
+func forgetProgram() {
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(maps)) { // proc_pid_maps(5)
+		words := strings.Fields(line)
+		if len(words) < 6 || strings.Contains(words[1], "w") || !strings.HasPrefix(words[5], "/") {
+			continue
+		}
+		from, to, _ := strings.Cut(words[0], "-")
+		begin, err := strconv.ParseUint(from, 16, 64)
+		end, endErr := strconv.ParseUint(to, 16, 64)
+		if err == nil && endErr == nil {
+			unix.RawSyscall(unix.SYS_MADVISE, uintptr(begin), uintptr(end-begin), unix.MADV_DONTNEED)
+		}
+	}
 }
 
 // maskSignals is rt_sigprocmask(2) for this thread.
