@@ -122,7 +122,7 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 		b.next("network", "Interfaces of the host become the container's.").Host = namespaces.Move(spec, f.Devices, func() int { return *p.child })
 	}
 
-	b.next("files", "The container's file tree becomes the root; the host's is let go of.")
+	files := b.next("files", "The container's file tree becomes the root; the host's is let go of.")
 	end.label.Open(&b.Builder, end.label.Hold(&b.Builder))
 	var hooks [3][]program.Request
 	for i, kinds := range [][]HookKind{early, {StartContainer}, {Poststart}} {
@@ -131,6 +131,7 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 		}
 	}
 	if len(hooks[0]) > 0 {
+		files.Why = "The container's file tree, while the root is still the host's."
 		tree.Late = func() {
 			b.Gate(gateMounted, "wait for the hooks that are to see the root before it is changed")
 			b.next("root", "The container's file tree becomes the root; the host's is let go of.").Host = hooks[0]
