@@ -97,6 +97,9 @@ func (s Store) rescue(id string) error {
 	}
 	defer lock.Release()
 	spec, err := c.Spec()
+	if errors.Is(err, fs.ErrNotExist) {
+		return c.erase() // whoever created it was killed before anything else was made
+	}
 	if err != nil {
 		return err
 	}

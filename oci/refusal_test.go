@@ -2,6 +2,7 @@ package oci_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -194,7 +195,7 @@ func TestDamagedState(t *testing.T) {
 			b := newBox(t, "true")
 			b.create()
 			path := b.Path("state/" + b.ID + "/" + file)
-			if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+			if err := errors.Join(os.Remove(path), os.WriteFile(path, []byte("{"), 0o600)); err != nil { // "program" is in use
 				t.Fatal(err)
 			}
 			switch file {
