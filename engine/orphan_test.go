@@ -122,3 +122,16 @@ func TestMonitorKilledAtTheGate(t *testing.T) {
 	m.ok(m.Containers.Remove(bg, id, true, true))
 	m.leavesNothing(id)
 }
+
+// What is asked of a container whose directory somebody has deleted is refused at once, with one warning.
+func TestExecWithoutDirectory(t *testing.T) {
+	m := newMachine(t)
+	id := m.detached(shell("exec sleep 1000"))
+	m.ok(os.RemoveAll(m.Containers.root.Container(id).Run))
+	warnings := 0
+	m.Containers.Warn = func(string) { warnings++ }
+	o := ExecOptions{ExecOptions: container.ExecOptions{Cmd: []string{"true"}}}
+	if _, _, err := m.Containers.Exec(bg, id, o, Streams{}); err == nil || warnings > 3 {
+		t.Errorf("%v, after %d warnings", err, warnings)
+	}
+}

@@ -29,8 +29,11 @@ func (c *Containers) reach(ctx context.Context, r *record, f func(*monitor.Clien
 		if stateErr != nil {
 			return nil, stateErr
 		}
-		if !s.Running {
+		switch {
+		case !s.Running:
 			return nil, notRunning(r.ID)
+		case !there(r.place.Run):
+			return nil, err // nobody can put another monitor there
 		}
 		select {
 		case <-ctx.Done():
