@@ -76,18 +76,18 @@ var table = map[string]program{
 		says:    "container not running",
 	},
 	"poststart":      {race: true},
-	"poststart_fail": {},
+	"poststart_fail": {}, // a warning, as the specification had it before 1.3, which wants an error
 	"poststop":       {},
 	"poststop_fail":  {},
 	"prestart": {
-		why:     "it wants prestart hooks in `start`, as before version 1.0.2 of the specification: runtime.md has them in `create`",
+		why:     "it wants prestart hooks in `start`, as before version 1.1 of the specification: config.md has them in `create`",
 		objects: []string{"Pre-start hooks MUST be called after the `start` operation is called"},
 	},
 	"prestart_fail":        {},
 	"process":              {},
 	"process_capabilities": {needs: allCapabilities},
 	"process_capabilities_fail": {
-		why:  "it wants an error for an unknown capability, which config.md has logged as a warning since version 1.0.2",
+		why:  "it wants an error for an unknown capability, which is a warning since version 1.1 of the specification",
 		says: "Any value which cannot be mapped to a relevant kernel interface MUST cause an error",
 	},
 	"process_oom_score_adj": {},
