@@ -30,6 +30,19 @@ func shown(file string) (string, error) {
 	return strings.ReplaceAll(block, installed, driven()), nil
 }
 
+// Kubernetes calls a runtime of containerd's by the handler of its RuntimeClass.
+func TestRuntimeClass(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := regexp.MustCompile(`(?m)^    kind: RuntimeClass\n(?:    .*\n)*?    handler: (.*)$`).FindStringSubmatch(string(text))
+	runtime := regexp.MustCompile(`(?m)^    \[plugins\..*\.runtimes\.(.*)\]$`).FindStringSubmatch(string(text))
+	if handler == nil || runtime == nil || handler[1] != runtime[1] {
+		t.Errorf("README.md's RuntimeClass names %q, its config.toml %q", handler, runtime)
+	}
+}
+
 // containerd understands the lines for its CRI plugin: it shows them in what it would run with.
 func TestContainerdConfiguration(t *testing.T) {
 	lines, err := shown("config.toml")
