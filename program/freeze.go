@@ -1,8 +1,10 @@
 package program
 
 import (
+	"cmp"
 	"fmt"
 	"os"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -57,6 +59,9 @@ func freeze(p Program, hosts Numbers, file *os.File) (*frozen, error) {
 			return nil, fmt.Errorf("step %q: more than six arguments or four tolerated errnos", s.Why)
 		}
 		for _, a := range s.Args {
+			if text, cut := a.cut(); cut {
+				return nil, fmt.Errorf("%s: %q holds a zero byte, at which it would end for the kernel", cmp.Or(s.From, s.Why), text)
+			}
 			size += a.room()
 		}
 	}
@@ -144,6 +149,19 @@ func (f *frozen) release() {
 		unix.Munmap(f.memory) //nolint:errcheck // our own mapping
 		f.memory, f.state, f.code, f.ran = nil, nil, nil, nil
 	}
+}
+
+// cut is a string of the argument that the kernel would take for a shorter one.
+func (a Arg) cut() (string, bool) {
+	if strings.IndexByte(a.Str, 0) >= 0 {
+		return a.Str, true
+	}
+	for _, s := range a.Strs {
+		if strings.IndexByte(s, 0) >= 0 {
+			return s, true
+		}
+	}
+	return "", false
 }
 
 // room is how many bytes the argument takes in the mapping, alignment included.

@@ -3,6 +3,7 @@ package program
 import (
 	"errors"
 	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -116,5 +117,17 @@ func TestStartFindsInPath(t *testing.T) {
 	}
 	if n, want := len(p.Ran()), len(b.Program())-1; n != want {
 		t.Errorf("%d steps ran, want %d", n, want)
+	}
+}
+
+// A string with a zero byte in it would be another one for the kernel: what was allowed is not what would be opened or executed.
+func TestZeroBytesAreRefused(t *testing.T) {
+	for _, args := range [][]any{{"/bin/true\x00/../false", []string{"true"}}, {"/bin/true", []string{"true", "a\x00b"}}} {
+		b := &Builder{}
+		b.From("process.args")
+		b.Call(unix.SYS_EXECVE, append(args, nil)...)
+		if _, err := Start(b.Program(), Clone{}, nil, false); err == nil || !strings.HasPrefix(err.Error(), "process.args: ") || !strings.Contains(err.Error(), "zero byte") {
+			t.Errorf("%q: %v", args, err)
+		}
 	}
 }

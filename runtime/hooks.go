@@ -152,7 +152,8 @@ func (h *Hooks) any(kinds ...HookKind) bool {
 
 // check refuses hooks that the spec forbids, naming the field.
 func (h *Hooks) check() error {
-	for kind := range moments {
+	for _, name := range HookKinds() {
+		kind := HookKind(name)
 		for i, k := range h.list(kind) {
 			from := fmt.Sprintf("hooks.%s[%d]", kind, i)
 			switch {

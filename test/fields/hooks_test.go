@@ -106,6 +106,7 @@ func TestUsesOfHooks(t *testing.T) {
 		}, refused: "killed after its timeout of 1s"},
 		{name: "a hook that is not there", edit: func(s *specs.Spec) { s.Hooks = &specs.Hooks{Prestart: []specs.Hook{{Path: "/nonexistent"}}} }, refused: `execve("/nonexistent"`}, //nolint:staticcheck // deprecated
 		{name: "a path that is not absolute", edit: func(s *specs.Spec) { s.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "sh"}}} }, refused: `hooks.poststop[0].path: "sh" is not absolute`},
+		{name: "a path with a zero byte", edit: func(s *specs.Spec) { s.Hooks = &specs.Hooks{Prestart: []specs.Hook{{Path: "/bin/true\x00x"}}} }, refused: "zero byte"}, //nolint:staticcheck // deprecated
 		{name: "a timeout that is none", edit: func(s *specs.Spec) {
 			s.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "/bin/sh", Timeout: new(-1)}}}
 		}, refused: "hooks.poststop[0].timeout: -1 is not greater than zero"},
