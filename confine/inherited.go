@@ -51,6 +51,7 @@ type Inherited struct {
 	Secure    uint64   // securebits
 	Ungrouped bool     // Ungroup has dropped the supplementary groups
 	Rlimits   []Rlimit // by number
+	CanMount  bool     // CAP_SYS_ADMIN: the host can take mounts for the child
 	CanRaise  bool     // CAP_SYS_RESOURCE: hard limits can be raised, the oom score lowered
 	Keyring   bool     // to be kept: the session keyring of whoever starts a container is the container's (--no-new-keyring)
 }
@@ -68,6 +69,7 @@ func Observe() (Inherited, error) {
 	in.Ignored = hexField(status, "SigIgn:")
 	in.Bounding = hexField(status, "CapBnd:")
 	in.CanRaise = hexField(status, "CapEff:")&(1<<unix.CAP_SYS_RESOURCE) != 0
+	in.CanMount = hexField(status, "CapEff:")&(1<<unix.CAP_SYS_ADMIN) != 0
 	if b, err := os.ReadFile("/proc/self/oom_score_adj"); err == nil {
 		in.OOMAdj, _ = strconv.Atoi(strings.TrimSpace(string(b)))
 	}

@@ -67,7 +67,7 @@ func (t *Tree) Takes() ([]Take, error) {
 		}
 		take := Take{
 			For: step(i), From: step(i) + ".source", Source: source, Subpath: o.subpath, Recursive: recursive, Owners: owners,
-			Why: "take hold of " + source + " on the host", host: t.Shift || owners != nil,
+			Why: "take hold of " + source + " on the host", host: t.Shift && !t.Alone || owners != nil,
 			peer: slices.ContainsFunc(o.propagation, func(p propagation) bool { return p.kind&(unix.MS_SHARED|unix.MS_SLAVE) != 0 }),
 		}
 		if _, known := t.Kinds[take.path()]; !known && source != t.Cgroup {
@@ -77,7 +77,7 @@ func (t *Tree) Takes() ([]Take, error) {
 	}
 	if t.UserNS && !t.Still {
 		for _, d := range t.shownDevices() {
-			list = append(list, Take{For: d.Path, From: d.from, Source: d.host, host: t.Shift, Why: "take hold of the host's device: mknod is not for a user namespace"})
+			list = append(list, Take{For: d.Path, From: d.from, Source: d.host, host: t.Shift && !t.Alone, Why: "take hold of the host's device: mknod is not for a user namespace"})
 		}
 	}
 	return list, nil

@@ -21,6 +21,7 @@ type Tree struct {
 	Kinds   map[string]uint32 // st_mode of bind sources, devices and the root on the host, by path, observed beforehand
 	UserNS  bool              // the process is in a user namespace: mknod and some mounts are not for it
 	Shift   bool              // a new user namespace: the host takes what is shown, and mounts the overlay with shifted owners
+	Alone   bool              // the host may not mount: in a user namespace of its own the child does all by itself
 	OwnNet  bool              // the network namespace is not the host's
 	OwnPID  bool              // the PID namespace is not the host's
 	Cgroup  string            // what /sys/fs/cgroup shows: the container's group, or with the host's cgroup namespace the whole tree; empty: no cgroup2 here

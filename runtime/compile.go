@@ -69,7 +69,7 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	}
 	newUser := set.New&unix.CLONE_NEWUSER != 0
 	tree := &rootfs.Tree{
-		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Shift: newUser, UserNS: f.Nested || set.Own(unix.CLONE_NEWUSER),
+		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Shift: newUser, Alone: !f.Inherited.CanMount, UserNS: f.Nested || set.Own(unix.CLONE_NEWUSER),
 		OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), Cgroup: shownGroup(set, group, f.Cgroups),
 		NoPivot: f.NoPivot, Kernels: f.Kernels, Foreign: set.New&unix.CLONE_NEWNS == 0,
 	}
