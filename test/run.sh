@@ -89,6 +89,7 @@ races() {
 	CGO_ENABLED=1 tests "-race -short -timeout 10m" ./linux ./store ./namespaces ./cgroups ./confine ./network ./firewall ./volume ./attendant ./image ./event ./logfile ./archive ./seccomp
 }
 conformance() { tests "-timeout 10m -parallel 6" ./test/conformance; }
+fuzz() { test/fuzz.sh 5s runtime oci seccomp; }
 docker() { test/tools/docker/build.sh test/.cache/docker; }
 # One after the other: both measure moments.
 components() { tests "-p 1 -timeout 10m" ./test/network ./test/volume; }
@@ -116,6 +117,7 @@ stage "build" build
 stage "golden, kernel and strace tests" kernel
 stage "OCI validation programs" conformance
 stage "race detector" races
+stage "fuzzing, for a moment: config.json, state files, seccomp" fuzz
 stage "Docker 28.5.2, built" docker
 stage "real engines: containerd, Docker and podman drive glassrun" engines
 stage "under load, at once, and after kills" load
