@@ -51,6 +51,7 @@ type Inherited struct {
 	Secure    uint64   // securebits
 	Ungrouped bool     // Ungroup has dropped the supplementary groups
 	Rlimits   []Rlimit // by number
+	CanGroup  bool     // CAP_SETGID: groups can be mapped without denying setgroups(2)
 	CanMount  bool     // CAP_SYS_ADMIN: the host can take mounts for the child
 	CanRaise  bool     // CAP_SYS_RESOURCE: hard limits can be raised, the oom score lowered
 	Keyring   bool     // to be kept: the session keyring of whoever starts a container is the container's (--no-new-keyring)
@@ -69,6 +70,7 @@ func Observe() (Inherited, error) {
 	in.Ignored = hexField(status, "SigIgn:")
 	in.Bounding = hexField(status, "CapBnd:")
 	in.CanRaise = hexField(status, "CapEff:")&(1<<unix.CAP_SYS_RESOURCE) != 0
+	in.CanGroup = hexField(status, "CapEff:")&(1<<unix.CAP_SETGID) != 0
 	in.CanMount = hexField(status, "CapEff:")&(1<<unix.CAP_SYS_ADMIN) != 0
 	if b, err := os.ReadFile("/proc/self/oom_score_adj"); err == nil {
 		in.OOMAdj, _ = strconv.Atoi(strings.TrimSpace(string(b)))
@@ -185,8 +187,11 @@ const keyctlJoinSessionKeyring = 1
 
 // Ungroup compiles the dropping of the supplementary groups by who is about to join a user namespace, which may forbid that
 // (user_namespaces(7), /proc/PID/setgroups).
-func Ungroup(b *program.Builder) {
-	b.Call(unix.SYS_SETGROUPS, 0, nil).From("process.user.additionalGids").Why("our own supplementary groups stay here: the user namespace may forbid to drop them")
+func (in Inherited) Ungroup(b *program.Builder) {
+	drop := b.Call(unix.SYS_SETGROUPS, 0, nil).From("process.user.additionalGids").Why("our own supplementary groups stay here: the user namespace may forbid to drop them")
+	if !in.CanGroup {
+		drop.Tolerate(unix.EPERM) // we are not allowed to either
+	}
 }
 
 // OOMScore compiles the write of oom_score_adj. Unlike all else it is inherited where nobody asks (config.md).

@@ -105,9 +105,13 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 		if err := p.identify(b, tree); err != nil {
 			return nil, err
 		}
+		if !f.Inherited.CanGroup {
+			p.denyGroups(&b.list[len(b.list)-1])
+			end.facts.Inherited.Ungrouped = true // nobody can drop ours there
+		}
 	}
 	if set.Joins(unix.CLONE_NEWUSER) {
-		confine.Ungroup(&b.Builder)
+		f.Inherited.Ungroup(&b.Builder)
 		end.facts.Inherited.Ungrouped = true
 	}
 	set.Enter(&b.Builder, held)
@@ -303,6 +307,13 @@ func (p *Plan) identities(spec *specs.Spec, layers *rootfs.Layers) ([]program.Re
 		out = append(out, p.shift.Requests(uid, gid)...)
 	}
 	return out, nil
+}
+
+// denyGroups puts before the writing of the maps what the kernel asks of who has no CAP_SETGID, user_namespaces(7): whoever drops a group
+// could get at what only that group may not.
+func (p *Plan) denyGroups(ids *program.Phase) {
+	deny := writeMap(p.child, "setgroups", "deny", "linux.gidMappings", "who may not change groups here must not do it there: our own stay")
+	ids.Host = append([]program.Request{deny}, ids.Host...)
 }
 
 // check refuses what no start can do, naming the field.

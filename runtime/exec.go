@@ -138,7 +138,7 @@ func enter(b *program.Builder, score *int, joined uint64, f Facts, label *confin
 	proc := label.Hold(b)
 	b.From("")
 	if joined&unix.CLONE_NEWUSER != 0 {
-		confine.Ungroup(b)
+		f.Inherited.Ungroup(b)
 	}
 	if joined != 0 { // setns(2) refuses to change nothing
 		b.Call(unix.SYS_SETNS, container, int(joined)).Why("enter the container's namespaces, all at once, by its PID 1's pidfd")

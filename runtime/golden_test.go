@@ -98,7 +98,7 @@ func ordinary() Facts {
 			Mount: "/sys/fs/cgroup", Self: "/", Parent: "/glassbox",
 			Controllers: []string{"cpuset", "cpu", "io", "memory", "pids"}, V1: map[string]string{}, Files: map[string]bool{},
 		},
-		Inherited: confine.Inherited{Ignored: 1 << (unix.SIGHUP - 1), Bounding: 1<<41 - 1, CanRaise: true, CanMount: true},
+		Inherited: confine.Inherited{Ignored: 1 << (unix.SIGHUP - 1), Bounding: 1<<41 - 1, CanRaise: true, CanGroup: true, CanMount: true},
 		Kinds:     map[string]uint32{"/bundle/rootfs": unix.S_IFDIR | 0o755, "/srv": unix.S_IFDIR | 0o755, "/srv/a/b": unix.S_IFDIR | 0o755, "/srv/app.conf": unix.S_IFREG | 0o644, "/etc/motd": unix.S_IFREG | 0o644, "/proc": unix.S_IFDIR, "/sys": unix.S_IFDIR, "/proc/kcore": unix.S_IFREG, "/proc/acpi": unix.S_IFDIR},
 	}
 	for range 16 {
