@@ -25,9 +25,9 @@ type Added struct {
 // []string and []byte by address, nil as NULL, Slot by an earlier step's result, Host by the
 // number of an inherited descriptor, Beside by one near it, Out by the address of zero bytes, Filter as struct sock_fprog.
 func (b *Builder) Call(nr uintptr, args ...any) Added {
-	s := Step{Call: nr, From: b.from}
-	for _, a := range args {
-		s.Args = append(s.Args, argument(a))
+	s := Step{Call: nr, Args: make([]Arg, len(args)), From: b.from}
+	for i, a := range args {
+		s.Args[i] = argument(a)
 	}
 	b.steps = append(b.steps, s)
 	return Added{b, len(b.steps) - 1}
