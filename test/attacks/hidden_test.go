@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"glassbox/test/bundle"
+	"glassbox/test/need"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +24,7 @@ var masked = []string{
 
 // TestHidden looks for what is masked by every way there is to it, as the container's root and as the root of a user namespace that it makes.
 func TestHidden(t *testing.T) {
+	need.SecondKernel(t)
 	b := bundle.New(t)
 	b.Spec.Linux.MaskedPaths = masked
 	a := foreground(t, b, append([]string{"/bin/attack", "hidden"}, masked...)...)

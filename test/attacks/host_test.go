@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"glassbox/test/bundle"
+	"glassbox/test/need"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -20,6 +21,7 @@ import (
 // (core_pattern, modprobe, uevent_helper, the release_agent of CVE-2022-0492), files by their handles (the "shocker" of 2014), the host's
 // disk as a device, groups above the container's own, namespaces of others, the kernel's switches.
 func TestHost(t *testing.T) {
+	need.SecondKernel(t)
 	b := bundle.New(t)
 	b.Spec.Linux.ReadonlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 	b.Spec.Linux.Resources = &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"glassbox/test/bundle"
+	"glassbox/test/need"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -30,6 +31,7 @@ func identity([]string) {
 // TestGroups: the supplementary groups of whoever runs glassrun stay outside, and those that are asked for are all there are
 // (CVE-2022-29162's kin CVE-2022-2989, CVE-2022-36109, CVE-2023-25173), for a container and for an exec.
 func TestGroups(t *testing.T) {
+	need.SecondKernel(t)
 	b := bundle.New(t)
 	detach(t, b, "sleep", "1000")
 	fresh := bundle.New(t)
@@ -63,6 +65,7 @@ func TestInheritable(t *testing.T) {
 
 // TestNoNewPrivileges: a program that is set-user-ID to root makes nobody root, in a container and in an exec.
 func TestNoNewPrivileges(t *testing.T) {
+	need.SecondKernel(t)
 	for _, noNew := range []bool{true, false} {
 		b := bundle.New(t)
 		copyFile(t, b.Root("bin/attack"), b.Root("bin/suid"))
