@@ -48,10 +48,10 @@ func (s Store) Create(id string, o Options) ([]program.Account, error) {
 	}
 	if err := c.create(); err != nil {
 		defer c.lock.Release()
-		return accountOf(c.process, err), errors.Join(err, c.discard())
+		return accountOf(c.process, o.Explain, err), errors.Join(err, c.discard())
 	}
 	// Not the other way round: the process that waits has a copy of the lock, and would keep it if we were killed between.
-	return accountOf(c.process, nil), errors.Join(c.lock.Release(), c.process.Leave())
+	return accountOf(c.process, o.Explain, nil), errors.Join(c.lock.Release(), c.process.Leave())
 }
 
 // begin claims the id.
@@ -156,13 +156,13 @@ func (c *creation) discard() error {
 	return c.remove(c.store.Warn)
 }
 
-// accountOf is what was asked of the kernel, also when it failed.
-func accountOf(c *runtime.Container, err error) []program.Account {
+// accountOf is what was asked of the kernel, also when it failed; nil if nobody wants to know.
+func accountOf(c *runtime.Container, explain bool, err error) []program.Account {
 	var u *runtime.Unfinished
-	if errors.As(err, &u) {
+	switch {
+	case errors.As(err, &u):
 		return u.Account
-	}
-	if c == nil {
+	case c == nil || !explain:
 		return nil
 	}
 	return c.Account()

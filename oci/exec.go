@@ -64,14 +64,18 @@ func (s Store) Exec(id string, p *specs.Process, o ExecOptions) (*Session, []pro
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Preserve: o.inherited(), Explain: o.Explain, Warn: s.Warn,
 	})
 	if err != nil {
-		return nil, accountOf(nil, err), runtime.WhyNotRun(p, err)
+		return nil, accountOf(nil, o.Explain, err), runtime.WhyNotRun(p, err)
 	}
 	if err := o.handOver(child.Pid, child.Pidfd, child.Console()); err != nil {
 		unix.PidfdSendSignal(int(child.Pidfd.Fd()), unix.SIGKILL, nil, 0) //nolint:errcheck // it may have ended
 		child.Wait()                                                      //nolint:errcheck // our child
 		return nil, nil, err
 	}
-	return &Session{process: child, pid: child.Pid, pidfd: child.Pidfd, adopts: adopts}, child.Account(), nil
+	session := &Session{process: child, pid: child.Pid, pidfd: child.Pidfd, adopts: adopts}
+	if !o.Explain {
+		return session, nil, nil
+	}
+	return session, child.Account(), nil
 }
 
 func (c *Container) takesProcesses(ignorePaused bool) error {

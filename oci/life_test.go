@@ -227,10 +227,17 @@ func TestAccounts(t *testing.T) {
 	b.create("--explain", b.Path("create.json"))
 	b.ok("start", "--explain", b.Path("start.json"), b.ID)
 	created, started := account(t, b.Path("create.json")), account(t, b.Path("start.json"))
-	if created[0].Phase != "cgroup" && created[0].Phase != "namespaces" || len(started) != 1 || started[0].Phase != "start" {
-		t.Errorf("create tells of %d phases, the first is %q; start of %v", len(created), created[0].Phase, started)
+	if len(started) != 2 || started[0].Phase != "wait" || started[1].Phase != "start" {
+		t.Errorf("start tells of %v", started)
 	}
-	steps := started[0].Child
+	done := created[len(created)-1].Child
+	if len(done) == 0 || !strings.HasSuffix(done[len(done)-1].Call, `"c", 1)`) || done[len(done)-1].Result != "1" {
+		t.Errorf("the last that create tells of is %+v", done[max(0, len(done)-1):])
+	}
+	if first := started[0].Child; !strings.HasPrefix(first[0].Call, "read(") || first[0].Result != "1" || !strings.HasPrefix(first[1].Call, "accept4(") {
+		t.Errorf("the first that start tells of are %+v", first)
+	}
+	steps := started[1].Child
 	if last := steps[len(steps)-1]; !strings.HasPrefix(last.Call, `execve("/bin/true"`) || last.Result != "0" {
 		t.Errorf("the last step is %+v", last)
 	}

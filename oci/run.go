@@ -43,7 +43,7 @@ func (s Store) Run(id string, o RunOptions) (*Session, []program.Account, error)
 		err = runtime.WhyNotRun(b.spec.Process, c.process.Start())
 	}
 	if err != nil {
-		return nil, accountOf(c.process, err), errors.Join(err, c.discard())
+		return nil, accountOf(c.process, o.Explain, err), errors.Join(err, c.discard())
 	}
-	return &Session{process: c.process, pid: c.Pid, pidfd: c.process.Pidfd, adopts: adopts}, accountOf(c.process, nil), nil
+	return &Session{process: c.process, pid: c.Pid, pidfd: c.process.Pidfd, adopts: adopts}, accountOf(c.process, o.Explain, nil), nil
 }

@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"fmt"
 	"os"
 	"syscall"
 
@@ -33,44 +32,6 @@ func fit(p *specs.Process) {
 	if size, err := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ); err == nil {
 		p.ConsoleSize = &specs.Box{Height: uint(size.Row), Width: uint(size.Col)}
 	}
-}
-
-// Hold takes hold of a process that is our child already.
-func Hold(pid int, console *os.File, adopts bool) (*Session, error) {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return nil, fmt.Errorf("opening a pidfd of process %d: %w", pid, err)
-	}
-	return &Session{process: child{pid, console}, pid: pid, pidfd: os.NewFile(uintptr(fd), "pidfd"), adopts: adopts}, nil
-}
-
-// child is a process of which no more is known.
-type child struct {
-	pid     int
-	console *os.File
-}
-
-func (c child) Console() *os.File { return c.console }
-
-func (c child) Wait() (status syscall.WaitStatus, err error) {
-	for {
-		_, err = syscall.Wait4(c.pid, &status, syscall.WALL, nil)
-		if err != syscall.EINTR {
-			return status, os.NewSyscallError("wait4", err)
-		}
-	}
-}
-
-// Pid is the process's number, as we see it.
-func (s *Session) Pid() int { return s.pid }
-
-// Adopts says whether whatever in the container loses its parent becomes our child.
-func (s *Session) Adopts() bool { return s.adopts }
-
-// Lasts says whether the process is still there after so many milliseconds.
-func (s *Session) Lasts(milliseconds int) bool {
-	n, err := unix.Poll([]unix.PollFd{{Fd: int32(s.pidfd.Fd()), Events: unix.POLLIN}}, milliseconds)
-	return err == nil && n == 0
 }
 
 // Console is the master of the process's terminal, nil if it has none.

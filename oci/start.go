@@ -30,10 +30,10 @@ func (s Store) Start(id string, explain bool) ([]program.Account, error) {
 	}
 	process, err := c.resume(explain, s.Warn)
 	if err != nil {
-		return accountOf(nil, err), err
+		return accountOf(nil, explain, err), err
 	}
 	err = c.whyNotRun(process.Start())
-	return accountOf(process, err), err
+	return accountOf(process, explain, err), err
 }
 
 // leaveCreated is called when the process is about to be let on: from here on it is seen as running.

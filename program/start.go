@@ -280,6 +280,21 @@ func (p *Process) answers(steps int) []Ran {
 // Ran is what the kernel answered, step by step, up to the last one reached; nil before Finish or a failure.
 func (p *Process) Ran() []Ran { return p.ran }
 
+// RanSoFar is the same of a child that waits at a gate, up to the read at which it waits.
+func (p *Process) RanSoFar() []Ran {
+	if p.ended {
+		return p.ran
+	}
+	// We are told of a gate by the write before it, which the child may just be about to note.
+	for range 1000 {
+		if n := p.frozen.reached(); n < len(p.program) && p.program[n].Gate != "" {
+			return p.answers(n)
+		}
+		time.Sleep(20 * time.Microsecond)
+	}
+	return nil
+}
+
 // Numbers are the descriptors that the child inherited.
 func (p *Process) Numbers() Numbers { return p.hosts }
 

@@ -40,9 +40,21 @@ func (c *Container) Account() []program.Account {
 	case c.process == nil:
 		return program.Live(c.plan.Phases, c.told, nil, nil)
 	}
-	all := program.Live(c.plan.Phases, c.told, c.process.Ran(), c.process.Numbers())
+	all := program.Live(c.plan.Phases, c.told, c.process.RanSoFar(), c.process.Numbers())
 	if c.resumed {
-		return all[max(0, len(all)-1):]
+		return since(all)
 	}
 	return all
+}
+
+// since is what happened after the container was left: first of all, its process was let through the gate where its creator left it.
+func since(all []program.Account) []program.Account {
+	at := slices.IndexFunc(all, func(a program.Account) bool { return a.Phase == "wait" })
+	if at <= 0 {
+		return all
+	}
+	rest := slices.Clone(all[at:])
+	before := all[at-1].Child
+	rest[0].Child = append(before[len(before)-1:len(before):len(before)], rest[0].Child...)
+	return rest
 }

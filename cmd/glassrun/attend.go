@@ -5,28 +5,21 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"glassbox/oci"
 
 	"golang.org/x/sys/unix"
 )
 
-// watch stays with a process that we have just started, to its end, and then removes its container, if one is named. At a terminal nobody minds
-// that we become small at once; later there might be keys on their way.
-func (g globals) watch(s *oci.Session, remove string) error {
-	forward(s)
-	if s.Console() != nil || s.Lasts(moment) {
-		g.become(s, remove)
-	}
-	return g.attend(s, remove)
-}
-
-// attend joins our terminal to the process's and waits for its end.
-func (g globals) attend(s *oci.Session, remove string) error {
+// attend joins our terminal to the process's, passes our signals on to it, and waits for its end. Then it removes its container, if one is named.
+func (g globals) attend(s *oci.Session, signals <-chan os.Signal, remove string) error {
 	restore := func() {}
 	if console := s.Console(); console != nil {
 		restore = connect(console)
 	}
+	go forward(s, signals)
+	time.AfterFunc(moment, giveBack)
 	status, err := s.Wait()
 	restore()
 	if remove != "" {
@@ -46,19 +39,25 @@ func exitCode(s syscall.WaitStatus) int {
 	return s.ExitStatus()
 }
 
-// forward passes on the signals that reach us, so that Ctrl-C ends the container and not its keeper.
-func forward(s *oci.Session) {
+// catchUnless keeps the signals that reach us for the process that is about to be started, unless we leave that alone.
+func catchUnless(detached bool) <-chan os.Signal {
+	if detached {
+		return nil
+	}
 	ch := make(chan os.Signal, 16)
 	signal.Notify(ch, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)
-	go func() {
-		for sig := range ch {
-			if sig == unix.SIGWINCH {
-				if console := s.Console(); console != nil {
-					resize(console)
-				}
-				continue
+	return ch
+}
+
+// forward passes them on, so that Ctrl-C ends the container and not its keeper.
+func forward(s *oci.Session, signals <-chan os.Signal) {
+	for sig := range signals {
+		if sig == unix.SIGWINCH {
+			if console := s.Console(); console != nil {
+				resize(console)
 			}
-			s.Signal(sig.(syscall.Signal)) //nolint:errcheck // it may just have ended
+			continue
 		}
-	}()
+		s.Signal(sig.(syscall.Signal)) //nolint:errcheck // it may just have ended
+	}
 }

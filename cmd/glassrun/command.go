@@ -40,7 +40,6 @@ func commands() []command {
 		{"features", "features", "Show which words of config.json glassrun understands", false, showFeatures},
 		{"explain", "explain [--bundle DIR] [--format json]", "Show what run would ask of the kernel, and ask nothing", false, explainBundle},
 		{"init", "init -- COMMAND [ARGUMENT...]", "Be PID 1 of a container: start COMMAND, pass signals on, reap (run --init)", false, alone(runInit)},
-		{"stay", "stay [--console FD] [--adopts] [--remove ID] PID", "Wait for a process (what run and exec become)", false, stay},
 		{"monitor", "monitor [--adopt] DIR", "Stay with the container whose state directory is DIR (started by glassbox)", true, alone(monitor.Run)},
 		{"compress", "compress FILE SECONDS NANOSECONDS", "Compress a log file, open as standard input (started by the monitor)", false, alone(monitor.Compress)},
 		{"attend", "attend DIR", "Stay with the network of the container whose state directory is DIR (started by glassbox)", true, alone(attendant.Run)},

@@ -19,6 +19,7 @@ func execProcess(g globals, args []string) error {
 	if err != nil {
 		return err
 	}
+	signals := catchUnless(e.options.Detach)
 	s, err := e.start(g, words)
 	if err != nil {
 		return &coded{255, fmt.Errorf("exec failed: %w", err)}
@@ -26,7 +27,7 @@ func execProcess(g globals, args []string) error {
 	if s == nil {
 		return nil
 	}
-	return g.watch(s, "")
+	return g.attend(s, signals, "")
 }
 
 // start starts the process. The session is nil if nobody is to wait for it.

@@ -27,6 +27,7 @@ func runContainer(g globals, args []string) error {
 	if step {
 		o.Step = newStepper().ask
 	}
+	signals := catchUnless(o.Detach)
 	s, account, err := g.store().Run(ids[0], o)
 	if err := errors.Join(err, g.tell(*explain, account)); err != nil || o.Detach {
 		return err
@@ -35,7 +36,7 @@ func runContainer(g globals, args []string) error {
 	if keep {
 		remove = ""
 	}
-	return g.watch(s, remove)
+	return g.attend(s, signals, remove)
 }
 
 // explains: an account is for --explain and for the log of --debug.
