@@ -52,6 +52,36 @@ const (
 //
 // With hooks that want to see the root before it is changed, files ends there, and the phase root follows.
 func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
+	c, err := decide(spec, layers, f)
+	if err != nil {
+		return nil, err
+	}
+	c.next("cgroup", "A group that counts and limits what the container uses.").Host = c.limits
+	for _, compile := range []func() error{c.world, c.files, c.start} {
+		if err := compile(); err != nil {
+			return nil, err
+		}
+	}
+	c.plan.Warnings = append(c.tree.Warnings(), c.end.warnings...)
+	c.plan.Phases = c.done()
+	return c.plan, nil
+}
+
+// compilation is a plan in the making.
+type compilation struct {
+	phases
+	plan   *Plan
+	spec   *specs.Spec
+	facts  Facts
+	set    namespaces.Set
+	tree   *rootfs.Tree
+	end    *ending
+	limits []program.Request
+	hooks  struct{ early, start, after []program.Request }
+}
+
+// decide looks at the whole of config.json before anything is compiled, so that what cannot be had is refused with its field.
+func decide(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*compilation, error) {
 	if err := check(spec, layers); err != nil {
 		return nil, err
 	}
@@ -67,18 +97,13 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	newUser := set.New&unix.CLONE_NEWUSER != 0
-	tree := &rootfs.Tree{
-		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Shift: newUser, Alone: !f.Inherited.CanMount, UserNS: f.Nested || set.Own(unix.CLONE_NEWUSER),
-		OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), Cgroup: shownGroup(set, group, f.Cgroups),
-		NoPivot: f.NoPivot, Kernels: f.Kernels, Foreign: set.New&unix.CLONE_NEWNS == 0,
+	if uid := owner(spec); uid != nil {
+		limits = append(limits, group.Delegate(*uid, f.Cgroups.Delegated)...)
 	}
 	p := &Plan{Group: group, Hooks: &Hooks{Spec: spec, State: specs.State{Bundle: f.Dir}, Group: group, Facts: f}, set: set, child: new(int)}
-	if err := p.Hooks.check(); err != nil {
-		return nil, err
-	}
-	if tree.UserNS {
-		f.Inherited = f.Inherited.Mapped()
+	c := &compilation{plan: p, spec: spec, facts: f, set: set, limits: limits, tree: treeOf(spec, layers, f, set, group)}
+	if c.tree.UserNS {
+		c.facts.Inherited = f.Inherited.Mapped()
 	}
 	if p.Rules, err = RulesOf(spec); err != nil {
 		return nil, err
@@ -86,83 +111,108 @@ func Compile(spec *specs.Spec, layers *rootfs.Layers, f Facts) (*Plan, error) {
 	if _, err := confine.AffinityOf(spec.Process.ExecCPUAffinity); err != nil {
 		return nil, err
 	}
-	end, err := newEnding(spec.Process, p.Rules, f)
-	if err != nil {
+	if c.end, err = newEnding(spec.Process, p.Rules, c.facts); err != nil {
 		return nil, err
 	}
-	if uid := owner(spec); uid != nil {
-		limits = append(limits, group.Delegate(*uid, f.Cgroups.Delegated)...)
-	}
-	b := &phases{}
+	return c, c.decideHooks()
+}
 
-	b.next("cgroup", "A group that counts and limits what the container uses.").Host = limits
-	if err := p.birth(b, tree); err != nil {
-		return nil, err
+func (c *compilation) decideHooks() (err error) {
+	h := c.plan.Hooks
+	if err := h.check(); err != nil {
+		return err
 	}
-	f.Inherited.OOMScore(&b.Builder, spec.Process.OOMScoreAdj) // while /proc is the host's, and what it has of us is still ours to write
-	held := set.Open(&b.Builder, spec.Linux.TimeOffsets)
-	if newUser {
-		if err := p.identify(b, tree); err != nil {
-			return nil, err
+	if c.hooks.early, err = h.Requests(early...); err != nil {
+		return err
+	}
+	if c.hooks.start, err = h.Requests(StartContainer); err != nil {
+		return err
+	}
+	c.hooks.after, err = h.Requests(Poststart)
+	return err
+}
+
+func treeOf(spec *specs.Spec, layers *rootfs.Layers, f Facts, set namespaces.Set, g cgroups.Group) *rootfs.Tree {
+	return &rootfs.Tree{
+		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Kernels: f.Kernels, NoPivot: f.NoPivot,
+		Shift: set.New&unix.CLONE_NEWUSER != 0, UserNS: f.Nested || set.Own(unix.CLONE_NEWUSER), Alone: !f.Inherited.CanMount,
+		OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), Foreign: set.New&unix.CLONE_NEWNS == 0,
+		Cgroup: shownGroup(set, g, f.Cgroups),
+	}
+}
+
+// world compiles the process's birth, its namespaces, and who it is in them.
+func (c *compilation) world() error {
+	p, b, in := c.plan, &c.Builder, c.facts.Inherited
+	if err := p.birth(&c.phases, c.tree); err != nil {
+		return err
+	}
+	in.OOMScore(b, c.spec.Process.OOMScoreAdj) // while /proc is the host's, and what it has of us is still ours to write
+	held := c.set.Open(b, c.spec.Linux.TimeOffsets)
+	if c.tree.Shift {
+		ids, err := p.identify(&c.phases, c.tree)
+		if err != nil {
+			return err
 		}
-		if !f.Inherited.CanGroup {
-			p.denyGroups(&b.list[len(b.list)-1])
-			end.facts.Inherited.Ungrouped = true // nobody can drop ours there
+		if !in.CanGroup {
+			p.denyGroups(ids)
+			c.end.facts.Inherited.Ungrouped = true // nobody can drop ours there
 		}
 	}
-	if set.Joins(unix.CLONE_NEWUSER) {
-		f.Inherited.Ungroup(&b.Builder)
-		end.facts.Inherited.Ungrouped = true
+	if c.set.Joins(unix.CLONE_NEWUSER) {
+		in.Ungroup(b)
+		c.end.facts.Inherited.Ungrouped = true
 	}
-	set.Enter(&b.Builder, held)
-	set.Rest(&b.Builder, held, spec.Linux.TimeOffsets)
-	f.Inherited.Reset(&b.Builder)
-	namespaces.Hostname(&b.Builder, spec)
-	if set.New&unix.CLONE_NEWNET != 0 {
-		namespaces.Loopback(&b.Builder)
+	c.set.Enter(b, held)
+	c.set.Rest(b, held, c.spec.Linux.TimeOffsets)
+	in.Reset(b)
+	namespaces.Hostname(b, c.spec)
+	if c.set.New&unix.CLONE_NEWNET != 0 {
+		namespaces.Loopback(b)
 	}
-	if len(spec.Linux.NetDevices) > 0 {
+	if len(c.spec.Linux.NetDevices) > 0 {
 		b.Gate(gateNetwork, "wait for the host's network interfaces")
-		b.next("network", "Interfaces of the host become the container's.").Host = namespaces.Move(spec, f.Devices, func() int { return *p.child })
+		c.next("network", "Interfaces of the host become the container's.").Host = namespaces.Move(c.spec, c.facts.Devices, func() int { return *p.child })
 	}
+	return nil
+}
 
-	files := b.next("files", "The container's file tree becomes the root; the host's is let go of.")
-	end.label.Open(&b.Builder, end.label.Hold(&b.Builder))
-	var hooks [3][]program.Request
-	for i, kinds := range [][]HookKind{early, {StartContainer}, {Poststart}} {
-		if hooks[i], err = p.Hooks.Requests(kinds...); err != nil {
-			return nil, err
+// files compiles the file tree, up to where the container is created.
+func (c *compilation) files() error {
+	const becomes = "The container's file tree becomes the root; the host's is let go of."
+	phase := c.next("files", becomes)
+	c.end.label.Open(&c.Builder, c.end.label.Hold(&c.Builder))
+	if len(c.hooks.early) > 0 {
+		phase.Why = "The container's file tree, while the root is still the host's."
+		c.tree.Late = func() {
+			c.Gate(gateMounted, "wait for the hooks that are to see the root before it is changed")
+			c.next("root", becomes).Host = c.hooks.early
 		}
 	}
-	if len(hooks[0]) > 0 {
-		files.Why = "The container's file tree, while the root is still the host's."
-		tree.Late = func() {
-			b.Gate(gateMounted, "wait for the hooks that are to see the root before it is changed")
-			b.next("root", "The container's file tree becomes the root; the host's is let go of.").Host = hooks[0]
-		}
+	c.plan.pausing(c.tree, &c.phases)
+	if err := c.tree.Compile(&c.Builder); err != nil {
+		return err
 	}
-	p.pausing(tree, b)
-	if err := tree.Compile(&b.Builder); err != nil {
-		return nil, err
-	}
-	b.Gate(gateCreated, "the container is created; wait for start")
+	c.Gate(gateCreated, "the container is created; wait for start")
+	return nil
+}
 
-	if f.Detached {
-		b.next("wait", "Whoever created the container ends; it waits for who starts it.")
-		b.Await(listener, gateStart, "wait for start")
+// start compiles what `start` lets happen.
+func (c *compilation) start() error {
+	if c.facts.Detached {
+		c.next("wait", "Whoever created the container ends; it waits for who starts it.")
+		c.Await(listener, gateStart, "wait for start")
 	}
-	b.next("start", "Rights are given up, then the process becomes the program.").Host = hooks[1]
-	p.notice = &notice{filter: p.Rules.Filter}
-	end.listen = p.notice.listen(b)
-	if err := end.become(&b.Builder); err != nil {
-		return nil, err
+	c.next("start", "Rights are given up, then the process becomes the program.").Host = c.hooks.start
+	c.plan.notice = &notice{filter: c.plan.Rules.Filter}
+	c.end.listen = c.plan.notice.listen(&c.phases)
+	if err := c.end.become(&c.Builder); err != nil {
+		return err
 	}
-	p.Warnings = append(tree.Warnings(), end.warnings...)
-	if len(hooks[2]) > 0 {
-		b.next("started", "Who wants to know is told that the program runs.").Host = hooks[2]
+	if len(c.hooks.after) > 0 {
+		c.next("started", "Who wants to know is told that the program runs.").Host = c.hooks.after
 	}
-	p.Phases = b.done()
-	return p, nil
+	return nil
 }
 
 // birth begins the phase in which the child is made. What only the host can take of what the container shows of it, it takes first.
@@ -178,17 +228,17 @@ func (p *Plan) birth(b *phases, tree *rootfs.Tree) (err error) {
 }
 
 // identify begins the phase in which a user namespace gets its ids, and its root the overlay.
-func (p *Plan) identify(b *phases, tree *rootfs.Tree) (err error) {
+func (p *Plan) identify(b *phases, tree *rootfs.Tree) (phase *program.Phase, err error) {
 	b.Gate(gateMapped, "wait until the host has written the id maps")
-	phase := b.next("ids", "Who the container's users are on the host.")
+	phase = b.next("ids", "Who the container's users are on the host.")
 	if phase.Host, err = p.identities(tree.Spec, tree.Layers); err != nil {
-		return err
+		return nil, err
 	}
 	if tree.Layers != nil {
 		tree.Layers.Stand(&b.Builder)
 	}
 	namespaces.Become(&b.Builder)
-	return nil
+	return phase, nil
 }
 
 // shownGroup is the part of the cgroup tree that the container sees.
@@ -345,12 +395,12 @@ func check(spec *specs.Spec, layers *rootfs.Layers) error {
 type phases struct {
 	program.Builder
 	list  []program.Phase
-	start []int // where in the program each phase begins
+	first []int // where in the program each phase begins
 }
 
 func (b *phases) next(name, why string) *program.Phase {
 	b.list = append(b.list, program.Phase{Name: name, Why: why})
-	b.start = append(b.start, len(b.Program()))
+	b.first = append(b.first, len(b.Program()))
 	return &b.list[len(b.list)-1]
 }
 
@@ -359,9 +409,9 @@ func (b *phases) done() []program.Phase {
 	for i := range b.list {
 		end := len(all)
 		if i+1 < len(b.list) {
-			end = b.start[i+1]
+			end = b.first[i+1]
 		}
-		b.list[i].Child = all[b.start[i]:end]
+		b.list[i].Child = all[b.first[i]:end]
 	}
 	return b.list
 }

@@ -67,7 +67,7 @@ func compileView(spec *specs.Spec, layers *rootfs.Layers) (*Plan, error) {
 		return nil, err
 	}
 	if newUser {
-		if err := p.identify(b, tree); err != nil {
+		if _, err := p.identify(b, tree); err != nil {
 			return nil, err
 		}
 	}
