@@ -109,15 +109,17 @@ func (w *Writer) add(p *piece) {
 	}
 }
 
-// Flush writes what add added. A write that came only half through is cut off again, so that the file holds whole entries.
+// Flush writes what add added, behind a note of what is missing before it. A write that came only half through is cut off again, so that
+// the file holds whole entries.
 func (w *Writer) Flush() {
 	if len(w.buf) == 0 {
 		return
 	}
-	if w.Lost > 0 {
-		w.noteLoss()
+	err := w.noteLoss()
+	if err == nil {
+		err = store.WriteAll(w.FD, w.buf)
 	}
-	if err := store.WriteAll(w.FD, w.buf); err != nil {
+	if err != nil {
 		w.cut()
 		w.lose(err)
 	} else {
@@ -144,16 +146,20 @@ func (w *Writer) lose(err error) {
 	}
 }
 
-// noteLoss tries to leave a note in the log where entries are missing.
-func (w *Writer) noteLoss() {
+// noteLoss leaves a note in the log where entries are missing. Where there is no room for it, there is none for what comes next either,
+// though that may be shorter.
+func (w *Writer) noteLoss() error {
+	if w.Lost == 0 {
+		return nil
+	}
 	text := fmt.Sprintf("glassbox: %d bytes of the log are missing here: %v", w.Lost, w.Cause)
 	note := w.format.encode(nil, &piece{stream: "stderr", text: []byte(text), ends: true, nanos: w.tick()})
-	if store.WriteAll(w.FD, note) != nil {
-		w.cut()
-		return
+	if err := store.WriteAll(w.FD, note); err != nil {
+		return err
 	}
 	w.Size += int64(len(note))
 	w.Lost = 0
+	return nil
 }
 
 // Close ends the writing. What Lines has begun and not ended is not part of the log.
