@@ -101,8 +101,10 @@ func (c *creation) bear(listener, memory *os.File) error {
 	if err != nil {
 		return runtime.WhyNotRun(c.bundle.spec.Process, err)
 	}
-	if err := c.lookup(); err != nil {
-		return err
+	if listener != nil { // run need not look: its execve tells at once, and as what step
+		if err := c.lookup(); err != nil {
+			return err
+		}
 	}
 	c.Pid = c.process.Pid
 	if _, c.Began, err = processStat(c.Pid); err != nil {

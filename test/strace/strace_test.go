@@ -165,12 +165,13 @@ func TestRefusedStepIsWhatStraceSees(t *testing.T) {
 		change  func(*bundle)
 		field   string
 		message string
+		worded  bool // as engines read it, without the call
 	}{
 		"unknown file system": {func(b *bundle) {
 			b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/mnt", Type: "nosuchfs", Source: "none"})
-		}, "mounts[7]", "no such device"},
-		"missing program":   {func(b *bundle) { b.spec.Process.Args = []string{"/bin/nonexistent"} }, "process.args", "no such file or directory"},
-		"missing directory": {func(b *bundle) { b.spec.Process.Cwd = "/etc/passwd" }, "process.cwd", "not a directory"},
+		}, "mounts[7]", "no such device", false},
+		"missing program":   {func(b *bundle) { b.spec.Process.Args = []string{"/bin/nonexistent"} }, "process.args", `exec: "/bin/nonexistent": stat /bin/nonexistent: no such file or directory`, true},
+		"missing directory": {func(b *bundle) { b.spec.Process.Cwd = "/etc/passwd" }, "process.cwd", "not a directory", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBundle(t)
@@ -184,7 +185,11 @@ func TestRefusedStepIsWhatStraceSees(t *testing.T) {
 			calls := traceOf(t, trace)
 			child := program.Child(calls, born(t, calls))
 			last := child[len(child)-2] // the very last is exit_group
-			for _, want := range []string{fmt.Sprintf("step %d, ", len(child)-1), "(asked for by " + c.field + ")", last.Call, c.message} {
+			wants := []string{fmt.Sprintf("step %d, ", len(child)-1), "asked for by " + c.field + ")", c.message}
+			if !c.worded {
+				wants = append(wants, last.Call)
+			}
+			for _, want := range wants {
 				if !strings.Contains(out, want) {
 					t.Errorf("%s\nlacks %q; strace saw %s", out, want, last)
 				}
