@@ -97,7 +97,7 @@ func (c *Container) rules() (r runtime.Rules, err error) {
 
 // adopt takes hold of the container's process and looks at it only then: its number may be reused at any moment.
 func (c *Container) adopt(rules runtime.Rules, o ExecOptions, warn func(error)) (*runtime.Container, error) {
-	in, err := runtime.Adopt(rules, c.Pid, runtime.Options{Group: c.groupBelow(o.Cgroup), State: c.told(), Explain: o.Explain, Warn: warn})
+	in, err := runtime.Adopt(rules, c.Pid, runtime.Options{Group: c.groupBelow(o.Cgroup), NoGroup: c.Group == "", State: c.told(), Explain: o.Explain, Warn: warn})
 	if err != nil {
 		return nil, err
 	}

@@ -427,7 +427,7 @@ func (c *Container) Rules() Rules { return c.rules }
 // possible on it (it is not our child); Pidfd becomes readable when it ends.
 func Adopt(rules Rules, pid int, o Options) (*Container, error) {
 	group, err := o.Group, error(nil)
-	if group.Path == "" {
+	if group.Path == "" && !o.NoGroup {
 		if group, err = groupOf(pid); err != nil {
 			return nil, err
 		}

@@ -2,10 +2,14 @@
 package smaps
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // PrivateDirty is what a process costs that no other process shares and the kernel cannot drop: proc_pid_smaps(5), in KiB. The pages of a
@@ -18,6 +22,10 @@ func Proportional(pid int) (kib int, err error) { return field(pid, "Pss:") }
 func field(pid int, name string) (kib int, err error) {
 	path := fmt.Sprintf("/proc/%d/smaps_rollup", pid)
 	rollup, err := os.ReadFile(path)
+	for tries := 0; errors.Is(err, unix.ESRCH) && tries < 100; tries++ { // no memory for a moment: one of its threads is in execve(2)
+		time.Sleep(10 * time.Millisecond)
+		rollup, err = os.ReadFile(path)
+	}
 	if err != nil {
 		return 0, err
 	}
