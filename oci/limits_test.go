@@ -146,7 +146,7 @@ func TestPauseAndResume(t *testing.T) {
 	b.refused(1, "container not paused", "resume", b.ID)
 }
 
-// A container that is in no cgroup is seen, by its PID namespace, and what would need a group is refused.
+// A container that is in no cgroup is seen, by its PID namespace, and can be entered; what would need a group is refused.
 func TestWithoutGroup(t *testing.T) {
 	mount := need.Hierarchy(t)
 	b := script(t, "sleep 1000 & exec sleep 1001")
@@ -170,6 +170,7 @@ func TestWithoutGroup(t *testing.T) {
 		}
 		return nil
 	})
+	b.ok("exec", b.ID, "true")
 	for _, args := range [][]string{{"pause", b.ID}, {"update", "--pids-limit", "3", b.ID}, {"events", b.ID}, {"events", "--stats", b.ID}} {
 		b.refused(1, "the container is in no cgroup", args...)
 	}
