@@ -29,7 +29,7 @@ var attacks = map[string]func(args []string){
 	"watch":       watch,
 }
 
-func TestMain(m *testing.M) { bundle.Main(m, "attack", attack) }
+func TestMain(m *testing.M) { bundle.Main(m, "attack", attack, "") }
 
 func attack(args []string) int {
 	if len(args) == 2 && args[1] == "victim" {

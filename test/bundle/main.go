@@ -1,11 +1,15 @@
 package bundle
 
 import (
+	"debug/elf"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -15,15 +19,16 @@ var planted string
 // Inside is set in the environment of what runs in the containers.
 const Inside = "GLASSBOX_INSIDE=1"
 
-// Main is TestMain for a package whose program is also what runs in its containers, where it is /bin/<name>.
-func Main(m *testing.M, name string, inside func(args []string) int) {
-	if slices.Contains(os.Environ(), Inside) {
+// Main is TestMain for a package whose program is also what runs in its containers, where it is /bin/<name>. Applets are what the tests
+// use of busybox's, each one more link in every bundle; empty: all.
+func Main(m *testing.M, name string, inside func(args []string) int, applets string) {
+	if filepath.Base(os.Args[0]) == name || slices.Contains(os.Environ(), Inside) {
 		os.Exit(inside(os.Args[1:]))
 	}
-	os.Exit(run(m, name))
+	os.Exit(run(m, name, applets))
 }
 
-func run(m *testing.M, name string) int {
+func run(m *testing.M, name, applets string) int {
 	dir, err := os.MkdirTemp("", name+"-")
 	if err == nil {
 		defer os.RemoveAll(dir)
@@ -31,7 +36,7 @@ func run(m *testing.M, name string) int {
 		err = build(dir)
 	}
 	if err == nil {
-		err = plant(planted, name)
+		err = plant(planted, name, applets)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -54,7 +59,7 @@ func build(dir string) error {
 }
 
 // plant makes it: busybox, this program, mount points, two users.
-func plant(root, name string) error {
+func plant(root, name, applets string) error {
 	for _, dir := range []string{"bin", "proc", "dev", "sys", "etc", "tmp", "root", "mnt"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			return err
@@ -72,8 +77,43 @@ func plant(root, name string) error {
 			return fmt.Errorf("copying %s (busybox-static is needed): %w: %s", from, err, out)
 		}
 	}
-	if out, err := exec.Command("chroot", root, "/bin/busybox", "--install", "-s", "/bin").CombinedOutput(); err != nil {
-		return fmt.Errorf("installing busybox: %w: %s", err, out)
+	if err := static(self); err != nil {
+		return err
+	}
+	if err := link(filepath.Join(root, "bin"), applets); err != nil {
+		return err
 	}
 	return os.WriteFile(filepath.Join(root, "etc/passwd"), []byte("root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n"), 0o644)
+}
+
+// link makes busybox's links.
+func link(dir, applets string) error {
+	if applets == "" {
+		out, err := exec.Command("/bin/busybox", "--list").Output()
+		if err != nil {
+			return fmt.Errorf("busybox --list: %w", err)
+		}
+		applets = string(out)
+	}
+	for _, applet := range strings.Fields(applets) {
+		if err := os.Symlink("busybox", filepath.Join(dir, applet)); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// static refuses a program that would find no libraries in the containers.
+func static(path string) error {
+	f, err := elf.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return fmt.Errorf("%s must be static, so these tests can use no package that needs cgo (net, os/user)", path)
+		}
+	}
+	return nil
 }

@@ -52,7 +52,7 @@ var appArmorRows = []row{
 	{name: "set", edit: named("fields-test"), inside: look, prints: seen},
 	{name: "unconfined", edit: named("unconfined"), inside: "cat /proc/self/attr/apparmor/current", prints: "unconfined"},
 	{name: "with noNewPrivileges", edit: func(s *specs.Spec) { named("fields-test")(s); s.Process.NoNewPrivileges = true }, inside: look, prints: seen},
-	{name: "of a user in a user namespace", prepare: func(t *testing.T, b *bundle) { b.mapped(t) }, edit: func(s *specs.Spec) {
+	{name: "of a user in a user namespace", prepare: func(t *testing.T, b *box) { b.mapped(t) }, edit: func(s *specs.Spec) {
 		named("fields-test")(s)
 		s.Process.User = specs.User{UID: 1000, GID: 1000}
 	}, inside: look, prints: seen},
@@ -64,7 +64,7 @@ var appArmorRows = []row{
 	{name: "where /proc is an impostor", edit: func(s *specs.Spec) { named("fields-test")(s); impostor(s) }, inside: "cat /etc/passwd 2>&1; true",
 		prints: "cat: can't open '/etc/passwd': Permission denied"},
 	{name: "of an exec where /proc is an impostor", edit: impostor, exec: func(p *specs.Process) { p.ApparmorProfile = "fields-test" },
-		prepare: func(t *testing.T, b *bundle) {
+		prepare: func(t *testing.T, b *box) {
 			b.waiting = "mkdir -p /proc/self/attr/apparmor; touch /proc/self/attr/exec /proc/self/attr/apparmor/exec; exec probe wait"
 		}, inside: "cat /etc/passwd 2>&1; true", prints: "cat: can't open '/etc/passwd': Permission denied"},
 }

@@ -162,11 +162,11 @@ var cgroupsRows = []row{
 	{name: "devices, all", here: true, edit: devices(specs.LinuxDeviceCgroup{Allow: true, Type: "a", Access: "rwm"}), inside: reads, prints: "read\nwrite"},
 	{name: "devices unknown", edit: devices(specs.LinuxDeviceCgroup{Allow: true, Type: "x"}), refused: `linux.resources.devices[1]: device type "x"`},
 
-	{name: "cgroupsPath", prepare: func(_ *testing.T, b *bundle) {
-		b.spec.Linux.CgroupsPath = "/glassbox-test/deep/" + b.id
-		b.spec.Linux.Namespaces = b.spec.Linux.Namespaces[:5] // the host's view
+	{name: "cgroupsPath", prepare: func(_ *testing.T, b *box) {
+		b.Spec.Linux.CgroupsPath = "/glassbox-test/deep/" + b.ID
+		b.Spec.Linux.Namespaces = b.Spec.Linux.Namespaces[:5] // the host's view
 	}, inside: "tail -1 /proc/self/cgroup", check: func(t *testing.T, out string) {
-		if !strings.Contains(out, "/glassbox-test/deep/fields-") {
+		if !strings.Contains(out, "/glassbox-test/deep/fields.test-") {
 			t.Errorf("the group is %s", out)
 		}
 	}},

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unsafe"
 
+	"glassbox/test/bundle"
 	"glassbox/test/need"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -28,7 +29,7 @@ func newAgent(t *testing.T, path string) *agent {
 	}
 	t.Cleanup(func() { unix.Close(fd) })
 	err = errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 8),
-		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(patience.Seconds())}))
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(bundle.Patience.Seconds())}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func refuse(fd int) error {
 	const receive, send = 0xc0502100, 0xc0182101 // SECCOMP_IOCTL_NOTIF_RECV and _SEND
 	for {
 		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		if n, err := unix.Poll(ready, int(patience.Milliseconds())); err == unix.EINTR {
+		if n, err := unix.Poll(ready, int(bundle.Patience.Milliseconds())); err == unix.EINTR {
 			continue
 		} else if n != 1 || err != nil {
 			return errors.Join(errors.New("nobody asks, and nobody has ended"), err)
@@ -118,30 +119,30 @@ func ioctl(fd int, request uintptr, b []byte) error {
 }
 
 // listened is a bundle whose filter asks the agent about getppid.
-func listened(t *testing.T) (*bundle, *agent) {
-	b := newBundle(t)
-	a := newAgent(t, b.path("agent.sock"))
-	b.spec.Annotations = map[string]string{"colour": "blue"}
-	b.spec.Linux.Seccomp = profile(rule(specs.ActNotify, "getppid"))
-	b.spec.Linux.Seccomp.ListenerPath, b.spec.Linux.Seccomp.ListenerMetadata = b.path("agent.sock"), "about getppid"
-	b.spec.Linux.Seccomp.Flags = []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagWaitKillableRecv}
-	b.spec.Process.Args = words("probe call getppid getpid")
+func listened(t *testing.T) (*box, *agent) {
+	b := newBox(t)
+	a := newAgent(t, b.Path("agent.sock"))
+	b.Spec.Annotations = map[string]string{"colour": "blue"}
+	b.Spec.Linux.Seccomp = profile(rule(specs.ActNotify, "getppid"))
+	b.Spec.Linux.Seccomp.ListenerPath, b.Spec.Linux.Seccomp.ListenerMetadata = b.Path("agent.sock"), "about getppid"
+	b.Spec.Linux.Seccomp.Flags = []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagWaitKillableRecv}
+	b.Spec.Process.Args = words("probe call getppid getpid")
 	return b, a
 }
 
-func (a *agent) check(t *testing.T, b *bundle, status specs.ContainerState) {
+func (a *agent) check(t *testing.T, b *box, status specs.ContainerState) {
 	t.Helper()
 	var s specs.ContainerProcessState
 	select {
 	case s = <-a.told:
-	case <-time.After(patience):
+	case <-time.After(bundle.Patience):
 		t.Fatal("the agent was told of nobody")
 	}
 	if len(s.Fds) != 1 || s.Fds[0] != "seccompFd" || s.Metadata != "about getppid" || s.Pid == 0 || s.Version == "" {
 		t.Errorf("the process state is %+v", s)
 	}
-	if s.State.ID != b.id || s.State.Bundle != b.dir || s.State.Status != status || s.State.Pid == 0 || s.State.Annotations["colour"] != "blue" {
-		t.Errorf("the container's state in it is %+v, want id %s, bundle %s, status %s", s.State, b.id, b.dir, status)
+	if s.State.ID != b.ID || s.State.Bundle != b.Dir || s.State.Status != status || s.State.Pid == 0 || s.State.Annotations["colour"] != "blue" {
+		t.Errorf("the container's state in it is %+v, want id %s, bundle %s, status %s", s.State, b.ID, b.Dir, status)
 	}
 }
 
@@ -149,10 +150,10 @@ func TestSeccompListener(t *testing.T) {
 	need.SecondKernel(t)
 	t.Parallel()
 	b, a := listened(t)
-	b.write(t)
+	b.Write(t)
 	served := make(chan error, 1)
 	go func() { served <- a.answer() }()
-	row{prints: "getppid ENODATA\ngetpid ok"}.judge(t, glassrun(t, "run", "--bundle", b.dir, b.id))
+	row{prints: "getppid ENODATA\ngetpid ok"}.judge(t, glassrun(t, "run", "--bundle", b.Dir, b.ID))
 	if err := <-served; err != nil {
 		t.Fatal(err)
 	}
@@ -164,20 +165,20 @@ func TestSeccompListenerOfStartAndExec(t *testing.T) {
 	need.SecondKernel(t)
 	t.Parallel()
 	b, a := listened(t)
-	b.spec.Process.Args = []string{"probe", "wait"}
-	b.write(t)
-	root := "--root=" + b.path("state")
+	b.Spec.Process.Args = []string{"probe", "wait"}
+	b.Write(t)
+	root := "--root=" + b.Path("state")
 	served := make(chan error, 2)
 	for range cap(served) {
 		go func() { served <- a.answer() }()
 	}
-	defer glassrun(t, root, "delete", "--force", b.id)
-	row{}.judge(t, glassrun(t, root, "create", "--bundle", b.dir, b.id))
-	row{}.judge(t, glassrun(t, root, "start", b.id))
+	defer glassrun(t, root, "delete", "--force", b.ID)
+	row{}.judge(t, glassrun(t, root, "create", "--bundle", b.Dir, b.ID))
+	row{}.judge(t, glassrun(t, root, "start", b.ID))
 	a.check(t, b, specs.StateCreated)
-	row{prints: "getppid ENODATA\ngetpid ok"}.judge(t, glassrun(t, root, "exec", b.id, "probe", "call", "getppid", "getpid"))
+	row{prints: "getppid ENODATA\ngetpid ok"}.judge(t, glassrun(t, root, "exec", b.ID, "probe", "call", "getppid", "getpid"))
 	a.check(t, b, specs.StateRunning)
-	glassrun(t, root, "delete", "--force", b.id)
+	glassrun(t, root, "delete", "--force", b.ID)
 	for range cap(served) {
 		if err := <-served; err != nil {
 			t.Error(err)
@@ -190,11 +191,11 @@ func TestSeccompListenerDies(t *testing.T) {
 	need.SecondKernel(t)
 	t.Parallel()
 	b, a := listened(t)
-	b.write(t)
+	b.Write(t)
 	go func() {
 		if _, fd, err := a.receive(); err == nil {
 			unix.Close(fd)
 		}
 	}()
-	row{prints: "getppid ENOSYS\ngetpid ok"}.judge(t, glassrun(t, "run", "--bundle", b.dir, b.id))
+	row{prints: "getppid ENOSYS\ngetpid ok"}.judge(t, glassrun(t, "run", "--bundle", b.Dir, b.ID))
 }

@@ -29,24 +29,24 @@ func on(kind, source string, options ...string) func(*specs.Spec) {
 func memoryAt(options ...string) func(*specs.Spec) { return on("tmpfs", "tmpfs", options...) }
 
 // data adds a bind mount at /mnt of a directory with a file, owned by 1000 and 1001.
-func data(options ...string) func(*testing.T, *bundle) {
-	return func(t *testing.T, b *bundle) {
+func data(options ...string) func(*testing.T, *box) {
+	return func(t *testing.T, b *box) {
 		b.file(t, "data/file", "text")
 		for _, name := range []string{"data", "data/file"} {
-			if err := os.Chown(b.path(name), 1000, 1001); err != nil {
+			if err := os.Chown(b.Path(name), 1000, 1001); err != nil {
 				t.Fatal(err)
 			}
 		}
-		on("bind", "data", options...)(b.spec)
+		on("bind", "data", options...)(b.Spec)
 	}
 }
 
 // file leaves a file of the bundle.
-func (b *bundle) file(t *testing.T, name, text string) {
+func (b *box) file(t *testing.T, name, text string) {
 	t.Helper()
-	err := os.MkdirAll(filepath.Dir(b.path(name)), 0o755)
+	err := os.MkdirAll(filepath.Dir(b.Path(name)), 0o755)
 	if err == nil {
-		err = os.WriteFile(b.path(name), []byte(text), 0o644)
+		err = os.WriteFile(b.Path(name), []byte(text), 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -54,25 +54,25 @@ func (b *bundle) file(t *testing.T, name, text string) {
 }
 
 // image makes something in the container's root file system.
-func image(make func(root string) error) func(*testing.T, *bundle) {
-	return func(t *testing.T, b *bundle) {
-		if err := make(b.root("")); err != nil {
+func image(make func(root string) error) func(*testing.T, *box) {
+	return func(t *testing.T, b *box) {
+		if err := make(b.Root("")); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
 // both are two ways to prepare.
-func both(a, b func(*testing.T, *bundle)) func(*testing.T, *bundle) {
-	return func(t *testing.T, bundle *bundle) {
+func both(a, b func(*testing.T, *box)) func(*testing.T, *box) {
+	return func(t *testing.T, bundle *box) {
 		a(t, bundle)
 		b(t, bundle)
 	}
 }
 
 // edited prepares by an edit.
-func edited(edit func(*specs.Spec)) func(*testing.T, *bundle) {
-	return func(_ *testing.T, b *bundle) { edit(b.spec) }
+func edited(edit func(*specs.Spec)) func(*testing.T, *box) {
+	return func(_ *testing.T, b *box) { edit(b.Spec) }
 }
 
 // every line of mountinfo has these options of the mount, and with ! before a word not that one.
@@ -152,7 +152,7 @@ func maps(container, host, size uint32) []specs.LinuxIDMapping {
 }
 
 // owned gives the last mount maps of its own.
-func owned(uid, gid []specs.LinuxIDMapping) func(*testing.T, *bundle) {
+func owned(uid, gid []specs.LinuxIDMapping) func(*testing.T, *box) {
 	return edited(func(s *specs.Spec) {
 		m := &s.Mounts[len(s.Mounts)-1]
 		m.UIDMappings, m.GIDMappings = uid, gid
@@ -186,9 +186,9 @@ var mountsRows = []row{
 	{name: "mqueue", edit: on("mqueue", "mqueue", "nosuid"), inside: mnt, check: holds("/mnt mqueue rw,nosuid,relatime")},
 
 	{name: "bind of a directory, relative to the bundle", prepare: data("bind"), inside: "cat /mnt/file", prints: "text"},
-	{name: "bind of a file on a file", prepare: func(t *testing.T, b *bundle) {
+	{name: "bind of a file on a file", prepare: func(t *testing.T, b *box) {
 		b.file(t, "motd", "hello")
-		b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/etc/new/motd", Source: "motd", Options: []string{"bind", "ro"}})
+		b.Spec.Mounts = append(b.Spec.Mounts, specs.Mount{Destination: "/etc/new/motd", Source: "motd", Options: []string{"bind", "ro"}})
 	}, inside: "cat /etc/new/motd; echo x >/etc/new/motd", code: 1, prints: "hello"},
 	{name: "bind of what does not exist", edit: on("bind", "nothing", "bind"), refused: "mounts[3]"},
 	{name: "attributes of a bind mount", prepare: data("bind", "ro", "nosuid", "nodev", "noexec", "noatime", "nosymfollow"), inside: mnt,
@@ -241,9 +241,9 @@ var mountsRows = []row{
 	{name: "a tmpfs has the mode of what it covers", prepare: both(image(func(root string) error { return os.Chmod(root+"/mnt", 0o751) }), edited(memoryAt())), inside: "stat -c %a /mnt", prints: "751"},
 	{name: "a tmpfs on what the image does not have", here: true, edit: func(s *specs.Spec) { s.Mounts = append(s.Mounts, specs.Mount{Destination: "/new", Type: "tmpfs"}) },
 		inside: "stat -c %a /new", prints: "1777"},
-	{name: "tmpcopyup in a user namespace", prepare: both(func(t *testing.T, b *bundle) {
+	{name: "tmpcopyup in a user namespace", prepare: both(func(t *testing.T, b *box) {
 		for name, id := range map[string]int{"": 0, "one": 100004} {
-			path := filepath.Join(b.root("mnt"), name)
+			path := filepath.Join(b.Root("mnt"), name)
 			if name != "" {
 				b.file(t, "rootfs/mnt/"+name, "1")
 			}
@@ -276,9 +276,9 @@ var mountsRows = []row{
 	{name: "on /proc", edit: func(s *specs.Spec) {
 		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/a/../proc/", Type: "tmpfs"})
 	}, refused: `"/proc" cannot be mounted because it is not of type proc`},
-	{name: "what lxcfs mounts", here: true, prepare: func(t *testing.T, b *bundle) {
+	{name: "what lxcfs mounts", here: true, prepare: func(t *testing.T, b *box) {
 		b.file(t, "uptime", "0 0\n")
-		b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/proc/uptime", Source: "uptime", Options: []string{"bind"}})
+		b.Spec.Mounts = append(b.Spec.Mounts, specs.Mount{Destination: "/proc/uptime", Source: "uptime", Options: []string{"bind"}})
 	}, inside: "cat /proc/uptime", prints: "0 0"},
 	{name: "proc on a link of the image", prepare: image(func(root string) error {
 		return firstError(os.Remove(root+"/proc"), os.Symlink("tmp", root+"/proc"))
@@ -292,14 +292,14 @@ var mountsRows = []row{
 		inside: "echo x >/proc/sys/kernel/hostname || touch /etc/x || probe mountinfo /proc/sys /etc /bin/busybox", check: every(3, "ro")},
 	{name: "linux.readonlyPaths covers what is mounted below", here: true, edit: edits(on("bind", "/sys", "rbind"), readOnly("/mnt")), inside: below, check: every(3)},
 	{name: "root.readonly", edit: func(s *specs.Spec) { s.Root.Readonly = true }, inside: "touch /x || probe mountinfo /", check: every(1, "ro")},
-	{name: "root.path absolute", here: true, prepare: func(_ *testing.T, b *bundle) { b.spec.Root.Path = b.root("") + "/" }, inside: "echo yes", prints: "yes"},
+	{name: "root.path absolute", here: true, prepare: func(_ *testing.T, b *box) { b.Spec.Root.Path = b.Root("") + "/" }, inside: "echo yes", prints: "yes"},
 	{name: "root.path absent", edit: func(s *specs.Spec) { s.Root.Path = "nothing" }, refused: "root.path"},
 	{name: "root.path is a file", edit: func(s *specs.Spec) { s.Root.Path = "config.json" }, refused: "root.path"},
-	{name: "root.path is a link", prepare: func(t *testing.T, b *bundle) {
-		if err := os.Symlink("rootfs", b.path("link")); err != nil {
+	{name: "root.path is a link", prepare: func(t *testing.T, b *box) {
+		if err := os.Symlink("rootfs", b.Path("link")); err != nil {
 			t.Fatal(err)
 		}
-		b.spec.Root.Path = "link"
+		b.Spec.Root.Path = "link"
 	}, refused: "is a symlink"},
 
 	{name: "linux.sysctl of the network", edit: sysctl("net.ipv4.ip_forward", "1"), inside: "cat /proc/sys/net/ipv4/ip_forward", prints: "1"},
@@ -331,9 +331,9 @@ var mountsRows = []row{
 		return firstError(os.Symlink("/etc/passwd", root+"/dev/null"), os.WriteFile(root+"/dev/zero", nil, 0o600), unix.Mknod(root+"/dev/full", unix.S_IFCHR|0o666, int(unix.Mkdev(1, 1))))
 	}), edited(edits(noDev, terminals()))), inside: "stat -c '%n %F %t:%T' /dev/null /dev/zero /dev/full; echo x >/dev/null; grep -c root /etc/passwd",
 		prints: "/dev/null character special file 1:3\n/dev/zero character special file 1:5\n/dev/full character special file 1:7\n1"},
-	{name: "a mount in the place of a device", here: true, prepare: func(t *testing.T, b *bundle) {
+	{name: "a mount in the place of a device", here: true, prepare: func(t *testing.T, b *box) {
 		b.file(t, "full", "text")
-		b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/dev/full", Source: "full", Options: []string{"bind"}})
+		b.Spec.Mounts = append(b.Spec.Mounts, specs.Mount{Destination: "/dev/full", Source: "full", Options: []string{"bind"}})
 	}, inside: "cat /dev/full", prints: "text"},
 	{name: "the host's devices", here: true, edit: edits(noDev, func(s *specs.Spec) {
 		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/dev", Source: "/dev", Options: []string{"rbind", "rprivate"}})

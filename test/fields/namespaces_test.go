@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"glassbox/test/bundle"
 	"glassbox/test/need"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -102,7 +103,7 @@ func neighbour(t *testing.T, flags ...string) int {
 	if slices.Contains(flags, "--fork") {
 		pid = 0
 	}
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(bundle.Patience); ; time.Sleep(5 * time.Millisecond) {
 		if pid == 0 {
 			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", c.Process.Pid))
 			fmt.Sscan(string(text), &pid) //nolint:errcheck // not yet
@@ -120,15 +121,15 @@ func neighbour(t *testing.T, flags ...string) int {
 func join(kind specs.LinuxNamespaceType, file, script string, flags ...string) row {
 	r := row{name: "joined " + string(kind)}
 	pid := 0
-	r.prepare = func(t *testing.T, b *bundle) {
+	r.prepare = func(t *testing.T, b *box) {
 		pid = neighbour(t, flags...)
 		path := fmt.Sprintf("/proc/%d/ns/%s", pid, file)
-		i := slices.IndexFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == kind })
+		i := slices.IndexFunc(b.Spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == kind })
 		if i < 0 {
-			b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: kind})
-			i = len(b.spec.Linux.Namespaces) - 1
+			b.Spec.Linux.Namespaces = append(b.Spec.Linux.Namespaces, specs.LinuxNamespace{Type: kind})
+			i = len(b.Spec.Linux.Namespaces) - 1
 		}
-		b.spec.Linux.Namespaces[i].Path = path
+		b.Spec.Linux.Namespaces[i].Path = path
 	}
 	r.inside = which
 	if script != "" {
@@ -299,8 +300,8 @@ func TestCgroupOwner(t *testing.T) {
 			s.Mounts = append(s.Mounts, m)
 		}
 	}
-	owned := func(t *testing.T, b *bundle) {
-		err := filepath.WalkDir(b.path("rootfs"), func(path string, _ os.DirEntry, err error) error {
+	owned := func(t *testing.T, b *box) {
+		err := filepath.WalkDir(b.Path("rootfs"), func(path string, _ os.DirEntry, err error) error {
 			if err != nil {
 				return err
 			}

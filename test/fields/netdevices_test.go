@@ -47,20 +47,20 @@ func TestNetDevices(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBundle(t)
-			b.spec.Process.Args = words(c.inside)
+			b := newBox(t)
+			b.Spec.Process.Args = words(c.inside)
 			if c.refused != "" {
-				b.spec.Process.Args = []string{"true"}
+				b.Spec.Process.Args = []string{"true"}
 			}
-			b.spec.Linux.NetDevices = c.devices
+			b.Spec.Linux.NetDevices = c.devices
 			if c.edit != nil {
-				c.edit(b.spec)
+				c.edit(b.Spec)
 			}
-			b.write(t)
+			b.Write(t)
 			const left = `d=$(ip -brief addr show d0 2>/dev/null) && echo "left:" $(echo $d | cut -d' ' -f2- | sed 's/UNKNOWN/UP/; s/ fe80[^ ]*//') || echo left: gone`
 			script := "set -e; ip link add d0 type veth peer name p0; ip link set p0 up; " + c.host + "\nset +e; \"$@\"; " + left
 			out, err := exec.CommandContext(t.Context(), unshare, "--net", "sh", "-c", script, "sh",
-				filepath.Join(need.Programs(t), "glassrun"), "run", "--bundle", b.dir, b.id).CombinedOutput()
+				filepath.Join(need.Programs(t), "glassrun"), "run", "--bundle", b.Dir, b.ID).CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}

@@ -2,7 +2,6 @@ package fields
 
 import (
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -20,18 +19,18 @@ func TestProcess(t *testing.T) {
 func TestKeyring(t *testing.T) {
 	need.SecondKernel(t)
 	t.Parallel()
-	ours := exec.Command(filepath.Join(planted, "bin/probe"), "keyring")
+	b := newBox(t)
+	ours := exec.Command(b.Root("bin/probe"), "keyring")
 	out, err := ours.Output()
 	if err != nil {
 		t.Skipf("needs a kernel with keyrings: %v", err)
 	}
-	b := newBundle(t)
-	b.spec.Process.Args = words("probe keyring")
-	b.write(t)
-	keeps := glassrun(t, "run", "--no-new-keyring", "--bundle", b.dir, b.id)
+	b.Spec.Process.Args = words("probe keyring")
+	b.Write(t)
+	keeps := glassrun(t, "run", "--no-new-keyring", "--bundle", b.Dir, b.ID)
 	row{prints: strings.TrimSpace(string(out))}.judge(t, keeps)
-	if own := glassrun(t, "run", "--bundle", b.dir, b.id); own.code != 0 || own.out == keeps.out {
-		t.Errorf("without --no-new-keyring: exit code %d, keyring %s, and ours is %s", own.code, own.out, keeps.out)
+	if own := glassrun(t, "run", "--bundle", b.Dir, b.ID); own.Code != 0 || own.Out == keeps.Out {
+		t.Errorf("without --no-new-keyring: exit code %d, keyring %s, and ours is %s", own.Code, own.Out, keeps.Out)
 	}
 }
 
@@ -108,7 +107,7 @@ var processRows = []row{
 		warns: "process.capabilities: ignoring unknown or unavailable capabilities: [CAP_NONSENSE]"},
 	{name: "capabilities missing", here: true, edit: process(func(p *specs.Process) { p.Capabilities = nil }), inside: "probe status CapBnd CapPrm",
 		prints: "CapBnd: 0000000000000000\nCapPrm: 0000000000000000"},
-	{name: "capabilities in a user namespace", prepare: func(t *testing.T, b *bundle) { b.mapped(t) },
+	{name: "capabilities in a user namespace", prepare: func(t *testing.T, b *box) { b.mapped(t) },
 		edit: rights(specs.LinuxCapabilities{Bounding: chown, Effective: chown, Permitted: chown}, 0), inside: sets,
 		prints: "CapInh: 0000000000000000\nCapPrm: 0000000000000001\nCapEff: 0000000000000001\nCapBnd: 0000000000000001\nCapAmb: 0000000000000000"},
 

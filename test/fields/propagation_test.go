@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"glassbox/test/bundle"
 	"glassbox/test/need"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -23,12 +24,12 @@ func TestPropagation(t *testing.T) {
 	} {
 		t.Run(c.options, func(t *testing.T) {
 			t.Parallel()
-			b := newBundle(t)
-			on("bind", "shared", strings.Fields(c.options)...)(b.spec)
-			all := append([]string{"CAP_SYS_ADMIN"}, capabilities...)
-			b.spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all}
-			b.spec.Process.Args = []string{"probe", "wait"}
-			b.write(t)
+			b := newBox(t)
+			on("bind", "shared", strings.Fields(c.options)...)(b.Spec)
+			all := append([]string{"CAP_SYS_ADMIN"}, bundle.Capabilities...)
+			b.Spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all}
+			b.Spec.Process.Args = []string{"probe", "wait"}
+			b.Write(t)
 			script := `set -e
 				mkdir "$1/shared"; mount -t tmpfs shared "$1/shared"; mount --make-shared "$1/shared"; mkdir "$1/shared/out" "$1/shared/in"
 				run() { "$bin/glassrun" --root "$dir/state" "$@"; }
@@ -38,7 +39,7 @@ func TestPropagation(t *testing.T) {
 				mount -t tmpfs seen "$dir/shared/out"
 				run exec "$id" sh -c 'grep -c " /mnt/out " /proc/self/mountinfo; mount -t tmpfs made /mnt/in'
 				grep -c " $dir/shared/in " /proc/self/mountinfo || true`
-			out, err := exec.Command(unshare, "-m", "sh", "-c", script, "sh", b.dir, filepath.Clean(need.Programs(t)), b.id).CombinedOutput()
+			out, err := exec.Command(unshare, "-m", "sh", "-c", script, "sh", b.Dir, filepath.Clean(need.Programs(t)), b.ID).CombinedOutput()
 			if err != nil || string(out) != c.inside+"\n"+c.outside+"\n" {
 				t.Errorf("%v; the container sees the host's and the host the container's:\n%s\nwant %s and %s", err, out, c.inside, c.outside)
 			}

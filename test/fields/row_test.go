@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"glassbox/test/bundle"
 	"glassbox/test/need"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -14,7 +15,7 @@ type row struct {
 	name    string
 	here    bool // on this machine only: another row of its field asks the second kernel
 	needs   []feature
-	prepare func(t *testing.T, b *bundle) // makes what the row needs beside config.json; may change the spec too
+	prepare func(t *testing.T, b *box) // makes what the row needs beside config.json; may change the spec too
 	edit    func(*specs.Spec)
 	exec    func(*specs.Process) // then the container only waits, and `inside` is run by `glassrun exec` with the process thus edited
 
@@ -46,13 +47,13 @@ func (r row) check1(t *testing.T) {
 			t.Skipf("needs %s", missing)
 		}
 	}
-	b := newBundle(t)
-	b.spec.Process.Args = words(r.inside)
+	b := newBox(t)
+	b.Spec.Process.Args = words(r.inside)
 	if r.refused != "" && r.inside == "" {
-		b.spec.Process.Args = []string{"true"}
+		b.Spec.Process.Args = []string{"true"}
 	}
 	if r.edit != nil {
-		r.edit(b.spec)
+		r.edit(b.Spec)
 	}
 	if r.prepare != nil {
 		r.prepare(t, b)
@@ -61,38 +62,38 @@ func (r row) check1(t *testing.T) {
 }
 
 // start runs what is to be run inside.
-func (r row) start(t *testing.T, b *bundle) answer {
+func (r row) start(t *testing.T, b *box) bundle.Answer {
 	if r.exec == nil {
-		b.write(t)
-		return glassrun(t, "run", "--bundle", b.dir, b.id)
+		b.Write(t)
+		return glassrun(t, "run", "--bundle", b.Dir, b.ID)
 	}
-	p := *b.spec.Process
+	p := *b.Spec.Process
 	r.exec(&p)
-	b.spec.Process.Args = words(b.waiting)
-	b.write(t)
-	writeJSON(t, b.path("process.json"), p)
-	root := "--root=" + b.path("state")
-	defer glassrun(t, root, "delete", "--force", b.id)
-	if a := glassrun(t, root, "run", "--detach", "--bundle", b.dir, b.id); a.code != 0 {
-		t.Fatalf("run --detach ends with %d: %s", a.code, a.errs)
+	b.Spec.Process.Args = words(b.waiting)
+	b.Write(t)
+	writeJSON(t, b.Path("process.json"), p)
+	root := "--root=" + b.Path("state")
+	defer glassrun(t, root, "delete", "--force", b.ID)
+	if a := glassrun(t, root, "run", "--detach", "--bundle", b.Dir, b.ID); a.Code != 0 {
+		t.Fatalf("run --detach ends with %d: %s", a.Code, a.Errs)
 	}
-	return glassrun(t, root, "exec", "--process", b.path("process.json"), b.id)
+	return glassrun(t, root, "exec", "--process", b.Path("process.json"), b.ID)
 }
 
-func (r row) judge(t *testing.T, a answer) {
+func (r row) judge(t *testing.T, a bundle.Answer) {
 	switch {
 	case r.refused != "":
-		if a.code == 0 || !strings.Contains(a.errs, r.refused) {
-			t.Errorf("exit code %d and %q, want a refusal that says %q", a.code, a.errs, r.refused)
+		if a.Code == 0 || !strings.Contains(a.Errs, r.refused) {
+			t.Errorf("exit code %d and %q, want a refusal that says %q", a.Code, a.Errs, r.refused)
 		}
-	case a.code != r.code:
-		t.Errorf("exit code %d, want %d; it printed %q and %q", a.code, r.code, a.out, a.errs)
-	case !strings.Contains(a.errs, r.warns):
-		t.Errorf("standard error is %q, want %q there", a.errs, r.warns)
+	case a.Code != r.code:
+		t.Errorf("exit code %d, want %d; it printed %q and %q", a.Code, r.code, a.Out, a.Errs)
+	case !strings.Contains(a.Errs, r.warns):
+		t.Errorf("standard error is %q, want %q there", a.Errs, r.warns)
 	case r.check != nil:
-		r.check(t, a.out)
-	case a.out != r.prints:
-		t.Errorf("inside:\n%s\nwant:\n%s\n(standard error: %s)", a.out, r.prints, a.errs)
+		r.check(t, a.Out)
+	case a.Out != r.prints:
+		t.Errorf("inside:\n%s\nwant:\n%s\n(standard error: %s)", a.Out, r.prints, a.Errs)
 	}
 }
 
