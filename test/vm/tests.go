@@ -17,10 +17,10 @@ import (
 	"time"
 )
 
-// runTests builds the packages' tests here, and runs those in the machine that say they need it: in one boot, and those that
-// need systemd in a second one.
+// runTests builds the packages' tests here, and runs those in the machine that say they need it; those that need systemd at the same
+// time in a second one.
 func runTests(args []string) (int, error) {
-	m := machine{CPUs: 2, Memory: 3072, Timeout: 12 * time.Minute}
+	m := machine{CPUs: 2, Memory: 3072, Timeout: 25 * time.Minute}
 	set := flag.NewFlagSet("vm test", flag.ContinueOnError)
 	machineFlags(set, &m)
 	set.BoolVar(&m.Plan.Verbose, "v", false, "show all output")
@@ -33,7 +33,14 @@ func runTests(args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	worst := 0
+	if _, err := prepare(); err != nil { // once, for both
+		return 1, err
+	}
+	type end struct {
+		status int
+		err    error
+	}
+	ends, running := make(chan end), 0
 	for _, systemd := range []bool{false, true} {
 		boot := m
 		boot.Plan.Systemd = systemd
@@ -47,13 +54,21 @@ func runTests(args []string) (int, error) {
 		if len(boot.Plan.Commands) == 0 {
 			continue
 		}
-		status, err := boot.boot()
-		if err != nil {
-			return 1, err
-		}
-		worst = max(worst, status)
+		running++
+		go func() {
+			status, err := boot.boot()
+			ends <- end{status, err}
+		}()
 	}
-	return worst, nil
+	worst := end{}
+	for range running {
+		e := <-ends
+		worst = end{max(worst.status, e.status), errors.Join(worst.err, e.err)}
+	}
+	if worst.err != nil {
+		return 1, worst.err
+	}
+	return worst.status, nil
 }
 
 // collect builds the packages that have tests for this boot, and plans them.
