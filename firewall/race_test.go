@@ -11,7 +11,6 @@ import (
 
 // TestAtOnce has several commands change the table at the same time, over and over, some of them taking away what is not there.
 func TestAtOnce(t *testing.T) {
-	need.SecondKernel(t)
 	s := newSpace(t)
 	s.do(t, Rebuild(Desired{Networks: []Network{wide}}).Do)
 	before := s.ruleset(t)
