@@ -16,7 +16,7 @@ import (
 )
 
 // TestMain builds glassrun: what is tested is the command line that engines type.
-func TestMain(m *testing.M) { bundle.Main(m, "nothing", func([]string) int { return 0 }, "") }
+func TestMain(m *testing.M) { bundle.Main(m, "", nil, "") }
 
 // box is a container of a test's, and glassrun with a state directory of its own.
 type box struct {

@@ -19,17 +19,17 @@ var planted string
 // Inside is set in the environment of what runs in the containers.
 const Inside = "GLASSBOX_INSIDE=1"
 
-// Main is TestMain for a package whose program is also what runs in its containers, where it is /bin/<name>. Applets are what the tests
+// Main is TestMain for a package whose program is also what runs in its containers, where it is /bin/<name>; no name: it is not. Applets are what the tests
 // use of busybox's, each one more link in every bundle; empty: all.
 func Main(m *testing.M, name string, inside func(args []string) int, applets string) {
-	if filepath.Base(os.Args[0]) == name || slices.Contains(os.Environ(), Inside) {
+	if name != "" && (filepath.Base(os.Args[0]) == name || slices.Contains(os.Environ(), Inside)) {
 		os.Exit(inside(os.Args[1:]))
 	}
 	os.Exit(run(m, name, applets))
 }
 
 func run(m *testing.M, name, applets string) int {
-	dir, err := os.MkdirTemp("", name+"-")
+	dir, err := os.MkdirTemp("", "bundles-")
 	if err == nil {
 		defer os.RemoveAll(dir)
 		planted = filepath.Join(dir, "rootfs")
@@ -68,20 +68,20 @@ func plant(root, name, applets string) error {
 	if err := os.Chmod(filepath.Join(root, "tmp"), 0o1777); err != nil {
 		return err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	for from, to := range map[string]string{"/bin/busybox": "bin/busybox", self: "bin/" + name} {
-		if out, err := exec.Command("cp", from, filepath.Join(root, to)).CombinedOutput(); err != nil {
-			return fmt.Errorf("copying %s (busybox-static is needed): %w: %s", from, err, out)
-		}
-	}
-	if err := static(self); err != nil {
-		return err
+	if err := install("/bin/busybox", filepath.Join(root, "bin/busybox")); err != nil {
+		return fmt.Errorf("busybox-static is needed: %w", err)
 	}
 	if err := link(filepath.Join(root, "bin"), applets); err != nil {
 		return err
+	}
+	if name != "" {
+		self, err := os.Executable()
+		if err == nil {
+			err = install(self, filepath.Join(root, "bin", name))
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return os.WriteFile(filepath.Join(root, "etc/passwd"), []byte("root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n"), 0o644)
 }
@@ -103,17 +103,20 @@ func link(dir, applets string) error {
 	return nil
 }
 
-// static refuses a program that would find no libraries in the containers.
-func static(path string) error {
-	f, err := elf.Open(path)
+// install copies a program, unless it would find no libraries in the containers.
+func install(from, to string) error {
+	f, err := elf.Open(from)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
-			return fmt.Errorf("%s must be static, so these tests can use no package that needs cgo (net, os/user)", path)
+			return fmt.Errorf("%s must be static: tests that run in containers can use no package that needs cgo (net, os/user)", from)
 		}
+	}
+	if out, err := exec.Command("cp", from, to).CombinedOutput(); err != nil {
+		return fmt.Errorf("copying %s: %w: %s", from, err, out)
 	}
 	return nil
 }
