@@ -1,6 +1,7 @@
 package oci_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -127,12 +128,19 @@ func TestStreamsAreTheUsers(t *testing.T) {
 	b := newBox(t, "sh", "-c", "echo opened > /proc/self/fd/1")
 	b.Spec.Process.User = specs.User{UID: 1000, GID: 1000}
 	b.Write(t)
-	if a := b.run("run", "--bundle", b.Dir, b.ID); a.Out != "opened" {
-		t.Errorf("run: %+v", a)
-	}
+	b.piped("run", "--bundle", b.Dir, b.ID)
 	b = started(t, func(s *specs.Spec) { s.Process.User = specs.User{UID: 1000, GID: 1000} })
-	if a := b.run("exec", b.ID, "sh", "-c", "echo opened > /proc/self/fd/1"); a.Out != "opened" {
-		t.Errorf("exec: %+v", a)
+	b.piped("exec", b.ID, "sh", "-c", "echo opened > /proc/self/fd/1")
+}
+
+// piped runs a command whose output is a pipe.
+func (b *box) piped(args ...string) {
+	b.t.Helper()
+	var out bytes.Buffer
+	c := b.command(args...)
+	c.Stdout = &out
+	if a := bundle.Run(b.t, c); a.Code != 0 || out.String() != "opened\n" {
+		b.t.Errorf("%s ends with %d: %s%s", args[0], a.Code, out.String(), a.Errs)
 	}
 }
 
