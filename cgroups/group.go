@@ -78,8 +78,13 @@ func (g Group) Frozen() (bool, error) {
 	if g.Path == "" {
 		return false, nil
 	}
-	events, err := os.ReadFile(filepath.Join(g.Path, "cgroup.events"))
-	return bytes.Contains(events, []byte("frozen 1\n")), err
+	return g.says("frozen 1")
+}
+
+// says whether cgroup.events has the line.
+func (g Group) says(line string) (bool, error) {
+	events, err := g.read("cgroup.events")
+	return strings.Contains(events, line+"\n"), err
 }
 
 // Kill sends SIGKILL to every process of the group and below, forks in flight included, and waits until none is left.

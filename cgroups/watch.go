@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,8 +11,8 @@ import (
 
 // Populated says whether a process lives in the group or below.
 func (g Group) Populated() bool {
-	text, err := g.read("cgroup.events")
-	return err == nil && strings.Contains(text, "populated 1")
+	populated, err := g.says("populated 1")
+	return err == nil && populated
 }
 
 // Watch tells that something happened in a group: its last process ended, all were frozen, or one was killed for want of memory.

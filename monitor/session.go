@@ -3,6 +3,8 @@ package monitor
 import (
 	"strconv"
 
+	"glassbox/runtime"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -40,7 +42,7 @@ func (m *monitor) killMembers(leader int) (killed int) {
 
 // belongs reads parent and session of proc_pid_stat(5), fields 4 and 6.
 func belongs(pid, leader int, members map[int]bool) bool {
-	fields, err := processFields(pid)
+	fields, err := runtime.Stat(pid)
 	if err != nil || fields[0][0] == 'Z' {
 		return false
 	}

@@ -1,13 +1,12 @@
 package monitor
 
 import (
-	"bytes"
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"glassbox/runtime"
 	"glassbox/store"
 )
 
@@ -62,11 +61,7 @@ func ReadState(path string) (State, error) {
 
 // Alive says whether the state's process still exists: the same number, started at the same tick of the same boot.
 func (s State) Alive() bool {
-	if s.Pid == 0 || s.BootID != bootID() {
-		return false
-	}
-	start, state, err := processStart(s.Pid)
-	return err == nil && start == s.PidStart && state != 'Z' && state != 'X'
+	return s.Pid != 0 && s.BootID == bootID() && runtime.Alive(s.Pid, s.PidStart)
 }
 
 func bootID() string {
@@ -79,31 +74,6 @@ func bootID() string {
 
 // Identify is what tells a living process from others that have its number at other times.
 func Identify(pid int) (State, error) {
-	start, _, err := processStart(pid)
+	start, err := runtime.Began(pid)
 	return State{Pid: pid, PidStart: start, BootID: bootID()}, err
-}
-
-// processStart reads starttime (field 22) and state (field 3) of proc_pid_stat(5).
-func processStart(pid int) (start uint64, state byte, err error) {
-	fields, err := processFields(pid)
-	if err != nil {
-		return 0, 0, err
-	}
-	start, err = strconv.ParseUint(string(fields[19]), 10, 64)
-	return start, fields[0][0], err
-}
-
-// processFields are those of proc_pid_stat(5) from the third on. The name in parentheses may hold blanks and parentheses itself, so
-// fields are counted from the last one.
-func processFields(pid int) ([][]byte, error) {
-	path := "/proc/" + strconv.Itoa(pid) + "/stat"
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(fields) < 20 {
-		return nil, fmt.Errorf("reading %s: %d fields after the name, want 20", path, len(fields))
-	}
-	return fields, nil
 }

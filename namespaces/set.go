@@ -98,6 +98,11 @@ func (s Set) Check(spec *specs.Spec) error {
 	return s.checkNames(spec)
 }
 
+// Makes says whether config.json asks for a new namespace of a kind.
+func Makes(spec *specs.Spec, kind specs.LinuxNamespaceType) bool {
+	return spec.Linux != nil && slices.Contains(spec.Linux.Namespaces, specs.LinuxNamespace{Type: kind})
+}
+
 // Own reports whether the namespace is not the host's: new or joined.
 func (s Set) Own(flag uint64) bool { return s.New&flag != 0 || s.Joins(flag) }
 

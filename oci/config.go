@@ -167,16 +167,3 @@ func (r *record) complete(spec *specs.Spec) {
 		spec.Process.Env = append(spec.Process.Env, "LISTEN_FDS="+strconv.Itoa(r.Sockets), "LISTEN_PID=1")
 	}
 }
-
-// ownsPIDs says whether the container has a PID namespace of its own, whose other processes end with the first.
-func ownsPIDs(spec *specs.Spec) bool {
-	if spec.Linux == nil {
-		return false
-	}
-	for _, n := range spec.Linux.Namespaces {
-		if n.Type == specs.PIDNamespace {
-			return n.Path == ""
-		}
-	}
-	return false
-}

@@ -62,7 +62,7 @@ func (s Store) begin(id string, b *bundle, o Options) (*creation, error) {
 	}
 	c.record = record{
 		Version: specs.Version, ID: id, Bundle: b.dir, Rootfs: b.root(), Created: time.Now().UTC(),
-		Annotations: b.spec.Annotations, Owner: os.Getuid(), Shares: !ownsPIDs(b.spec), Hooks: b.spec.Hooks != nil, Sockets: o.Sockets, Systemd: s.Systemd,
+		Annotations: b.spec.Annotations, Owner: os.Getuid(), Shares: !namespaces.Makes(b.spec, specs.PIDNamespace), Hooks: b.spec.Hooks != nil, Sockets: o.Sockets, Systemd: s.Systemd,
 	}
 	c.complete(b.spec)
 	return &creation{Container: c, options: o, bundle: b, store: s, lock: lock}, nil
@@ -107,7 +107,7 @@ func (c *creation) bear(listener, memory *os.File) error {
 		}
 	}
 	c.Pid = c.process.Pid
-	if _, c.Began, err = processStat(c.Pid); err != nil {
+	if c.Began, err = runtime.Began(c.Pid); err != nil {
 		return err
 	}
 	if err := store.Write(c.path(fileState), c.record); err != nil {

@@ -18,7 +18,7 @@ import (
 // FuzzState reads what may be left of a state.json, and of the rules for an exec: an error names the file, and a container is never said to
 // live in a process that is not the one it was.
 func FuzzState(f *testing.F) {
-	_, began, err := processStat(os.Getpid())
+	began, err := runtime.Began(os.Getpid())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func FuzzState(f *testing.F) {
 		if err := told.Print(io.Discard); err != nil {
 			t.Errorf("%q cannot be told: %v", state, err)
 		}
-		if _, began, err := processStat(told.Pid); told.Pid != 0 && (err != nil || began != c.Began) {
+		if began, err := runtime.Began(told.Pid); told.Pid != 0 && (err != nil || began != c.Began) {
 			t.Errorf("%q is said to live in process %d (%v)", state, told.Pid, err)
 		}
 		if _, err := s.List(); err != nil {

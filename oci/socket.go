@@ -27,31 +27,14 @@ func (c *Container) listen() (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// dial connects to a socket. One whose queue is full, since nobody reads it, is given up after a while.
-func dial(path string) (int, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, os.NewSyscallError("socket", err)
-	}
-	wait := unix.NsecToTimeval(int64(patience))
-	if err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait); err == nil {
-		err = store.AtAddress(path, func(a *unix.SockaddrUnix) error { return unix.Connect(fd, a) })
-	}
-	if err != nil {
-		unix.Close(fd)
-		return -1, &os.PathError{Op: "connect", Path: path, Err: err}
-	}
-	return fd, nil
-}
-
 // hand connects to a socket of the engine's and passes it a descriptor with SCM_RIGHTS, unix(7). The message itself says what it is.
 func hand(path string, f *os.File, name string) error {
-	fd, err := dial(path)
+	fd, err := store.Connect(path, patience)
 	if err != nil {
 		return fmt.Errorf("handing over the %s: %w", f.Name(), err)
 	}
 	defer unix.Close(fd)
-	if err := unix.Sendmsg(fd, []byte(name), unix.UnixRights(int(f.Fd())), nil, 0); err != nil {
+	if err := store.Pass(fd, []byte(name), int(f.Fd())); err != nil {
 		return fmt.Errorf("handing over the %s: %w", f.Name(), &os.PathError{Op: "sendmsg", Path: path, Err: err})
 	}
 	return nil

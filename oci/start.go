@@ -8,6 +8,7 @@ import (
 	"glassbox/rootfs"
 	"glassbox/runtime"
 	"glassbox/sealed"
+	"glassbox/store"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -69,7 +70,7 @@ func (c *Container) resume(explain bool, warn func(error)) (*runtime.Container, 
 		return nil, err
 	}
 	defer memory.Close()
-	conn, err := dial(c.path(fileSocket))
+	conn, err := store.Connect(c.path(fileSocket), patience)
 	if err != nil {
 		return nil, err
 	}

@@ -3,11 +3,10 @@ package oci
 import (
 	"encoding/json"
 	"io"
-	"strconv"
-	"strings"
 	"time"
 
 	"glassbox/cgroups"
+	"glassbox/runtime"
 	"glassbox/store"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -116,26 +115,5 @@ func (c *Container) frozen() bool {
 	return err == nil && frozen
 }
 
-// alive says whether the container's process is there: it has the number and the start time that were noted, and is no zombie.
-func (c *Container) alive() bool {
-	if c.Pid == 0 {
-		return false
-	}
-	state, began, err := processStat(c.Pid)
-	return err == nil && began == c.Began && state != 'Z' && state != 'X'
-}
-
-// processStat reads the state and the start time of a process, proc_pid_stat(5). The second field, the name, may hold anything, brackets
-// and spaces too.
-func processStat(pid int) (state byte, began uint64, err error) {
-	b, err := store.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, 0, err
-	}
-	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	if len(fields) < 20 {
-		return 0, 0, unix.ESRCH
-	}
-	began, err = strconv.ParseUint(fields[19], 10, 64)
-	return fields[0][0], began, err
-}
+// alive says whether the container's process is there.
+func (c *Container) alive() bool { return c.Pid != 0 && runtime.Alive(c.Pid, c.Began) }

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"glassbox/confine"
+	"glassbox/namespaces"
 	"glassbox/program"
 	"glassbox/rootfs"
 
@@ -28,7 +29,7 @@ func RulesOf(s *specs.Spec) (r Rules, err error) {
 	if s.Linux == nil {
 		return r, nil
 	}
-	r.Rooted = !newNamespace(s, specs.MountNamespace)
+	r.Rooted = !namespaces.Makes(s, specs.MountNamespace)
 	r.Personality, r.Memory = s.Linux.Personality, s.Linux.MemoryPolicy
 	r.UIDMappings, r.GIDMappings = s.Linux.UIDMappings, s.Linux.GIDMappings
 	r.Filter, err = confine.CompileFilter(s.Linux.Seccomp)

@@ -45,7 +45,7 @@ func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
 		return nil, err
 	}
 	inherited.Keyring = o.Keyring
-	joined, err := c.joined()
+	joined, err := differing(c.Pid)
 	if err != nil {
 		return nil, err
 	}

@@ -285,7 +285,7 @@ func (k *hook) start() (err error) {
 func (k *hook) startInside(hosts map[program.Host]*os.File) (err error) {
 	if k.early {
 		hosts[root], err = os.OpenFile(fmt.Sprintf("/proc/%d/cwd", k.Pid), unix.O_PATH|unix.O_DIRECTORY, 0)
-	} else if !newNamespace(k.Spec, specs.MountNamespace) {
+	} else if !namespaces.Makes(k.Spec, specs.MountNamespace) {
 		hosts[root], err = openRoot(k.Pid)
 	}
 	if err != nil {

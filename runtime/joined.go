@@ -17,9 +17,7 @@ var kinds = []struct {
 	{"ipc", unix.CLONE_NEWIPC}, {"uts", unix.CLONE_NEWUTS}, {"cgroup", unix.CLONE_NEWCGROUP}, {"time", unix.CLONE_NEWTIME},
 }
 
-// joined is the set of namespaces in which the container's PID 1 differs from us: setns(2) into our own user namespace is an error.
-func (c *Container) joined() (uint64, error) { return differing(c.Pid) }
-
+// differing is the set of namespaces in which a process is not with us: setns(2) into our own user namespace is an error.
 func differing(pid int) (uint64, error) {
 	dir := "/proc/" + strconv.Itoa(pid) + "/ns/"
 	var set uint64

@@ -3,9 +3,11 @@ package runtime
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"glassbox/confine"
 	"glassbox/program"
+	"glassbox/store"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -59,34 +61,19 @@ func (n *notice) hand() error {
 	if err != nil {
 		return err
 	}
-	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	s, err := store.Connect(n.filter.Listener, patience)
 	if err != nil {
-		return fmt.Errorf("making a socket: %w", err)
+		return err
 	}
 	defer unix.Close(s)
-	if err := unix.SetsockoptTimeval(s, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: patience}); err != nil { // of connect, too: socket(7)
-		return fmt.Errorf("bounding the wait for %s: %w", n.filter.Listener, err)
-	}
-	if err := retried(func() error { return unix.Connect(s, &unix.SockaddrUnix{Name: n.filter.Listener}) }); err != nil {
-		return fmt.Errorf("connecting to %s: %w", n.filter.Listener, err)
-	}
-	if err := retried(func() error { return unix.Sendmsg(s, text, unix.UnixRights(n.fd), nil, unix.MSG_NOSIGNAL) }); err != nil {
+	if err := store.Pass(s, text, n.fd); err != nil {
 		return fmt.Errorf("sending to %s: %w", n.filter.Listener, err)
 	}
 	return nil
 }
 
-// retried: the Go runtime's signals interrupt calls that have a time limit, signal(7).
-func retried(call func() error) error {
-	for {
-		if err := call(); err != unix.EINTR {
-			return err
-		}
-	}
-}
-
-// patience is how many seconds a socket may be busy.
-const patience = 10
+// patience is how long a socket may be busy.
+const patience = 10 * time.Second
 
 // answered lets a process that waits at gateNotify go on, up to execve, after whoever is asked was served.
 func answered(p *program.Process, serve func() error) error {

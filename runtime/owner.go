@@ -12,7 +12,7 @@ import (
 // owner is the user on the host to whom the container's group is given, if it is: the one that its process is, where that has new user
 // and cgroup namespaces and sees the group writable (config-linux.md, "Cgroup ownership"). It can make groups of its own then.
 func owner(spec *specs.Spec) *uint32 {
-	if spec.Linux == nil || spec.Process == nil || !newNamespace(spec, specs.UserNamespace) || !newNamespace(spec, specs.CgroupNamespace) {
+	if spec.Linux == nil || spec.Process == nil || !namespaces.Makes(spec, specs.UserNamespace) || !namespaces.Makes(spec, specs.CgroupNamespace) {
 		return nil
 	}
 	writable := slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool {
@@ -23,8 +23,4 @@ func owner(spec *specs.Spec) *uint32 {
 		return nil
 	}
 	return &uid
-}
-
-func newNamespace(spec *specs.Spec, kind specs.LinuxNamespaceType) bool {
-	return slices.Contains(spec.Linux.Namespaces, specs.LinuxNamespace{Type: kind})
 }
