@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"testing"
 
+	"glassbox/test/script"
 	"glassbox/test/world"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -47,7 +48,7 @@ func TestSessions(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/fake",
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": wantCode},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": script.Code},
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("FAKE", "1")
@@ -55,22 +56,4 @@ func TestSessions(t *testing.T) {
 			return nil
 		},
 	})
-}
-
-// wantCode is `code N command args...`: the command must end with exit code N.
-func wantCode(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: code N command args...")
-	}
-	got := 0
-	if err := ts.Exec(args[1], args[2:]...); err != nil {
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) {
-			ts.Fatalf("%v", err)
-		}
-		got = exit.ExitCode()
-	}
-	if args[0] != strconv.Itoa(got) {
-		ts.Fatalf("exit code %d, not %s", got, args[0])
-	}
 }

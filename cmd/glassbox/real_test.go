@@ -13,6 +13,7 @@ import (
 	"glassbox/engine"
 	"glassbox/image"
 	"glassbox/test/need"
+	"glassbox/test/script"
 	"glassbox/test/world"
 
 	"github.com/docker/docker/api/types/filters"
@@ -37,12 +38,12 @@ func TestRealSessions(t *testing.T) {
 	}
 }
 
-func playReal(t *testing.T, script, runtime, busybox string) {
+func playReal(t *testing.T, session, runtime, busybox string) {
 	testscript.Run(t, testscript.Params{
-		Files:               []string{script},
+		Files:               []string{session},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": wantCode},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": script.Code},
 		Setup: func(e *testscript.Env) error {
 			data, run := e.WorkDir+"/.data", e.WorkDir+"/.run"
 			e.Setenv("GLASSBOX_ROOT", data)

@@ -141,16 +141,7 @@ func copyFile(t *testing.T, from, to string) {
 // TestDescriptors: nothing that the host has open reaches a container (CVE-2016-9962, CVE-2024-21626), whoever left it open.
 func TestDescriptors(t *testing.T) {
 	open := careless(t)
-	b := bundle.New(t)
-	detach(t, b, "sleep", "1000")
-	fresh := bundle.New(t)
-	fresh.Spec.Process.Args = []string{"/bin/attack", "descriptors"}
-	fresh.Write(t)
-	for _, c := range [][]string{
-		fresh.Global("run", "--bundle", fresh.Dir, fresh.ID),
-		b.Global("exec", b.ID, "/bin/attack", "descriptors"),
-	} {
-		run := bundle.Command(t, c...)
+	for _, run := range bothWays(t, "descriptors") {
 		run.ExtraFiles = open
 		withstood(t, bundle.Run(t, run).Out, "held descriptors: 0 1 2\n?$")
 	}

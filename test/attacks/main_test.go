@@ -5,6 +5,7 @@ package attacks
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -82,6 +83,19 @@ func detach(t *testing.T, b *bundle.Bundle, args ...string) (output func() strin
 	return func() string {
 		said, _ := os.ReadFile(b.Path("output"))
 		return string(said)
+	}
+}
+
+// bothWays are the two ways in which an attack comes to be in a container: as its first process, and as an exec's.
+func bothWays(t *testing.T, attack string) []*exec.Cmd {
+	t.Helper()
+	waits, fresh := bundle.New(t), bundle.New(t)
+	detach(t, waits, "sleep", "1000")
+	fresh.Spec.Process.Args = []string{"/bin/attack", attack}
+	fresh.Write(t)
+	return []*exec.Cmd{
+		bundle.Command(t, fresh.Global("run", "--bundle", fresh.Dir, fresh.ID)...),
+		bundle.Command(t, waits.Global("exec", waits.ID, "/bin/attack", attack)...),
 	}
 }
 

@@ -38,17 +38,8 @@ func pty(t *testing.T) (master, slave *os.File) {
 // TestTerminal: the host's terminal is the container's standard input (terminal: false), and the container types into it (CVE-2016-7545,
 // CVE-2017-5226, CVE-2023-28339): whoever reads there next, the host's shell, would execute that. A session of its own has no controlling terminal.
 func TestTerminal(t *testing.T) {
-	b := bundle.New(t)
-	detach(t, b, "sleep", "1000")
-	fresh := bundle.New(t)
-	fresh.Spec.Process.Args = []string{"/bin/attack", "terminal"}
-	fresh.Write(t)
-	for _, args := range [][]string{
-		fresh.Global("run", "--bundle", fresh.Dir, fresh.ID),
-		b.Global("exec", b.ID, "/bin/attack", "terminal"),
-	} {
+	for _, c := range bothWays(t, "terminal") {
 		_, slave := pty(t)
-		c := bundle.Command(t, args...)
 		c.Stdin = slave
 		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
 		withstood(t, bundle.Run(t, c).Out, "held typing: (operation not permitted|input/output error)", "held stealing the terminal: operation not permitted", "held /dev/tty: ")

@@ -8,7 +8,6 @@
 package engines
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"glassbox/test/need"
+	"glassbox/test/script"
 	"glassbox/test/world"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -80,7 +80,7 @@ func play(t *testing.T, dir string) {
 		Deadline: time.Now().Add(limit), ContinueOnError: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"engine": startEngine,
-			"code":   wantCode,
+			"code":   script.Code,
 			"until":  until,
 		},
 		Setup: func(e *testscript.Env) error {
@@ -102,25 +102,6 @@ func startEngine(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if err := engines[args[0]](); err != nil {
 		ts.Fatalf("%v", err)
-	}
-}
-
-// wantCode is `code STATUS COMMAND...`: the command ends with this status.
-func wantCode(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: code STATUS COMMAND...")
-	}
-	status := "0"
-	err := ts.Exec(args[1], args[2:]...)
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit):
-		status = fmt.Sprint(exit.ExitCode())
-	case err != nil:
-		ts.Fatalf("%v", err)
-	}
-	if status != args[0] {
-		ts.Fatalf("status %s, not %s", status, args[0])
 	}
 }
 

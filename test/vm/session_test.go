@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	images "glassbox/image"
 	"glassbox/test/need"
+	"glassbox/test/script"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -38,7 +38,7 @@ func sessions(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
 		Dir: dir,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": wantCode,
+			"code": script.Code,
 		},
 		Setup: func(e *testscript.Env) error {
 			data := e.WorkDir + "/.data"
@@ -57,25 +57,6 @@ func removeAll(e *testscript.Env) {
 	c := exec.Command("sh", "-c", "glassbox rm -f $(glassbox ps -aq) 2>/dev/null")
 	c.Env = e.Vars
 	_ = c.Run() // rm without arguments fails
-}
-
-// wantCode runs a command that shall end with a status: code 125 glassbox run ...
-func wantCode(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: code STATUS COMMAND...")
-	}
-	status := "0"
-	err := ts.Exec(args[1], args[2:]...)
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit):
-		status = fmt.Sprint(exit.ExitCode())
-	case err != nil:
-		ts.Fatalf("%v", err)
-	}
-	if status != args[0] {
-		ts.Fatalf("status %s, not %s", status, args[0])
-	}
 }
 
 // importBusybox makes the image bb.
