@@ -20,11 +20,12 @@ var floors = []struct {
 	packages []string
 }{
 	{1, []string{"linux", "store", "tiny"}},
-	{2, []string{"program", "sealed", "event", "logfile", "seccomp"}},
+	{2, []string{"program", "sealed", "event", "logfile", "seccomp", "progress"}},
 	{3, []string{"namespaces", "rootfs", "cgroups", "confine", "network", "firewall", "volume", "archive"}},
-	{4, []string{"runtime", "image"}},
+	{4, []string{"runtime", "image", "source"}},
 	{5, []string{"monitor", "attendant", "oci"}},
 	{6, []string{"engine"}},
+	{7, []string{"dockerfile"}},
 	{9, []string{"cmd/glassbox", "cmd/glassrun"}},
 }
 

@@ -1,0 +1,83 @@
+// Package dockerfile builds images from Dockerfiles, step by step, through the engine. BuildKit's own packages parse; everything else is here.
+package dockerfile
+
+import (
+	"context"
+	"time"
+
+	"glassbox/engine"
+	"glassbox/image"
+	"glassbox/progress"
+	"glassbox/source"
+
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/container"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+)
+
+// Options say what is built and how.
+type Options struct {
+	Context     *source.Context
+	Tags        []reference.Named
+	Target      string             // the stage that is wanted; empty: the last
+	Args        map[string]*string // --build-arg; nil: taken from the environment, and not given where that has none
+	Labels      map[string]string
+	NoCache     bool
+	Pull        bool     // ask for base images even if they are here
+	Keep        bool     // --rm=false: the containers of RUN stay
+	ForceRemove bool     // --force-rm: also that of a RUN that failed goes
+	Squash      bool     // one layer for all that was added to the base
+	CacheFrom   []string // images whose layers may be taken where history agrees
+	Platform    string
+	Epoch       *time.Time // SOURCE_DATE_EPOCH: the time of the image, and the latest that a file in its layers has
+
+	// Of the containers in which RUN runs.
+	Network    string
+	ExtraHosts []string
+	Resources  container.Resources
+	ShmSize    int64
+	Security   []string          // --security-opt
+	Allow      []string          // --allow: network.host, security.insecure
+	Secrets    map[string]Secret // --secret, by id
+	SSH        map[string]string // --ssh: sockets by id
+}
+
+// Secret is where a secret's bytes are.
+type Secret struct{ File, Env string }
+
+// build is one build going on; its stages share it.
+type build struct {
+	Options
+	engine *engine.Engine
+	watch  progress.Watcher
+	temp   string // a directory of its own on the store's file system, locked while it lives
+}
+
+// running is one RUN.
+type running struct {
+	base    *image.Image
+	command *instructions.RunCommand
+	config  *container.Config // the stage's; Cmd is what runs, Entrypoint none
+	args    []string          // build arguments in force, as NAME=VALUE: in the environment, but not in the image
+	from    func(ctx context.Context, name string) (*image.Image, error)
+}
+
+// run runs a RUN in a container of its own, and returns the directory of what it wrote, an overlay's upper, which is the caller's now.
+func (b *build) run(ctx context.Context, r running, w progress.Work) (upper string, err error) {
+	panic("run")
+}
+
+// copy writes a COPY's or ADD's files over an image, and returns the directory of what that changed, an overlay's upper.
+func (b *build) copy(ctx context.Context, base *image.Image, p *source.Parcel) (upper string, err error) {
+	panic("copy")
+}
+
+// makeDir makes the directory of a WORKDIR, if the image has none there. upper is empty when it has.
+func (b *build) makeDir(ctx context.Context, base *image.Image, dir, user string) (upper string, err error) {
+	panic("makeDir")
+}
+
+// tree opens an image's files, for COPY --from.
+func (b *build) tree(ctx context.Context, img *image.Image) (t *source.Tree, done func() error, err error) {
+	panic("tree")
+}
