@@ -52,6 +52,8 @@ type writer struct {
 	layer bool
 	links map[inode]string // files of several names, by their first one
 	buf   []byte
+
+	settled *settled // the directory becomes the layer; nil: it stays as it is
 }
 
 func newWriter(w io.Writer, o Options) *writer {
@@ -128,6 +130,9 @@ func (p *writer) entry(dir *node, base, name string) error {
 	if n.Mnt_id != dir.Mnt_id && (p.Enter == nil || !p.Enter(name)) {
 		return p.mountPoint(n)
 	}
+	if p.settled != nil && n.kind() == unix.S_IFSOCK {
+		return p.settled.socket(dir, base, name)
+	}
 	return p.node(n)
 }
 
@@ -167,7 +172,10 @@ func (p *writer) node(n *node) error {
 		}
 		h.Linkname = target
 	}
-	return p.tar.WriteHeader(h)
+	if err := p.tar.WriteHeader(h); err != nil {
+		return err
+	}
+	return p.settled.written(n, h.Linkname)
 }
 
 // linked finds the name under which a file was written already.
@@ -192,7 +200,7 @@ func (p *writer) header(n *node) *tar.Header {
 	h := &tar.Header{
 		Format: tar.FormatPAX, Typeflag: types[n.kind()], Name: n.name, Mode: int64(n.Mode & 0o7777),
 		Uid: int(p.Owners.Inside(n.Uid)), Gid: int(p.Owners.Inside(n.Gid)),
-		ModTime: time.Unix(n.Mtime.Sec, 0), // as Docker: whole seconds
+		ModTime: p.settled.time(time.Unix(n.Mtime.Sec, 0)), // as Docker: whole seconds
 	}
 	switch n.kind() {
 	case unix.S_IFDIR:
@@ -224,7 +232,10 @@ func (p *writer) directory(n *node, h *tar.Header) error {
 			return named("reading the extended attributes of", n.name, err)
 		}
 	}
-	return p.below(n, h.Name)
+	if err := p.below(n, h.Name); err != nil {
+		return err
+	}
+	return p.settled.written(n, "")
 }
 
 func (p *writer) regular(n *node, h *tar.Header) error {
@@ -242,7 +253,10 @@ func (p *writer) regular(n *node, h *tar.Header) error {
 	if err := p.tar.WriteHeader(h); err != nil {
 		return err
 	}
-	return p.content(fd, n.name, h.Size)
+	if err := p.content(fd, n.name, h.Size); err != nil {
+		return err
+	}
+	return p.settled.written(n, "")
 }
 
 // content copies exactly as much as the header says, whatever becomes of the file meanwhile.
@@ -285,6 +299,12 @@ func (p *writer) attributes(fd int, h *tar.Header) error {
 			return fmt.Errorf("the kernel kept a renamed directory as %s, which has no form in a layer: mount overlays with redirect_dir=off", name)
 		}
 		if !portable(name) {
+			if p.settled != nil {
+				err = p.settled.attribute(fd, name)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
 			continue
 		}
 		value, ok, err := attribute(fd, name)

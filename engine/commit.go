@@ -44,7 +44,7 @@ func (c *Containers) Commit(ctx context.Context, ref string, o container.CommitO
 
 // sketch says what the image will be, but for its layer.
 func (c *Containers) sketch(r *record, o container.CommitOptions) (image.Draft, error) {
-	d := image.Draft{Pack: true, Sparse: true, Event: "create"}
+	d := image.Draft{Sparse: true, Event: "create"}
 	config, err := changed(r.Config, o.Changes)
 	if err != nil {
 		return d, err

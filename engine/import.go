@@ -26,11 +26,10 @@ func (e *Engine) ImageImport(ctx context.Context, r io.Reader, from, ref string,
 	if err != nil {
 		return "", err
 	}
-	layer, kept, err := image.Plain(r)
+	layer, _, err := image.Plain(r)
 	if err != nil {
 		return "", err
 	}
-	d.Pack = !kept
 	img, err := e.Images.Add(ctx, layer, d)
 	var damaged *archive.Unreadable
 	if errors.As(err, &damaged) {

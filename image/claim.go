@@ -35,6 +35,23 @@ func claimFile(ctx context.Context, path string) (c *claim, waited bool, err err
 	})
 }
 
+// takeDir claims a directory of the caller's, under another name and on the same file system.
+func takeDir(dir, path string) (*claim, error) {
+	f, err := os.OpenFile(dir, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	// Locked before it comes where whatever nobody has locked is removed.
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		err = os.Rename(dir, path)
+	}
+	if err == nil {
+		return &claim{path, f}, nil
+	}
+	return nil, errors.Join(&fs.PathError{Op: "claim", Path: dir, Err: err}, f.Close())
+}
+
 func claimPath(ctx context.Context, path string, open func() (*os.File, error)) (*claim, bool, error) {
 	waited := false
 	for {

@@ -66,20 +66,11 @@ func (s *Store) needed(x *index) (blobs, chains map[string]bool, err error) {
 	if err := s.markKept(chains); err != nil {
 		return nil, nil, err
 	}
-	leases, err := os.ReadDir(s.dir + "/leases")
+	leases, err := s.leased()
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, e := range leases {
-		path := filepath.Join(s.dir, "leases", e.Name())
-		if err := removeOrphan(path); err != nil {
-			return nil, nil, err
-		}
-		raw, err := os.ReadFile(path)
-		var h held
-		if err != nil || json.Unmarshal(raw, &h) != nil {
-			continue // it has just been given back
-		}
+	for _, h := range leases {
 		note(blobs, h.Blobs)
 		note(chains, h.Chains)
 	}

@@ -74,7 +74,7 @@ func (s *Store) obtain(ctx context.Context, w want, from source, watch watcher) 
 	if err := s.fetch(ctx, w, from, watch, u); err != nil {
 		return errors.Join(err, c.discard())
 	}
-	err = s.commit(ctx, c, w.chain, layer{Diff: w.diff, Blob: w.blob.Digest, Size: u.size})
+	err = s.commit(ctx, c, w.chain, layer{Diff: w.diff, Blob: w.blob.Digest, Size: u.size, Plain: u.plain})
 	if err == nil {
 		watch.status("Pull complete")
 	}
@@ -205,11 +205,12 @@ func digestOf(h hash.Hash) digest.Digest {
 
 // unpacking is one blob becoming a directory.
 type unpacking struct {
-	root *os.File
-	want digest.Digest // of the uncompressed archive; empty: not known beforehand
-	diff digest.Digest
-	size int64
-	kind compression
+	root  *os.File
+	want  digest.Digest // of the uncompressed archive; empty: not known beforehand
+	diff  digest.Digest
+	size  int64 // of the files
+	plain int64 // of the uncompressed archive
+	kind  compression
 }
 
 // run reads a packed layer to its end and unpacks it. On a nil receiver it only reads.
@@ -226,7 +227,10 @@ func (u *unpacking) run(ctx context.Context, packed io.Reader) error {
 	defer z.Close()
 	sum := sha256.New()
 	r := newRing()
-	r.seen = func(b []byte) { sum.Write(b) }
+	r.seen = func(b []byte) {
+		sum.Write(b)
+		u.plain += int64(len(b))
+	}
 	filled := make(chan struct{})
 	go func() {
 		defer close(filled)

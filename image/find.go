@@ -186,3 +186,23 @@ func byFullName(a, b string) int {
 	}
 	return strings.Compare(x.String(), y.String())
 }
+
+// IDs are the ids of all images, found by one reading of the index alone.
+func (s *Store) IDs() (map[digest.Digest]bool, error) {
+	x, err := s.readIndex()
+	if err != nil {
+		return nil, err
+	}
+	ids := map[digest.Digest]bool{}
+	for _, d := range x.Manifests {
+		id, err := s.idOf(d)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed since the index was read
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading manifest %s: %w", d.Digest, err)
+		}
+		ids[id] = true
+	}
+	return ids, nil
+}

@@ -24,6 +24,7 @@ type layer struct {
 	Diff   digest.Digest `json:"diff"`   // of the uncompressed archive
 	Blob   digest.Digest `json:"blob"`   // of the archive as the registry sent it
 	Size   int64         `json:"size"`   // of its files
+	Plain  int64         `json:"plain"`  // of the uncompressed archive; 0: noted by nobody
 }
 
 // layer reads the record of an unpacked layer; the error is fs.ErrNotExist when it is not unpacked.
@@ -45,36 +46,49 @@ func (s *Store) layerDir(number int) string { return filepath.Join(s.layers, str
 
 // commit gives a completely unpacked layer its number and its record, unless it has them by now. The claim ends.
 func (s *Store) commit(ctx context.Context, c *claim, chain digest.Digest, l layer) error {
-	// The directory was made for nobody but its maker; as a root directory everybody passes through it.
-	if err := c.file.Chmod(0o755); err != nil {
-		return errors.Join(err, c.discard())
-	}
-	known := false
 	err := s.change(ctx, func() error {
-		if known = s.hasLayer(chain); known {
-			return nil
-		}
-		last, err := s.lastNumber()
-		if err != nil {
-			return err
-		}
-		l.Number = last + 1
-		if err := store.Replace(s.layers+"/last", []byte(strconv.Itoa(l.Number)), 0o644); err != nil {
-			return err
-		}
-		raw, err := json.Marshal(l)
-		if err != nil {
-			return err
-		}
-		if err := os.Rename(c.path, s.layerDir(l.Number)); err != nil {
-			return err
-		}
-		return store.Replace(s.chain(chain), raw, 0o644)
+		err := s.place(c, chain, l)
+		c = nil
+		return err
 	})
-	if err != nil || known {
+	if c != nil { // the store could not be locked
+		err = errors.Join(err, c.discard())
+	}
+	return err
+}
+
+// place is commit for who holds the store's lock.
+func (s *Store) place(c *claim, chain digest.Digest, l layer) error {
+	if s.hasLayer(chain) {
+		return c.discard()
+	}
+	if err := s.number(c, chain, l); err != nil {
 		return errors.Join(err, c.discard())
 	}
 	return c.moved()
+}
+
+func (s *Store) number(c *claim, chain digest.Digest, l layer) error {
+	// The directory was made for nobody but its maker; as a root directory everybody passes through it.
+	if err := c.file.Chmod(0o755); err != nil {
+		return err
+	}
+	last, err := s.lastNumber()
+	if err != nil {
+		return err
+	}
+	l.Number = last + 1
+	if err := store.Replace(s.layers+"/last", []byte(strconv.Itoa(l.Number)), 0o644); err != nil {
+		return err
+	}
+	raw, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(c.path, s.layerDir(l.Number)); err != nil {
+		return err
+	}
+	return store.Replace(s.chain(chain), raw, 0o644)
 }
 
 // lastNumber is the highest number ever given to a layer.

@@ -250,12 +250,6 @@ func (p *pull) name(ctx context.Context, img *Image, m document, top digest.Dige
 	return fresh, err
 }
 
-// held is what a pull going on relies on, though no image names it yet.
-type held struct {
-	Blobs  []digest.Digest `json:"blobs"`
-	Chains []digest.Digest `json:"chains"`
-}
-
 func heldBy(m document, layers []want) held {
 	h := held{Blobs: []digest.Digest{m.descriptor.Digest, m.config.Digest}}
 	for _, w := range layers {

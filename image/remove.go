@@ -268,7 +268,12 @@ func (r *removal) conflict(references bool) error {
 		return &Conflict{fmt.Sprintf("unable to delete %s (%s) - %s", short(r.img.ID), forced, why)}
 	}
 	id := r.container[:min(12, len(r.container))]
+	building, err := r.store.building(r.img.ID)
 	switch {
+	case err != nil:
+		return err
+	case building:
+		return unable("cannot be forced", "image is being used by a build that is going on")
 	case r.index.hasChild(r.img.ID):
 		return unable("cannot be forced", "image has dependent child images")
 	case r.running && r.container != "":
