@@ -29,6 +29,7 @@ var (
 	randomPort  = regexp.MustCompile(`(:|"HostPort": ?")(3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[45]\d{4}|60\d{3})\b`)
 	escape      = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 	progress    = regexp.MustCompile(`(?m)^[0-9a-f]{12}: (?:Waiting|Verifying Checksum|Download complete)\n`)
+	deprecated  = regexp.MustCompile(`(?s)DEPRECATED: The legacy builder .*?\n\n`) // ours is not
 	padding     = regexp.MustCompile(` {3,}`)
 )
 
@@ -42,6 +43,7 @@ func (m *Mask) Apply(text string) string {
 	text = escape.ReplaceAllString(text, "")
 	text = strings.ReplaceAll(text, "error during container init: ", "") // runc says so from 1.2 on; Debian 12 has 1.1
 	text = progress.ReplaceAllString(text, "")                           // shown when they last long enough to be seen
+	text = deprecated.ReplaceAllString(text, "")
 	text = hexadecimal.ReplaceAllStringFunc(text, m.id)
 	text = moment.ReplaceAllString(text, "<time>")
 	text = allBusy.ReplaceAllString(text, "Bind for 0.0.0.0:")
