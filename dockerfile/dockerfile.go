@@ -50,7 +50,7 @@ type build struct {
 	Options
 	engine *engine.Engine
 	watch  progress.Watcher
-	temp   string // a directory of its own on the store's file system, locked while it lives
+	work   *engine.Work // its own directory, work.Dir, on the store's file system
 }
 
 // running is one RUN.
@@ -60,11 +60,6 @@ type running struct {
 	config  *container.Config // the stage's; Cmd is what runs, Entrypoint none
 	args    []string          // build arguments in force, as NAME=VALUE: in the environment, but not in the image
 	from    func(ctx context.Context, name string) (*image.Image, error)
-}
-
-// run runs a RUN in a container of its own, and returns the directory of what it wrote, an overlay's upper, which is the caller's now.
-func (b *build) run(ctx context.Context, r running, w progress.Work) (upper string, err error) {
-	panic("run")
 }
 
 // copy writes a COPY's or ADD's files over an image, and returns the directory of what that changed, an overlay's upper.

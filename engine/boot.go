@@ -45,7 +45,7 @@ func (c *Containers) Boot(ctx context.Context, tell func(Booted)) error {
 	for _, l := range all {
 		switch {
 		case l.now.Running:
-		case l.HostConfig.AutoRemove && !l.now.StartedAt.IsZero():
+		case l.Build != "", l.HostConfig.AutoRemove && !l.now.StartedAt.IsZero():
 			over = append(over, l)
 		case l.due():
 			due = append(due, l)

@@ -108,6 +108,9 @@ func (c *Containers) prepare(ctx context.Context, o *Options) (*record, []string
 
 // base is what the container's tree is made of: an image's layers or a plain directory.
 func (c *Containers) base(ctx context.Context, r *record, o *Options) (warning string, err error) {
+	if o.step != nil {
+		return "", c.stepBase(r, o.step)
+	}
 	if o.Rootfs != "" {
 		if r.Rootfs, err = filepath.Abs(o.Rootfs); err != nil {
 			return "", err

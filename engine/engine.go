@@ -17,6 +17,7 @@ type Engine struct {
 	Images     *image.Store
 	Networks   *Networks
 	Volumes    *Volumes
+	Builds     *Builds
 	System     *System
 }
 
@@ -29,7 +30,7 @@ func Open() (*Engine, error) {
 	images.InUse, images.Tell, images.Glassrun = containers.user, containers.tellAll, glassrun
 	containers.networks = &Networks{root: root, containers: containers}
 	containers.volumes = &Volumes{root: root, containers: containers}
-	return &Engine{Containers: containers, Images: images, Networks: containers.networks, Volumes: containers.volumes, System: &System{root: root, containers: containers, images: images}}, nil
+	return &Engine{Containers: containers, Images: images, Networks: containers.networks, Volumes: containers.volumes, Builds: &Builds{root: root, containers: containers}, System: &System{root: root, containers: containers, images: images}}, nil
 }
 
 // Containers is everything that can be done with containers. A container is named by full id, unique prefix, or name.

@@ -22,4 +22,6 @@ type Options struct {
 	TimeOffset       map[string]int64 // --time-offset monotonic=SECONDS, boottime=SECONDS
 	Rootfs           string           // --rootfs DIR: a plain directory instead of an image
 	Explain          bool             // keep what was asked of the kernel, with times
+
+	step *StepOptions // it is a build's
 }

@@ -33,6 +33,7 @@ type record struct {
 	Range      string                 // the claimed block that IDMap came from, with --userns auto
 	TimeOffset map[string]int64
 	Explain    bool
+	Build      string                               // the build, store.Root.Build, of which it is a step: it ends and goes with who builds
 	Size       int64                                // how much it may write: --storage-opt size; 0: no limit
 	Project    uint32                               // the quota's project id
 	Init       string                               // the program that --init puts at PID 1
@@ -42,6 +43,9 @@ type record struct {
 	place    store.Place
 	linkVars []string // what links add to the environment of a start or exec
 }
+
+// passing: the container goes when it has ended.
+func (r *record) passing() bool { return r.HostConfig.AutoRemove || r.Build != "" }
 
 // short is the id as tables show it.
 func (r *record) short() string { return r.ID[:12] }

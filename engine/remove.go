@@ -159,7 +159,7 @@ func (c *Containers) Cleanup(id string) error {
 	if err == nil && !s.Running {
 		err = errors.Join(c.unplugLeaving(r.place, rest), c.unmountVolumes(r))
 	}
-	gone := err == nil && !s.Running && r.HostConfig.AutoRemove
+	gone := err == nil && !s.Running && r.passing()
 	switch {
 	case gone && client == nil:
 		return c.destroy(r, true)

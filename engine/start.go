@@ -208,7 +208,7 @@ func (c *Containers) monitored(r *record) (monitor.Config, error) {
 	k := r.Config
 	m := monitor.Config{
 		ID: r.ID, StateFile: r.place.State(), Tty: k.Tty, OpenStdin: k.OpenStdin,
-		StdinOnce: k.StdinOnce, Explain: r.Explain, Stopped: r.place.Stopped(),
+		StdinOnce: k.StdinOnce, Explain: r.Explain, Tied: r.Build != "", Stopped: r.place.Stopped(),
 		Restart: r.restart(), Actor: r.actor(), Events: c.root.Events(),
 	}
 	if err := c.nameDonors(r, &m); err != nil {
@@ -233,7 +233,7 @@ func (c *Containers) monitored(r *record) (monitor.Config, error) {
 }
 
 // tidies: there is something to do when the container has ended.
-func (r *record) tidies() bool { return r.HostConfig.AutoRemove || r.plugs() || r.mountsVolumes() }
+func (r *record) tidies() bool { return r.passing() || r.plugs() || r.mountsVolumes() }
 
 // open attaches and opens the last gate.
 func (c *Containers) open(r *record, client *monitor.Client, attach func(*record, *monitor.Client) error) error {

@@ -264,7 +264,7 @@ func (c *Containers) Restart(ctx context.Context, id string, o StopOptions) erro
 // nothing to do. The function returned says so.
 func (c *Containers) keep(r *record) (done func() error, err error) {
 	nothing := func() error { return nil }
-	if !r.HostConfig.AutoRemove {
+	if !r.passing() {
 		return nothing, nil
 	}
 	client, err := c.reach(context.Background(), r, (*monitor.Client).TakeCleanup)

@@ -145,7 +145,7 @@ type relief struct{ client *monitor.Client }
 // relieve takes the cleanup over from the monitor of a container that is about to be ended, so that it need not start a command for what is
 // done here anyway. Where that command does more, it is left to it. Should we be killed, the monitor has it run after all.
 func (c *Containers) relieve(r *record) *relief {
-	if r.HostConfig.AutoRemove || r.mountsVolumes() || !r.plugs() {
+	if r.passing() || r.mountsVolumes() || !r.plugs() {
 		return &relief{}
 	}
 	client, err := dial(r)

@@ -198,6 +198,9 @@ func (m *monitor) abandon() {
 	m.cleanup()
 }
 
+// cut ends a process whose client, to which it is tied, has gone. One that has ended by itself needs no signal.
+func (m *monitor) cut() { m.main().signal(unix.SIGKILL) }
+
 // destroy ends a container that has not been started.
 func (m *monitor) destroy() error {
 	_, pidfd := m.c.pids()

@@ -384,8 +384,12 @@ func (p *peer) drop() {
 	p.endInput()
 	if p == p.m.first {
 		p.m.first = nil
-		if !p.m.started && !p.m.over {
+		switch {
+		case p.m.over:
+		case !p.m.started:
 			p.m.abandon()
+		case p.m.config.Tied:
+			p.m.cut()
 		}
 	}
 }

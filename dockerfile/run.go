@@ -1,0 +1,85 @@
+package dockerfile
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"glassbox/engine"
+	"glassbox/progress"
+	"glassbox/store"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/strslice"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+)
+
+// Exited is a RUN whose process ended with another code than 0.
+type Exited struct {
+	Args []string
+	Code int
+}
+
+func (e *Exited) Error() string {
+	return fmt.Sprintf("The command '%s' returned a non-zero code: %d", strings.Join(e.Args, " "), e.Code)
+}
+
+// run runs a RUN in a container of its own, and returns the directory of what it wrote, an overlay's upper, which is the caller's now. As in Docker,
+// the container of a RUN that fails stays, to be looked at, unless --force-rm; one that is broken off goes.
+func (b *build) run(ctx context.Context, r running, w progress.Work) (upper string, err error) {
+	s, err := b.work.Step(ctx, engine.StepOptions{Base: r.base, Config: r.processConfig(), HostConfig: b.hostConfig(r.command)})
+	if err != nil {
+		return "", err
+	}
+	w.Running(s.ID())
+	code, err := s.Run(ctx, w.Stdout(), w.Stderr())
+	if err == nil && code != 0 {
+		err = &Exited{Args: r.config.Cmd, Code: code}
+	}
+	if err != nil {
+		return "", b.leave(s, ctx.Err() == nil && !b.ForceRemove, w, err)
+	}
+	upper = filepath.Join(b.work.Dir, store.NewID()[:16])
+	if err := s.Take(upper); err != nil {
+		return "", b.leave(s, false, w, err)
+	}
+	return upper, b.leave(s, b.Keep, w, nil)
+}
+
+// leave is done with a container.
+func (b *build) leave(s *engine.Step, keep bool, w progress.Work, cause error) error {
+	err := s.Close(keep)
+	if err == nil && !keep {
+		w.Removed(s.ID())
+	}
+	if cause != nil {
+		return cause
+	}
+	return err
+}
+
+// processConfig is the container's: what the image will have, and the build arguments. Health is not looked at during a build.
+func (r *running) processConfig() *container.Config {
+	k := *r.config
+	k.Env = slices.Concat(r.config.Env, r.args)
+	k.Entrypoint = strslice.StrSlice{""} // not nil: the image's would be taken
+	k.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
+	if r.base != nil {
+		k.Image = r.base.ID.String()
+	}
+	return &k
+}
+
+// hostConfig is what the builder decides of it.
+func (b *build) hostConfig(c *instructions.RunCommand) *container.HostConfig {
+	network := instructions.GetNetwork(c)
+	if network == instructions.NetworkDefault && b.Network != "" {
+		network = b.Network
+	}
+	return &container.HostConfig{
+		Resources: b.Resources, SecurityOpt: b.Security, ShmSize: b.ShmSize, ExtraHosts: b.ExtraHosts, NetworkMode: container.NetworkMode(network),
+		LogConfig: container.LogConfig{Type: "none"},
+	}
+}
