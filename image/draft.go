@@ -263,15 +263,15 @@ func (m *made) image(x *index) (*Image, error) {
 		img.Size = 0
 	}
 	if m.Base != nil {
-		img.Parent = m.Base.ID
 		img.Size += m.Base.Size
 	}
+	img.Parent = digest.Digest(m.annotations()[parentNote])
 	return img, m.store.addNames(x, img)
 }
 
 func (m *made) annotations() map[string]string {
 	all := map[string]string{idNote: m.configID.String()}
-	if m.Base != nil {
+	if m.Base != nil && m.Base.ID != m.configID {
 		all[parentNote] = m.Base.ID.String()
 	}
 	maps.Copy(all, m.notes)
