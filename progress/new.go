@@ -19,6 +19,8 @@ func New(mode string, out, err io.Writer) (Watcher, error) {
 		return newClassic(out), nil
 	case "quiet":
 		return newQuiet(out, err), nil
+	case "plain":
+		return newBoard(newPlain(err)), nil
 	}
 	return nil, fmt.Errorf("invalid progress mode %s", mode)
 }

@@ -25,7 +25,7 @@ const (
 	Metadata                // asking what an image name means: Text is the reference
 	Context                 // reading the build context: Status tells its size, as Docker's client would send it
 	Instruction             // one instruction of a stage, FROM included
-	Export                  // making what the build is for: the image under its names, or files
+	Export                  // making what the build is for: an image under its names, or files (then Text says how: "exporting to client directory")
 )
 
 // Task is a piece of work of a build.
@@ -39,6 +39,15 @@ type Task struct {
 	Inside int    // Instruction: which of its stage, FROM being 1, of those that BuildKit shows (FROM, RUN, COPY, ADD, WORKDIR)
 	Of     int    // how many of those the stage has; 0: BuildKit shows nothing of this instruction
 	Many   bool   // the Dockerfile has several stages
+	Long   string // Instruction: as BuildKit prints it, variables expanded: "FROM docker.io/library/alpine:latest"; empty: as Text
+	Source []byte // Definition: what the Dockerfile says, for showing where a build failed
+}
+
+// Worded is an error for which BuildKit has other words than the classic builder. Where in the Dockerfile something failed is told by a
+// parser.LocationError around it.
+type Worded interface {
+	error
+	BuildKit() string
 }
 
 // Work is one task going on.

@@ -1,0 +1,88 @@
+package progress
+
+import (
+	"io"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// piece is what a builder sees of a vertex. BuildKit shows nothing of some instructions: then there is none.
+type piece struct {
+	board  *board
+	vertex *vertex
+	ended  bool
+}
+
+// tell does something under the lock, if there is anything to show.
+func (w *piece) tell(f func(v *vertex)) {
+	w.board.mu.Lock()
+	defer w.board.mu.Unlock()
+	if w.vertex != nil && w.vertex.open > 0 {
+		f(w.vertex)
+	}
+}
+
+func (w *piece) Status(id string, current, total int64) {
+	w.tell(func(v *vertex) {
+		if id == "" {
+			id = v.task.whole()
+		}
+		w.moved(id, current, total, total > 0 && current >= total)
+	})
+}
+
+func (w *piece) moved(id string, current, total int64, done bool) {
+	p := w.vertex.part(id)
+	p.current, p.total = current, total
+	if done && p.ended.IsZero() {
+		p.ended = time.Now()
+	}
+	w.board.view.moved(w.vertex, p)
+}
+
+func (w *piece) Note(text string)  { io.WriteString(w.Stdout(), text+"\n") }
+func (w *piece) Running(string)    {}
+func (w *piece) Removed(string)    {}
+func (w *piece) Stdout() io.Writer { return stream{w, 1} }
+func (w *piece) Stderr() io.Writer { return stream{w, 2} }
+func (w *piece) Out() io.Writer    { return stream{w, 1} }
+
+func (w *piece) Cached() { w.tell(func(v *vertex) { v.cached = true }) }
+
+func (w *piece) Made(id digest.Digest) {
+	w.tell(func(v *vertex) {
+		if v.task.Kind == Export {
+			w.moved(exportingLayers, 0, 0, true)
+			w.moved("writing image "+id.String(), 0, 0, true)
+		}
+	})
+}
+
+func (w *piece) Tagged(name string) {
+	w.tell(func(*vertex) { w.moved("naming to "+name, 0, 0, true) })
+}
+
+func (w *piece) End(err error) {
+	w.tell(func(v *vertex) {
+		if w.ended {
+			return
+		}
+		w.ended = true
+		if v.open--; v.open == 0 || err != nil {
+			v.end(err)
+			w.board.view.ended(v)
+		}
+	})
+}
+
+// stream is where a process writes.
+type stream struct {
+	*piece
+	number int
+}
+
+func (s stream) Write(p []byte) (int, error) {
+	s.tell(func(v *vertex) { s.board.view.wrote(v, s.number, p) })
+	return len(p), nil
+}
