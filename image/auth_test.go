@@ -62,9 +62,9 @@ func TestTokens(t *testing.T) {
 		{registry.Password, "/open/thing", ""},
 		{registry.Password, "/closed/thing", ""},
 		{"", "/closed/thing", fmt.Sprintf("pull access denied for %s/closed/thing, repository does not exist or may require 'docker login': denied: requested access to the resource is denied", address)},
-		{"wrong", "/open/thing", "unauthorized: incorrect username or password"},
+		{"wrong", "/open/thing", fmt.Sprintf("Head \"https://%s/v2/open/thing/manifests/latest\": unauthorized: incorrect username or password", address)},
 	} {
-		t.Setenv("DOCKER_CONFIG", dockerConfig(t, address, c.password))
+		useConfig(t, dockerConfig(t, address, c.password))
 		s := newStore(t)
 		_, _, err := pullText(s, t, address+c.name, PullOptions{})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {

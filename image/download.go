@@ -93,11 +93,11 @@ func (d *download) open() error {
 	if d.at > 0 {
 		header.Set("Range", fmt.Sprintf("bytes=%d-", d.at))
 	}
-	resp, err := d.r.ask(ctx, "/blobs/"+d.blob.Digest.String(), header)
+	resp, err := d.r.ask(telling(ctx, d.told), "/blobs/"+d.blob.Digest.String(), header)
 	if err != nil {
 		cancel()
 		var a *answer
-		if errors.As(err, &a) && !a.temporary() {
+		if errors.As(err, &a) { // the transport has asked again where that could help
 			return &fatal{fmt.Errorf("fetching blob %s: %w", d.blob.Digest, err)}
 		}
 		return err

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/distribution/reference"
 	"github.com/docker/distribution/registry/client/auth/challenge"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // Unreachable is the error for a registry that could not be asked: no network, no such host, nobody listening.
@@ -41,9 +41,6 @@ func (a *answer) Error() string {
 	}
 	return words + ": " + a.message
 }
-
-// temporary tells an answer that may be another next time.
-func (a *answer) temporary() bool { return a.status >= 500 || a.status == http.StatusRequestTimeout }
 
 // statusError reads a refusal. A body that is not the protocol's JSON leaves what the status says.
 func statusError(resp *http.Response) error {
@@ -88,17 +85,9 @@ func (a *answer) fill(details string) {
 
 // translate gives an error of a pull Docker's words.
 func (r *repository) translate(err error) error {
-	var token *transport.Error
-	if errors.As(err, &token) {
-		a := &answer{status: token.StatusCode}
-		if len(token.Errors) > 0 {
-			a.code, a.message = string(token.Errors[0].Code), token.Errors[0].Message
-		}
-		a.fill("")
-		err = a
-	}
 	var a *answer
-	if !errors.As(err, &a) {
+	var onTheWay *url.Error // then it is the answer of the server that gives tokens
+	if !errors.As(err, &a) || errors.As(err, &onTheWay) {
 		return err
 	}
 	switch {

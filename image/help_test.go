@@ -11,10 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"glassbox/test/registry"
 
 	"github.com/distribution/reference"
+	dockerconfig "github.com/docker/cli/cli/config"
 	"golang.org/x/sys/unix"
 )
 
@@ -44,6 +46,14 @@ func other(t *testing.T, dir, name string) *exec.Cmd {
 	c := exec.Command("/proc/self/exe")
 	c.Env = append(os.Environ(), "GLASSBOX_TEST_PULL="+name, "GLASSBOX_TEST_DIR="+dir)
 	return c
+}
+
+// useConfig has credentials looked up in this directory until the test ends.
+func useConfig(t *testing.T, dir string) {
+	t.Helper()
+	before := dockerconfig.Dir()
+	dockerconfig.SetDir(dir)
+	t.Cleanup(func() { dockerconfig.SetDir(before) })
 }
 
 func needRoot(t testing.TB) {
@@ -98,6 +108,7 @@ func mustRef(t testing.TB, name string) reference.Named {
 func newStore(t testing.TB) *Store {
 	t.Helper()
 	s := Open(filepath.Join(t.TempDir(), "images"))
+	s.pause = time.Millisecond
 	t.Cleanup(func() { checkTidy(t, s) })
 	return s
 }

@@ -77,7 +77,7 @@ func (p *pull) from(ctx context.Context, all []endpoint) (*Image, error) {
 }
 
 func (p *pull) one(ctx context.Context, e endpoint) (*Image, error) {
-	r, err := connect(ctx, e, p.ref, p.store.stall)
+	r, err := connect(ctx, e, p.ref, "pull", p.store.patience)
 	if err != nil {
 		return nil, err
 	}

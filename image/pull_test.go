@@ -225,7 +225,7 @@ func TestPullWithPassword(t *testing.T) {
 		registry.Password: "",
 	} {
 		want = strings.Replace(want, "http://"+address, "http://"+address+"/v2", 1)
-		t.Setenv("DOCKER_CONFIG", dockerConfig(t, address, password))
+		useConfig(t, dockerConfig(t, address, password))
 		s := newStore(t)
 		_, _, err := pullText(s, t, name, PullOptions{})
 		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {

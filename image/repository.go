@@ -2,7 +2,6 @@ package image
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,9 +14,6 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/docker/distribution/registry/client/auth/challenge"
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -25,6 +21,9 @@ import (
 // contact bounds the time for finding and connecting to a registry: beyond it there is no network, as far as a user can
 // tell. One that is connected gets three times as long to answer, since TLS on a slow line takes several round trips.
 const contact = 3 * time.Second
+
+// slowest is how much longer than to send something a registry may take to answer to what it was sent: it writes a large blob to its place.
+const slowest = 10
 
 // endpoint is a place that a repository may be pulled from.
 type endpoint struct {
@@ -35,27 +34,34 @@ type endpoint struct {
 	lax     bool // certificates are not checked
 }
 
-const hub = "docker.io"
+// Docker Hub goes by three names: that of its images, its registry's, and its index's, which knows who may log in and what there is.
+const (
+	hub         = "docker.io"
+	hubRegistry = "registry-1.docker.io"
+	hubIndex    = "index.docker.io"
+)
 
 // endpoints lists where ref can be had: mirrors speak for Docker Hub only.
 func endpoints(ref reference.Named, s settings) []endpoint {
 	var all []endpoint
-	domain := reference.Domain(ref)
-	if domain != hub {
-		return append(all, direct(domain, s))
-	}
-	for _, m := range s.Mirrors {
-		if u, err := url.Parse(m); err == nil {
-			all = append(all, endpoint{schemes: []string{u.Scheme}, host: u.Host, prefix: strings.TrimSuffix(u.Path, "/"),
-				mirror: true, lax: s.insecure(u.Host)})
+	if reference.Domain(ref) == hub {
+		for _, m := range s.Mirrors {
+			if u, err := url.Parse(m); err == nil {
+				all = append(all, endpoint{schemes: []string{u.Scheme}, host: u.Host, prefix: strings.TrimSuffix(u.Path, "/"),
+					mirror: true, lax: s.insecure(u.Host)})
+			}
 		}
 	}
-	return append(all, direct("registry-1.docker.io", s))
+	return append(all, direct(reference.Domain(ref), s))
 }
 
-func direct(host string, s settings) endpoint {
-	e := endpoint{schemes: []string{"https"}, host: host}
-	if s.insecure(host) {
+// direct is the registry itself.
+func direct(domain string, s settings) endpoint {
+	if domain == hub || domain == hubIndex {
+		return endpoint{schemes: []string{"https"}, host: hubRegistry}
+	}
+	e := endpoint{schemes: []string{"https"}, host: domain}
+	if s.insecure(domain) {
 		e.schemes, e.lax = []string{"https", "http"}, true
 	}
 	return e
@@ -66,124 +72,102 @@ type repository struct {
 	client *http.Client
 	base   string // URL of the repository: https://host/v2/library/alpine
 	ref    reference.Named
-	stall  time.Duration
+	patience
 }
 
-// connect asks the registry for its version, as the protocol begins, and answers its question of who we are.
-func connect(ctx context.Context, e endpoint, ref reference.Named, stall time.Duration) (*repository, error) {
+// connect asks the registry for its version, as the protocol begins, and answers its question of who we are. The last but one
+// argument says what we want to do: "pull" or "pull,push".
+func connect(ctx context.Context, e endpoint, ref reference.Named, what string, p patience) (*repository, error) {
+	auth, err := credentials(e.host)
+	if err != nil {
+		return nil, err
+	}
+	scope := "repository:" + reference.Path(ref) + ":" + what
+	a, root, err := e.reach(ctx, p, func() *agent { return &agent{auth: auth, scopes: []string{scope}} })
+	if err != nil {
+		return nil, err
+	}
+	return &repository{client: &http.Client{Transport: a}, base: root + reference.Path(ref), ref: ref, patience: p}, nil
+}
+
+// reach finds the scheme by which the registry answers, and gives its root (https://host/v2/) and a transport that answers
+// its question.
+func (e endpoint) reach(ctx context.Context, p patience, who func() *agent) (*agent, string, error) {
 	var first error
 	for _, scheme := range e.schemes {
-		r, err := connectBy(ctx, scheme, e, ref, stall)
+		a := who()
+		root := scheme + "://" + e.host + e.prefix + "/v2/"
+		err := a.reach(ctx, e, root, p)
 		var away *Unreachable
 		if err == nil || ctx.Err() != nil || !errors.As(err, &away) {
-			return r, err
+			return a, root, err
 		}
 		first = err // of two the last is the telling one: plain HTTP is tried where TLS did not work
 	}
-	return nil, first
+	return nil, "", first
 }
 
-func connectBy(ctx context.Context, scheme string, e endpoint, ref reference.Named, stall time.Duration) (*repository, error) {
-	base := roundTripper(e, stall)
-	question, err := ping(ctx, scheme+"://"+e.host+e.prefix+"/v2/", base, min(stall, 3*contact))
+func (a *agent) reach(ctx context.Context, e endpoint, root string, p patience) error {
+	base, err := e.transport(p)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	question.Insecure = scheme == "http"
-	agent := transport.NewUserAgent(base, "glassbox")
-	reg, auth, err := credentials(ctx, e, ref)
+	questions, err := ping(ctx, root, base, p)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r := &repository{base: scheme + "://" + e.host + e.prefix + "/v2/" + reference.Path(ref), ref: ref, stall: stall}
-	var token *transport.Token
-	if strings.EqualFold(question.Scheme, "bearer") {
-		scope := "repository:" + reference.Path(ref) + ":pull"
-		if token, err = transport.Exchange(ctx, reg, auth, agent, []string{scope}, question); err != nil {
-			return nil, r.translate(err)
-		}
-		if token.AccessToken != "" {
-			token.Token = token.AccessToken
-		}
-	}
-	if strings.EqualFold(question.Scheme, "basic") && auth == authn.Anonymous {
-		return nil, fmt.Errorf("Head %q: no basic auth credentials", r.base+"/manifests/"+tagOrDigest(ref))
-	}
-	rt, err := transport.FromToken(reg, auth, agent, question, token)
-	if err != nil {
-		return nil, err
-	}
-	r.client = &http.Client{Transport: rt}
-	return r, nil
+	a.base, a.host = &patient{base, p.pause}, e.host
+	return a.ask(questions)
 }
 
 // ping finds out whether and how the registry wants to know who asks.
-func ping(ctx context.Context, url string, rt http.RoundTripper, timeout time.Duration) (*transport.Challenge, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func ping(ctx context.Context, url string, rt http.RoundTripper, p patience) ([]challenge.Challenge, error) {
+	client := &http.Client{Transport: rt, Timeout: min(p.stall, 3*contact)}
+	resp, err := patiently(ctx, p.pause, func() (*http.Response, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("User-Agent", "glassbox")
+		resp, err := client.Do(req)
+		if err != nil && ctx.Err() == nil {
+			err = &Unreachable{Host: req.URL.Host, Err: err}
+		}
+		return resp, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	resp, err := (&http.Client{Transport: rt, Timeout: timeout}).Do(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, err
-		}
-		return nil, &Unreachable{Host: req.URL.Host, Err: err}
-	}
 	defer resp.Body.Close()
 	defer io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can serve again
-	q := &transport.Challenge{}
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusNotFound: // a static mirror may have no /v2/
-		return q, nil
+		return nil, nil
 	case http.StatusUnauthorized:
-		for _, c := range challenge.ResponseChallenges(resp) {
-			if s := strings.ToLower(c.Scheme); s == "basic" || s == "bearer" {
-				return &transport.Challenge{Scheme: c.Scheme, Parameters: c.Parameters}, nil
-			}
+		if all := challenge.ResponseChallenges(resp); len(all) > 0 {
+			return all, nil
 		}
 		return nil, fmt.Errorf("Get %q: the registry asks for credentials in a way that is not known: %q", url, resp.Header.Get("WWW-Authenticate"))
 	}
 	return nil, statusError(resp)
 }
 
-// roundTripper is net/http's with our bounds: nothing is waited for without end.
-func roundTripper(e endpoint, stall time.Duration) http.RoundTripper {
+// transport is net/http's with our bounds: nothing is waited for without end.
+func (e endpoint) transport(p patience) (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: contact, KeepAlive: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: stall,
+		ResponseHeaderTimeout: p.stall,
 		MaxIdleConnsPerHost:   together + 1,
 		ReadBufferSize:        64 << 10,
+		WriteBufferSize:       64 << 10,
 		DisableCompression:    true, // layers come as they are
 		ForceAttemptHTTP2:     true,
 	}
-	if e.lax {
-		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
-	} else if pool := trusted(e.host); pool != nil {
-		t.TLSClientConfig = &tls.Config{RootCAs: pool}
-	}
-	return t
-}
-
-// credentials looks up who we are for a registry in Docker's configuration file, credential helpers included. A mirror is asked under its own name.
-func credentials(ctx context.Context, e endpoint, ref reference.Named) (name.Registry, authn.Authenticator, error) {
-	reg, err := name.NewRegistry(e.host)
-	if err != nil {
-		return reg, nil, err
-	}
-	key := reg
-	if !e.mirror && reference.Domain(ref) == hub {
-		if key, err = name.NewRegistry(name.DefaultRegistry); err != nil {
-			return reg, nil, err
-		}
-	}
-	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, key)
-	if err != nil {
-		return reg, nil, fmt.Errorf("looking up credentials for %s: %w", e.host, err)
-	}
-	return reg, auth, nil
+	var err error
+	t.TLSClientConfig, err = trust(certificates, e.host, e.lax)
+	return t, err
 }
 
 // close lets go of idle connections.
@@ -212,6 +196,10 @@ func (r *repository) manifest(ctx context.Context, which string) (document, erro
 	ctx, cancel := context.WithTimeout(ctx, 2*r.stall)
 	defer cancel()
 	resp, err := r.ask(ctx, "/manifests/"+which, http.Header{"Accept": manifestTypes})
+	var refused *url.Error
+	if errors.As(err, &refused) && refused.Op == "Get" {
+		refused.Op = "Head" // which is how Docker begins, and what it says of names and tokens refused
+	}
 	if err != nil {
 		return m, err
 	}
@@ -257,7 +245,16 @@ func (r *repository) small(ctx context.Context, d ocispec.Descriptor) ([]byte, e
 
 // ask sends a GET for a part of the repository and translates an answer that is none.
 func (r *repository) ask(ctx context.Context, path string, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+path, nil)
+	resp, err := r.send(ctx, http.MethodGet, r.base+path, header, nil)
+	if err != nil {
+		return nil, r.translate(err)
+	}
+	return resp, nil
+}
+
+// send makes a request and gives its answer, if that is one of success.
+func (r *repository) send(ctx context.Context, method, url string, header http.Header, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
 		return nil, err
 	}
@@ -266,13 +263,13 @@ func (r *repository) ask(ctx context.Context, path string, header http.Header) (
 	}
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return nil, r.translate(err)
+		return nil, err
 	}
-	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusPartialContent {
+	if resp.StatusCode/100 == 2 {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	return nil, r.translate(statusError(resp))
+	return nil, statusError(resp)
 }
 
 // document is a manifest or manifest list as it came.

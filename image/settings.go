@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -60,16 +62,36 @@ func (s settings) insecure(host string) bool {
 		name = strings.Trim(host, "[]")
 	}
 	addr, addrErr := netip.ParseAddr(name)
-	if name == "localhost" || addrErr == nil && addr.Unmap().IsLoopback() {
+	addr = addr.Unmap()
+	if name == "localhost" || addr.IsLoopback() {
 		return true
 	}
-	for _, i := range s.Insecure {
-		if i == host || i == name {
-			return true
-		}
-		if p, err := netip.ParsePrefix(i); err == nil && addrErr == nil && p.Contains(addr.Unmap()) {
-			return true
-		}
+	if slices.Contains(s.Insecure, host) || slices.Contains(s.Insecure, name) {
+		return true
 	}
-	return false
+	all := []netip.Addr{addr}
+	if addrErr != nil {
+		all = lookUp(name)
+	}
+	return slices.ContainsFunc(all, func(a netip.Addr) bool {
+		return a.IsLoopback() || slices.ContainsFunc(s.Insecure, func(i string) bool {
+			p, err := netip.ParsePrefix(i)
+			return err == nil && p.Contains(a)
+		})
+	})
+}
+
+// lookUp finds a host's addresses: one that is called otherwise, in /etc/hosts say, is this machine as well. No answer in time is none:
+// then TLS is asked for.
+func lookUp(name string) []netip.Addr {
+	ctx, cancel := context.WithTimeout(context.Background(), contact)
+	defer cancel()
+	all, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	if err != nil {
+		return nil
+	}
+	for i, a := range all {
+		all[i] = a.Unmap()
+	}
+	return all
 }

@@ -31,12 +31,12 @@ type Store struct {
 
 	dir    string
 	layers string
-	stall  time.Duration // a registry that sends nothing for so long is given up
+	patience
 }
 
 // Open returns the store in dir (DATA/images; layers in DATA/layers), which is made at first use.
 func Open(dir string) *Store {
-	return &Store{dir: dir, layers: filepath.Join(filepath.Dir(dir), "layers"), stall: 30 * time.Second}
+	return &Store{dir: dir, layers: filepath.Join(filepath.Dir(dir), "layers"), patience: patience{stall: 30 * time.Second, pause: 500 * time.Millisecond}}
 }
 
 const layoutFile = `{"imageLayoutVersion":"1.0.0"}`
