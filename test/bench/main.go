@@ -1,4 +1,4 @@
-// Command bench measures glassbox against Docker, podman, runc, crun, bubblewrap and a C program that does the least there is to do.
+// Command bench measures glassbox against Docker, podman, buildah, runc, crun, bubblewrap and a C program that does the least there is to do.
 //
 // All peers run in one world (test/world) in the same minutes, one after the other in every round, so that a noisy machine is
 // noisy for all of them; what counts is the ratio of medians, never a time measured on another day.
@@ -20,7 +20,7 @@ var (
 	docker = flag.String("docker", "", "the `directory` of docker and dockerd")
 	bin    = flag.String("bin", "", "the `directory` of glassbox and glassrun")
 	write  = flag.String("write", "", "put the table into this `file`, between its benchmark marks")
-	only   = flag.String("only", "", "measure one `part`: run, runtime, ps, memory, pull, net, life or logs")
+	only   = flag.String("only", "", "measure one `part`: run, runtime, ps, memory, build, images, net, life or logs")
 	serve  = flag.Bool("serve", false, "on a host or in a container: count what sendStreams sends")
 	send   = flag.String("send", "", "on a host or in a container: send to this `address` and write the bits per second")
 	knocks = flag.String("knock", "", "on a host or in a container: connect to this `address` and write the answers per second")
@@ -67,11 +67,13 @@ func inside() int {
 	if err == nil {
 		err = measure(t)
 	}
+	if t != nil {
+		fmt.Print(t)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
 	}
-	fmt.Print(t)
 	if *write != "" {
 		if err := t.write(*write); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
@@ -90,7 +92,7 @@ func measure(t *table) error {
 	for _, part := range []struct {
 		name string
 		run  func(*rig, *table) error
-	}{{"run", runs}, {"runtime", runtimes}, {"ps", list}, {"memory", monitors}, {"pull", pulls}, {"net", networks}, {"life", lives}, {"logs", logs}} {
+	}{{"run", runs}, {"runtime", runtimes}, {"ps", list}, {"memory", monitors}, {"build", builds}, {"images", images}, {"net", networks}, {"life", lives}, {"logs", logs}} {
 		if *only != "" && *only != part.name {
 			continue
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,9 +12,6 @@ import (
 
 	"glassbox/test/smaps"
 	"glassbox/test/world"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
 func always(argv ...string) func(int) []string { return func(int) []string { return argv } }
@@ -157,57 +153,4 @@ func privateDirty(word string) ([]int, error) {
 		sizes = append(sizes, kib)
 	}
 	return sizes, nil
-}
-
-// pulls: an image of 200 MB in five layers, of files as compressible as programs are, fetched and unpacked.
-func pulls(r *rig, t *table) error {
-	image := r.address + "/big"
-	if err := pushBig(image); err != nil {
-		return err
-	}
-	ours := &runner{name: "glassbox pull", argv: always(glassbox("pull", "-q", image)...),
-		after: func(int) error { return run(glassbox("rmi", image)) }}
-	dockers := &runner{name: "docker pull", argv: always(r.docker.CLI, "pull", "-q", image),
-		after: func(int) error { return run([]string{r.docker.CLI, "rmi", image}) }}
-	if err := race([]*runner{ours, dockers}, max(3, *rounds/4)); err != nil {
-		return err
-	}
-	t.compare("pull and unpack 200 MB", ours, dockers, 0.5, "≤ 1/2")
-	return nil
-}
-
-func pushBig(reference string) error {
-	const layers, files, size = 5, 400, 100_000
-	random := rand.New(rand.NewPCG(1, 2))
-	image, err := world.Image([]world.File{{Name: "big/", Mode: 0o755}}, v1.Config{Cmd: []string{"/none"}})
-	if err != nil {
-		return err
-	}
-	for l := range layers {
-		var content []world.File
-		for f := range files {
-			content = append(content, world.File{Name: fmt.Sprintf("big/%d-%d", l, f), Mode: 0o644, Body: words(random, size)})
-		}
-		layer, err := world.Layer(content)
-		if err != nil {
-			return err
-		}
-		if image, err = mutate.AppendLayers(image, layer); err != nil {
-			return err
-		}
-	}
-	return world.Push(image, reference)
-}
-
-// words repeats some sequences often and others never, as machine code does: it compresses to about 40 %.
-func words(random *rand.Rand, size int) []byte {
-	b := make([]byte, 0, size)
-	for len(b) < size {
-		if random.IntN(10) < 3 {
-			b = append(b, byte(random.Uint32()), byte(random.Uint32()), byte(random.Uint32()), byte(random.Uint32()))
-			continue
-		}
-		b = append(b, byte(random.IntN(16)), 0x48, byte(random.IntN(4)), 0x8b)
-	}
-	return b[:size]
 }

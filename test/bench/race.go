@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"glassbox/test/machines"
+	"glassbox/test/smaps"
 )
 
 // runner is one command of a race; before and after are not measured.
@@ -17,6 +18,8 @@ type runner struct {
 	before, after func(round int) error
 	lap           func(round int) (time.Duration, error) // instead of argv: what it measures itself
 	times         []time.Duration
+	watch         bool // its memory, too
+	most          int  // KiB that it had at once, at most
 }
 
 // race runs all of them in every round, each round beginning with another one. Two rounds more than asked for go first, uncounted.
@@ -60,7 +63,11 @@ func (r *runner) once(round int) (time.Duration, error) {
 func (r *runner) measure(c *exec.Cmd) (time.Duration, error) {
 	start := time.Now()
 	if r.on == nil {
-		err := c.Run()
+		err := c.Start()
+		if err == nil {
+			defer r.look(c.Process.Pid)()
+			err = c.Wait()
+		}
 		return time.Since(start), err
 	}
 	c.Env, c.Dir = r.on.Env, r.on.Dir
@@ -72,6 +79,26 @@ func (r *runner) measure(c *exec.Cmd) (time.Duration, error) {
 		err = c.Wait()
 	}
 	return time.Since(start), err
+}
+
+// look notes a process's high-water mark of memory again and again: getrusage(2) would tell of the larger one of it and of us, who forked it.
+func (r *runner) look(pid int) (stop func()) {
+	if !r.watch {
+		return func() {}
+	}
+	stopped := make(chan struct{})
+	go func() {
+		for tick := time.NewTicker(5 * time.Millisecond); ; {
+			select {
+			case <-stopped:
+				tick.Stop()
+				return
+			case <-tick.C:
+				r.most = max(r.most, smaps.Most(pid))
+			}
+		}
+	}()
+	return func() { stopped <- struct{}{} }
 }
 
 // again runs a command that failed once more, to hear what it says.

@@ -6,8 +6,8 @@ if [ "$(id -u)" != 0 ]; then
 	exec sudo -H env PATH="$PATH" test/bench/run.sh "$@"
 fi
 . test/go.sh
-test/packages.sh bubblewrap busybox-static containerd crun curl bind9-dnsutils dnsmasq-base docker-registry gcc \
-	iproute2 iptables libc6-dev netavark nftables nginx-light podman redis-server redis-tools runc tcpdump tini
+test/packages.sh bubblewrap buildah busybox-static containerd crun curl bind9-dnsutils dnsmasq-base docker-registry gcc \
+	iproute2 iptables libc6-dev netavark nftables nginx-light pigz podman redis-server redis-tools runc tcpdump tini zstd
 test/tools/docker/build.sh test/.cache/docker
 mkdir -p test/.cache/bench
 gcc -O2 -Wall -static -o test/.cache/bench/floor test/bench/floor/floor.c

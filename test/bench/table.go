@@ -41,6 +41,11 @@ func (t *table) compare(what string, ours, theirs *runner, limit float64, goal s
 	t.add(what+" / "+theirs.name, spread(ours), spread(theirs), fmt.Sprintf("%.2f", ratio), goal, ratio <= limit)
 }
 
+// memory adds a row for what a command had at most; what it does shall not need more, however large the image.
+func (t *table) memory(what string, r *runner) {
+	t.add("memory while "+what, fmt.Sprintf("%.0f MiB", mebibytes(r.most)), "", "", "< 150 MB", r.most*1024 < 150e6)
+}
+
 func spread(r *runner) string { return milliseconds(r.median()) + " (" + milliseconds(r.least()) + ")" }
 
 func milliseconds(d time.Duration) string {

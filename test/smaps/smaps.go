@@ -19,6 +19,15 @@ func PrivateDirty(pid int) (kib int, err error) { return field(pid, "Private_Dir
 // Proportional is what it has in memory, where what several share counts for each by its part, in KiB.
 func Proportional(pid int) (kib int, err error) { return field(pid, "Pss:") }
 
+// Most is the largest size that it has had in memory since its execve(2), in KiB; 0 when it has ended.
+func Most(pid int) (kib int) {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(status)) {
+		fmt.Sscanf(line, "VmHWM: %d", &kib) //nolint:errcheck // other lines
+	}
+	return kib
+}
+
 func field(pid int, name string) (kib int, err error) {
 	path := fmt.Sprintf("/proc/%d/smaps_rollup", pid)
 	rollup, err := os.ReadFile(path)
