@@ -30,7 +30,10 @@ var (
 	escape      = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 	progress    = regexp.MustCompile(`(?m)^[0-9a-f]{12}: (?:Waiting|Verifying Checksum|Download complete)\n`)
 	deprecated  = regexp.MustCompile(`(?s)DEPRECATED: The legacy builder .*?\n\n`) // ours is not
-	padding     = regexp.MustCompile(` {3,}`)
+	// Docker has a container for each instruction that only changes the configuration, since what it commits is containers. Nothing runs in it.
+	nothingRuns = regexp.MustCompile(`(?m)^(Step \d+/\d+ : (?i:arg|cmd|entrypoint|env|expose|healthcheck|label|maintainer|onbuild|shell|stopsignal|user|volume|workdir) .*\n(?:Note: .*\n)?)` +
+		` ---> Running in [0-9a-f]{12}\n(?: ---> Removed intermediate container [0-9a-f]{12}\n)?`)
+	padding = regexp.MustCompile(` {3,}`)
 )
 
 // Apply masks one output. A table with durations in it has columns as wide as they happen to be, so there only the order
@@ -44,6 +47,7 @@ func (m *Mask) Apply(text string) string {
 	text = strings.ReplaceAll(text, "error during container init: ", "") // runc says so from 1.2 on; Debian 12 has 1.1
 	text = progress.ReplaceAllString(text, "")                           // shown when they last long enough to be seen
 	text = deprecated.ReplaceAllString(text, "")
+	text = nothingRuns.ReplaceAllString(text, "$1")
 	text = hexadecimal.ReplaceAllStringFunc(text, m.id)
 	text = moment.ReplaceAllString(text, "<time>")
 	text = allBusy.ReplaceAllString(text, "Bind for 0.0.0.0:")
