@@ -1,8 +1,10 @@
 package progress
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
 )
 
 // New makes a watcher by what --progress calls it:
@@ -20,6 +22,16 @@ func New(mode string, out, err io.Writer) (Watcher, error) {
 	case "quiet":
 		return newQuiet(out, err), nil
 	case "plain":
+		return newBoard(newPlain(err)), nil
+	case "rawjson":
+		return newBoard(newRawJSON(err)), nil
+	case "auto", "tty":
+		if f, is := err.(*os.File); is && isTerminal(f) {
+			return newBoard(newTTY(f)), nil
+		}
+		if mode == "tty" {
+			return nil, errors.New("failed to get console: provided file is not a console")
+		}
 		return newBoard(newPlain(err)), nil
 	}
 	return nil, fmt.Errorf("invalid progress mode %s", mode)
