@@ -7,7 +7,6 @@ import (
 
 	"glassbox/engine"
 	"glassbox/image"
-	"glassbox/progress"
 	"glassbox/source"
 
 	"github.com/distribution/reference"
@@ -18,6 +17,7 @@ import (
 // Options say what is built and how.
 type Options struct {
 	Context     *source.Context
+	Work        *engine.Work // the place of what the build needs while it goes on; the caller ends it
 	Tags        []reference.Named
 	Target      string             // the stage that is wanted; empty: the last
 	Args        map[string]*string // --build-arg; nil: taken from the environment, and not given where that has none
@@ -45,21 +45,15 @@ type Options struct {
 // Secret is where a secret's bytes are.
 type Secret struct{ File, Env string }
 
-// build is one build going on; its stages share it.
-type build struct {
-	Options
-	engine *engine.Engine
-	watch  progress.Watcher
-	work   *engine.Work // its own directory, work.Dir, on the store's file system
-}
-
 // running is one RUN.
 type running struct {
-	base    *image.Image
-	command *instructions.RunCommand
-	config  *container.Config // the stage's; Cmd is what runs, Entrypoint none
-	args    []string          // build arguments in force, as NAME=VALUE: in the environment, but not in the image
-	from    func(ctx context.Context, name string) (*image.Image, error)
+	base     *image.Image
+	command  *instructions.RunCommand
+	config   *container.Config              // the stage's; Cmd is what runs, Entrypoint none
+	args     []string                       // build arguments in force, as NAME=VALUE: in the environment, but not in the image
+	files    []instructions.ShellInlineFile // here-documents that are programs: /dev/pipes/NAME is one, 0755
+	insecure bool                           // --security=insecure
+	from     func(ctx context.Context, name string) (*image.Image, error)
 }
 
 // copy writes a COPY's or ADD's files over an image, and returns the directory of what that changed, an overlay's upper.

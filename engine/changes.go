@@ -2,9 +2,12 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
+
+	"glassbox/image"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/go-connections/nat"
@@ -20,7 +23,7 @@ var changeable = []string{"cmd", "entrypoint", "healthcheck", "env", "expose", "
 
 // changed is a copy of a config with Dockerfile instructions applied to it.
 func changed(config *container.Config, changes []string) (*container.Config, error) {
-	e := edit{Config: copied(config)}
+	e := Edit{Config: copied(config)}
 	if len(changes) == 0 {
 		return e.Config, nil
 	}
@@ -28,7 +31,7 @@ func changed(config *container.Config, changes []string) (*container.Config, err
 	if err != nil {
 		return nil, invalid("%w", err)
 	}
-	e.lex = dockersh.NewLex(file.EscapeToken)
+	e.Lex = dockersh.NewLex(file.EscapeToken)
 	for _, n := range file.AST.Children {
 		if !slices.Contains(changeable, strings.ToLower(n.Value)) {
 			return nil, invalid("%s is not a valid change command", n.Value)
@@ -37,7 +40,7 @@ func changed(config *container.Config, changes []string) (*container.Config, err
 	for _, n := range file.AST.Children {
 		command, err := instructions.ParseCommand(n)
 		if err == nil {
-			err = e.apply(command)
+			_, err = e.Apply(command, nil)
 		}
 		if err != nil {
 			return nil, invalid("%w", err)
@@ -63,73 +66,115 @@ func copied(c *container.Config) *container.Config {
 	return &k
 }
 
-// edit is a config that instructions change one after the other, as moby's builder does.
-type edit struct {
+// Edit is a config that Dockerfile instructions change one after the other, as moby's builder does.
+type Edit struct {
 	*container.Config
-	lex    *dockersh.Lex
+	Lex    *dockersh.Lex
 	hasCmd bool // a CMD has been given: a later ENTRYPOINT leaves it
 }
 
-func (e *edit) apply(command instructions.Command) error {
-	env := dockersh.EnvsFromSlice(e.Env)
+// NewEdit begins with an image's config, or with nothing.
+func NewEdit(img *image.Image, lex *dockersh.Lex) *Edit {
+	c := &container.Config{}
+	if img != nil {
+		k := img.Config.Config
+		c = &container.Config{
+			User: k.User, Env: k.Env, Entrypoint: k.Entrypoint, Cmd: k.Cmd, WorkingDir: k.WorkingDir, StopSignal: k.StopSignal, Labels: k.Labels, Volumes: k.Volumes,
+			Healthcheck: img.Docker.Healthcheck, OnBuild: img.Docker.OnBuild, Shell: img.Docker.Shell, ExposedPorts: nat.PortSet{},
+		}
+		for p := range k.ExposedPorts {
+			c.ExposedPorts[exposed(p)] = struct{}{}
+		}
+	}
+	return &Edit{Config: copied(c), Lex: lex}
+}
+
+// Fork goes on from here in another stage; a CMD that was given here is the base image's there.
+func (e *Edit) Fork(lex *dockersh.Lex) *Edit { return &Edit{Config: copied(e.Config), Lex: lex} }
+
+// Clone is the config as it is now; edits of the one leave the other.
+func (e *Edit) Clone() *container.Config { return copied(e.Config) }
+
+// Apply carries out an instruction that only changes the config. more are variables for its words beside the config's own. It returns what an
+// image's history says of it.
+func (e *Edit) Apply(command instructions.Command, more []string) (said string, err error) {
+	env := dockersh.EnvsFromSlice(append(slices.Clip(e.Env), more...))
 	if x, ok := command.(instructions.SupportsSingleWordExpansion); ok {
 		expand := func(word string) (string, error) {
-			word, _, err := e.lex.ProcessWord(word, env)
+			word, _, err := e.Lex.ProcessWord(word, env)
 			return word, err
 		}
 		if err := x.Expand(expand); err != nil {
-			return err
+			return "", err
 		}
 	}
 	switch c := command.(type) {
 	case *instructions.CmdCommand:
-		e.Cmd, e.hasCmd = e.line(c.ShellDependantCmdLine), e.hasCmd || len(c.CmdLine) > 0
+		e.Cmd, e.hasCmd = e.Line(c.ShellDependantCmdLine), e.hasCmd || len(c.CmdLine) > 0
+		return fmt.Sprintf("CMD %q", []string(e.Cmd)), nil
 	case *instructions.EntrypointCommand:
-		e.Entrypoint = e.line(c.ShellDependantCmdLine)
+		e.Entrypoint = e.Line(c.ShellDependantCmdLine)
 		if !e.hasCmd {
 			e.Cmd = nil
 		}
+		return fmt.Sprintf("ENTRYPOINT %q", []string(e.Entrypoint)), nil
 	case *instructions.HealthCheckCommand:
 		e.Healthcheck = c.Health
+		return fmt.Sprintf("HEALTHCHECK %q", any(c.Health)), nil
 	case *instructions.EnvCommand:
-		e.env(c)
+		return e.env(c), nil
 	case *instructions.ExposeCommand:
 		return e.expose(c.Ports, env)
 	case *instructions.LabelCommand:
+		said = "LABEL"
 		for _, l := range c.Labels {
 			e.Labels[l.Key] = l.Value
+			said += " " + l.String()
 		}
+		return said, nil
 	case *instructions.OnbuildCommand:
 		e.OnBuild = append(e.OnBuild, c.Expression)
+		return "ONBUILD " + c.Expression, nil
+	case *instructions.ShellCommand:
+		e.Shell = c.Shell
+		return fmt.Sprintf("SHELL %v", []string(e.Shell)), nil
 	case *instructions.StopSignalCommand:
 		if _, err := parseSignal(c.Signal); err != nil {
-			return err
+			return "", err
 		}
 		e.StopSignal = c.Signal
+		return "STOPSIGNAL " + c.Signal, nil
 	case *instructions.UserCommand:
 		e.User = c.User
+		return "USER " + c.User, nil
 	case *instructions.VolumeCommand:
 		return e.volume(c.Volumes)
 	case *instructions.WorkdirCommand:
 		return e.workdir(c.Path)
 	}
-	return nil
+	return "", fmt.Errorf("unsupported command type: %T", command)
 }
 
-// line is a command line: one that is not in JSON is the shell's.
-func (e *edit) line(c instructions.ShellDependantCmdLine) []string {
-	if !c.PrependShell || len(c.CmdLine) == 0 {
-		return append([]string{}, c.CmdLine...)
+// Line is a command line: one that is not in JSON is the shell's.
+func (e *Edit) Line(c instructions.ShellDependantCmdLine) []string {
+	if !c.PrependShell || c.CmdLine == nil {
+		return slices.Clone(c.CmdLine)
 	}
-	sh := []string{"/bin/sh", "-c"}
+	return append(e.ShellWords(), c.CmdLine...)
+}
+
+// ShellWords are those by which the shell is called.
+func (e *Edit) ShellWords() []string {
 	if len(e.Shell) > 0 {
-		sh = e.Shell
+		return slices.Clone([]string(e.Shell))
 	}
-	return append(slices.Clone(sh), c.CmdLine...)
+	return []string{"/bin/sh", "-c"}
 }
 
-func (e *edit) env(c *instructions.EnvCommand) {
+func (e *Edit) env(c *instructions.EnvCommand) (said string) {
+	said = "ENV"
 	for _, kv := range c.Env {
+		said += " " + kv.String()
 		at := slices.IndexFunc(e.Env, func(v string) bool {
 			name, _, _ := strings.Cut(v, "=")
 			return name == kv.Key
@@ -140,15 +185,16 @@ func (e *edit) env(c *instructions.EnvCommand) {
 			e.Env[at] = kv.String()
 		}
 	}
+	return said
 }
 
 // expose takes ports, of which one word may stand for several: EXPOSE $PORTS.
-func (e *edit) expose(words []string, env dockersh.EnvGetter) error {
+func (e *Edit) expose(words []string, env dockersh.EnvGetter) (said string, err error) {
 	var all []string
 	for _, w := range words {
-		ports, err := e.lex.ProcessWords(w, env)
+		ports, err := e.Lex.ProcessWords(w, env)
 		if err != nil {
-			return err
+			return "", err
 		}
 		all = append(all, ports...)
 	}
@@ -156,29 +202,32 @@ func (e *edit) expose(words []string, env dockersh.EnvGetter) error {
 	for p := range ports {
 		e.ExposedPorts[p] = struct{}{}
 	}
-	return err
+	return "EXPOSE " + strings.Join(all, " "), err
 }
 
-func (e *edit) volume(paths []string) error {
+func (e *Edit) volume(paths []string) (said string, err error) {
 	for _, v := range paths {
 		if v == "" {
-			return errors.New("VOLUME specified can not be an empty string")
+			return "", errors.New("VOLUME specified can not be an empty string")
 		}
 		e.Volumes[v] = struct{}{}
 	}
-	return nil
+	return fmt.Sprintf("VOLUME %v", paths), nil
 }
 
-func (e *edit) workdir(dir string) error {
+func (e *Edit) workdir(dir string) (said string, err error) {
 	if dir == "" {
-		return errors.New("cannot normalize nothing")
+		return "", errors.New("cannot normalize nothing")
 	}
 	if !path.IsAbs(dir) {
 		dir = path.Join("/", e.WorkingDir, dir)
 	}
 	e.WorkingDir = path.Clean(dir)
-	return nil
+	return "WORKDIR " + e.WorkingDir, nil
 }
+
+// ImageConfig is what an image keeps of the config.
+func (e *Edit) ImageConfig() dockerspec.DockerOCIImageConfig { return imageConfig(e.Config) }
 
 // imageConfig is what of a container's config is kept in an image.
 func imageConfig(c *container.Config) dockerspec.DockerOCIImageConfig {

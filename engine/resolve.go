@@ -9,6 +9,7 @@ import (
 	"glassbox/image"
 
 	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/container"
 )
 
 // resolve finds the image, and pulls it where Options.Pull says so.
@@ -55,6 +56,28 @@ func (c *Containers) builtin(named reference.Named) (*image.Image, error) {
 	}
 	img, _, err := c.images.Builtin(reference.FamiliarName(named))
 	return img, err
+}
+
+// BaseOptions say which image a build begins with, or takes files from.
+type BaseOptions struct {
+	Name     string
+	Platform string // empty: any that is here
+	Pull     bool   // ask the registry even if it is here
+	Out      io.Writer
+}
+
+// BaseImage finds the image, here or at its registry.
+func (e *Engine) BaseImage(ctx context.Context, o BaseOptions) (*image.Image, error) {
+	q := &Options{Config: &container.Config{Image: o.Name}, Platform: o.Platform, Progress: o.Out}
+	if !o.Pull {
+		q.Pull = "never"
+		img, err := e.Containers.resolve(ctx, q)
+		if !Is(err, NotFound) {
+			return img, err
+		}
+	}
+	q.Pull = "always" // which says nothing of images that are not found
+	return e.Containers.pull(ctx, q)
 }
 
 func runsOn(img *image.Image, platform string) bool {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"io"
 
+	"glassbox/dockerfile"
 	"glassbox/engine"
 	"glassbox/firewall"
 	"glassbox/image"
 	"glassbox/program"
+	"glassbox/progress"
 	"glassbox/tiny"
 
 	"github.com/distribution/reference"
@@ -97,12 +99,19 @@ type volumes interface {
 	Prune(f filters.Args) (volume.PruneReport, error)
 }
 
+// builds is what the commands ask of builds.
+type builds interface {
+	Begin() (*engine.Work, error)
+	Build(ctx context.Context, o dockerfile.Options, w progress.Watcher) (progress.Result, error)
+}
+
 // backend is the engine as the commands see it; tests put another in its place.
 type backend struct {
 	containers containers
 	images     images
 	networks   networks
 	volumes    volumes
+	builds     builds
 	info       func() (system.Info, error)
 	diskUsage  func() (types.DiskUsage, error)
 	check      func(clean bool) ([]engine.Finding, error)
@@ -118,7 +127,15 @@ func openEngine(warn, tell func(message string)) (*backend, error) {
 	e.Containers.Warn, e.Networks.Warn = warn, tell
 	e.Images.Applets = tiny.Names
 	e.Settle()
-	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, info: e.System.Info, diskUsage: e.DiskUsage, check: e.System.Check, events: e.System.Events}, nil
+	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, builds: engineBuilds{e}, info: e.System.Info, diskUsage: e.DiskUsage, check: e.System.Check, events: e.System.Events}, nil
+}
+
+// engineBuilds joins what the engine keeps of builds with who builds.
+type engineBuilds struct{ *engine.Engine }
+
+func (b engineBuilds) Begin() (*engine.Work, error) { return b.Builds.Begin() }
+func (b engineBuilds) Build(ctx context.Context, o dockerfile.Options, w progress.Watcher) (progress.Result, error) {
+	return dockerfile.Build(ctx, b.Engine, o, w)
 }
 
 // engineImages joins the store's verbs with those that need to know about containers too.

@@ -22,8 +22,8 @@ const (
 	progressPause = 75 * time.Millisecond
 )
 
-// progress tells how much has been copied: on a terminal while it goes on, and once more when it is done.
-type progress struct {
+// meter tells how much has been copied: on a terminal while it goes on, and once more when it is done.
+type meter struct {
 	out    io.Writer // nil: nothing is told
 	header string
 	total  atomic.Int64
@@ -31,8 +31,8 @@ type progress struct {
 	done   chan struct{}
 }
 
-func (c *copying) begin(header string) *progress {
-	p := &progress{header: header}
+func (c *copying) begin(header string) *meter {
+	p := &meter{header: header}
 	if c.quiet {
 		return p
 	}
@@ -44,7 +44,7 @@ func (c *copying) begin(header string) *progress {
 }
 
 // reader counts what is read.
-func (p *progress) reader(r io.Reader) io.Reader { return &counted{r, &p.total} }
+func (p *meter) reader(r io.Reader) io.Reader { return &counted{r, &p.total} }
 
 type counted struct {
 	io.Reader
@@ -57,7 +57,7 @@ func (c *counted) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (p *progress) show() {
+func (p *meter) show() {
 	defer close(p.done)
 	select {
 	case <-p.stop:
@@ -82,7 +82,7 @@ func (p *progress) show() {
 }
 
 // end tells what was copied. Docker does so also when nothing was.
-func (p *progress) end(err error, where string) error {
+func (p *meter) end(err error, where string) error {
 	if p.stop != nil {
 		close(p.stop)
 		<-p.done

@@ -23,7 +23,7 @@ var groups = []string{common, seeThrough, management, commands}
 // rootVerbs are the commands without a noun before them, in the order of Docker's help.
 func rootVerbs() []verb {
 	return []verb{
-		runVerb(), execVerb(), psVerb(), pullVerb(), imagesVerb(), versionVerb(), infoVerb(),
+		runVerb(), execVerb(), psVerb(), buildVerb(), pullVerb(), imagesVerb(), versionVerb(), infoVerb(),
 		explainVerb(), bootVerb(),
 		attachVerb(), commitVerb(), completionVerb(), copyVerb(), createVerb(), diffVerb(), eventsVerb(), exportVerb(), helpVerb(), historyVerb(), importVerb(), inspectVerb(),
 		killVerb(), logsVerb(), pauseVerb(), portVerb(),
@@ -43,11 +43,14 @@ func containerVerbs() []verb {
 
 func imageVerbs() []verb {
 	return []verb{
-		historyVerb(), importVerb(), imageInspectVerb(), imagesVerb().renamed("ls [OPTIONS] [REPOSITORY[:TAG]]", "list"), imagePruneVerb(),
+		buildVerb(), historyVerb(), importVerb(), imageInspectVerb(), imagesVerb().renamed("ls [OPTIONS] [REPOSITORY[:TAG]]", "list"), imagePruneVerb(),
 		pullVerb(),
 		rmiVerb().renamed("rm [OPTIONS] IMAGE [IMAGE...]", "rmi", "remove"), tagVerb(),
 	}
 }
+
+// builderVerbs are those of both builder and buildx.
+func builderVerbs() []verb { return []verb{buildVerb()} }
 
 func networkVerbs() []verb {
 	return []verb{
@@ -78,6 +81,8 @@ func (s *session) tree() *cli.App {
 		app.Commands = append(app.Commands, s.command(s.name, v))
 	}
 	app.Commands = append(app.Commands,
+		s.noun("builder", "Manage builds", builderVerbs()),
+		s.noun("buildx", "Docker Buildx", builderVerbs()),
 		s.noun("container", "Manage containers", containerVerbs()),
 		s.noun("image", "Manage images", imageVerbs()),
 		s.noun("network", "Manage networks", networkVerbs()),
@@ -151,7 +156,7 @@ func badFlag(word string) error {
 
 // dockersOnly are commands of Docker's that later builds will have.
 var dockersOnly = []string{
-	"build", "builder", "buildx", "compose", "load", "login", "logout",
+	"compose", "load", "login", "logout",
 	"push", "save", "search",
 }
 

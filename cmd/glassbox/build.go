@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"glassbox/dockerfile"
+	"glassbox/progress"
+	"glassbox/source"
+)
+
+func buildVerb() verb {
+	return verb{
+		use: "build [OPTIONS] PATH | URL | -", same: "image build, build, builder build, buildx build",
+		short: "Build an image from a Dockerfile", min: 1, max: 1, group: common,
+		prepare: func(c *call) action {
+			var f buildFlags
+			f.define(c.flags)
+			return func(ctx context.Context, args []string) error { return c.build(ctx, &f, args[0]) }
+		},
+	}
+}
+
+func (c *call) build(ctx context.Context, f *buildFlags, where string) error {
+	o, err := f.options(c.buildProxies)
+	if err != nil {
+		return err
+	}
+	mode, err := f.mode()
+	if err != nil {
+		return err
+	}
+	if f.file == "-" && where == "-" {
+		return plainFailure("invalid argument: can't use stdin for both build context and dockerfile")
+	}
+	if f.iidfile != "" { // a stale one must not be left, should the build fail
+		if err := os.Remove(f.iidfile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return plainFailure("Removing image ID file: %w", err)
+		}
+	}
+	w, err := progress.New(mode, c.stdout, c.stderr)
+	if err != nil {
+		return plainFailure("%w", err)
+	}
+	b, err := c.backend()
+	if err != nil {
+		return err
+	}
+	result, err := c.buildIn(ctx, b.builds, o, f, where, w)
+	if err := w.Close(result, err); err != nil {
+		return buildFailure(ctx, err, modern(mode))
+	}
+	if f.iidfile != "" {
+		if err := os.WriteFile(f.iidfile, []byte(result.Image), 0o666); err != nil {
+			return plainFailure("%w", err)
+		}
+	}
+	return nil
+}
+
+// buildIn opens the context, and builds.
+func (c *call) buildIn(ctx context.Context, b builds, o dockerfile.Options, f *buildFlags, where string, w progress.Watcher) (result progress.Result, err error) {
+	work, err := b.Begin()
+	if err != nil {
+		return result, engineFailure(err)
+	}
+	defer func() { err = errors.Join(err, work.End()) }()
+	told := c.stdout
+	if f.quiet {
+		told = io.Discard
+	}
+	files, err := source.Open(ctx, where, source.Options{Dockerfile: f.file, In: c.stdin, Temp: work.Dir, Told: told})
+	if err != nil {
+		return result, plainFailure("%w", err)
+	}
+	defer func() { err = errors.Join(err, files.Close()) }()
+	if err := showContext(w, files); err != nil {
+		return result, plainFailure("%w", err)
+	}
+	o.Context, o.Work = files, work
+	return b.Build(ctx, o, w)
+}
+
+// showContext tells of what Docker's client would send.
+func showContext(w progress.Watcher, files *source.Context) error {
+	text := w.Begin(progress.Task{Kind: progress.Definition, Text: files.Name, Source: files.Dockerfile})
+	text.Status("", int64(len(files.Dockerfile)), int64(len(files.Dockerfile)))
+	text.End(nil)
+	all := w.Begin(progress.Task{Kind: progress.Context})
+	size, err := files.Size()
+	all.Status("", size, size)
+	all.End(err)
+	return err
+}
+
+// buildProxies adds the proxies of Docker's config file to the arguments.
+func (c *call) buildProxies(args map[string]*string) map[string]*string {
+	return c.configFile().ParseProxyConfig("default", args)
+}
+
+// buildFailure tells why a build has ended. A RUN's code is the command's own, but in BuildKit's words.
+func buildFailure(ctx context.Context, err error, modern bool) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	var known *failure
+	var begun *dockerfile.Failure
+	var exited *dockerfile.Exited
+	f := &failure{cause: err, line: err.Error(), docker: err.Error(), code: 1}
+	switch {
+	case modern:
+		f.docker = "ERROR: " + f.docker
+		return f
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &begun) && !begun.Begun:
+		return engineFailure(err)
+	case errors.As(err, &exited):
+		f.code = exited.Code
+	}
+	return f
+}

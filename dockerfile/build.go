@@ -1,0 +1,215 @@
+package dockerfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"glassbox/engine"
+	"glassbox/image"
+	"glassbox/progress"
+
+	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// build is one build going on; its stages share it.
+type build struct {
+	Options
+	engine *engine.Engine
+	watch  progress.Watcher
+	work   *engine.Work // its own directory, work.Dir, on the store's file system
+	hold   *image.Hold  // keeps what it has made
+	file   *file
+	cache  *cache
+	bases  bases
+
+	platform  ocispec.Platform
+	argErrors []error // of the ARGs before the first FROM, up to the first that has one
+	stages    []*stage
+	steps     int         // how many are carried out
+	begun     atomic.Bool // a step was shown
+}
+
+// Build builds an image, and names it. Its error is a *Failure, or the context's.
+func Build(ctx context.Context, e *engine.Engine, o Options, w progress.Watcher) (result progress.Result, err error) {
+	b := &build{Options: o, engine: e, watch: w, work: o.Work}
+	defer func() {
+		if err != nil && ctx.Err() == nil {
+			err = &Failure{err, b.begun.Load()}
+		}
+	}()
+	if b.file, err = parse(o.Context.Name, o.Context.Dockerfile); err != nil {
+		return result, err
+	}
+	if err := b.arrange(); err != nil {
+		return result, err
+	}
+	if b.hold, err = e.Images.Hold(ctx); err != nil {
+		return result, err
+	}
+	defer func() { err = errors.Join(err, b.hold.Release()) }()
+	if b.cache, err = openCache(e, o.NoCache); err != nil {
+		return result, err
+	}
+	target, err := b.carryOut(ctx)
+	if err != nil {
+		return result, err
+	}
+	return b.export(target)
+}
+
+// arrange finds out which stages there are, which are needed, and how their steps are counted.
+func (b *build) arrange() error {
+	var err error
+	if b.platform, err = platformOf(b.Platform); err != nil {
+		return err
+	}
+	stages := b.file.stages
+	if b.Target != "" {
+		i, err := findTarget(stages, b.Target)
+		if err != nil {
+			return err
+		}
+		stages = stages[:i+1]
+	}
+	if len(stages) == 0 {
+		return errNoImage
+	}
+	last := &stages[len(stages)-1]
+	for _, name := range slices.Sorted(maps.Keys(b.Labels)) {
+		last.AddCommand(instructions.NewLabelCommand(name, b.Labels[name], true))
+	}
+	lex := shell.NewLex(b.file.escape)
+	args := newArguments(b.Args, b.platform, last.Name)
+	for _, c := range b.file.args {
+		if err := args.declareGlobal(c, lex); err != nil {
+			b.argErrors = append(b.argErrors, err)
+			break
+		}
+		b.argErrors = append(b.argErrors, nil)
+	}
+	for i := range stages {
+		b.stages = append(b.stages, b.newStage(i, &stages[i], args.inStage(), lex))
+	}
+	if err := b.distinctNames(); err != nil {
+		return err
+	}
+	b.stages[len(b.stages)-1].need()
+	b.count()
+	return nil
+}
+
+var errNoImage = errors.New("No image was generated. Is your Dockerfile empty?")
+
+func platformOf(name string) (ocispec.Platform, error) {
+	if name == "" {
+		return platforms.DefaultSpec(), nil
+	}
+	return platforms.Parse(name)
+}
+
+// count numbers the steps of the stages that are needed, in the file's order.
+func (b *build) count() {
+	b.steps = len(b.file.args)
+	for _, s := range b.stages {
+		s.first = b.steps + 1
+		if s.needed {
+			b.steps += 1 + len(s.Commands)
+		}
+	}
+}
+
+// carryOut builds the stages that are needed, all at once, and returns the last one. One that fails ends those behind it in the file; those
+// before it go on, for theirs would have been the error if one stage came after the other.
+func (b *build) carryOut(ctx context.Context) (*stage, error) {
+	if err := b.globals(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, s := range b.stages {
+		s.ctx, s.cancel = context.WithCancel(ctx)
+		defer s.cancel()
+	}
+	for _, s := range b.stages {
+		if s.needed {
+			s.start()
+		}
+	}
+	for _, s := range b.stages {
+		if s.started.Load() {
+			<-s.done
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for _, s := range b.stages {
+		if s.started.Load() && s.err != nil {
+			return nil, s.err
+		}
+	}
+	target := b.stages[len(b.stages)-1]
+	if target.id == "" {
+		return nil, errNoImage
+	}
+	return target, nil
+}
+
+// globals shows the ARGs before the first FROM, which are steps as others are.
+func (b *build) globals() error {
+	for i, err := range b.argErrors {
+		w := b.begin(progress.Task{Kind: progress.Instruction, Text: b.file.args[i].String(), Step: i + 1, Steps: b.steps, Stage: -1})
+		w.End(err)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *build) begin(t progress.Task) progress.Work {
+	b.begun.Store(true)
+	return b.watch.Begin(t)
+}
+
+// export gives the image its names.
+func (b *build) export(target *stage) (progress.Result, error) {
+	result := progress.Result{Image: target.id}
+	w := b.watch.Begin(progress.Task{Kind: progress.Export})
+	consumed := map[string]bool{}
+	for _, s := range b.stages {
+		maps.Copy(consumed, s.args.consumed)
+	}
+	if names := leftover(b.Args, consumed); len(names) > 0 {
+		w.Note(fmt.Sprintf("[Warning] One or more build-args %v were not consumed", names))
+	}
+	w.Made(target.id)
+	for _, tag := range b.Tags {
+		name := reference.FamiliarString(tag)
+		if err := b.engine.Images.Tag(target.id.String(), name); err != nil {
+			w.End(err)
+			return result, err
+		}
+		w.Tagged(name)
+		result.Tags = append(result.Tags, name)
+	}
+	w.End(nil)
+	return result, nil
+}
+
+// now is the time that an image and its history bear.
+func (b *build) now() time.Time {
+	if b.Epoch != nil {
+		return b.Epoch.UTC()
+	}
+	return time.Now().UTC()
+}

@@ -1,0 +1,87 @@
+package dockerfile
+
+import (
+	"time"
+
+	"glassbox/image"
+	"glassbox/progress"
+	"glassbox/source"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// action is what a step does to the image that was there before it.
+type action struct {
+	said   string         // what history says of it
+	inputs []input        // all that its result depends on, beside the image before
+	files  []source.Entry // what an input's digest stands for, one by one
+	runs   bool           // it runs a container
+	change func(base *image.Image) (upper string, err error)
+}
+
+// input is one thing on which the result of a step depends.
+type input struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+func (a *action) add(name, value string) { a.inputs = append(a.inputs, input{name, value}) }
+
+// commit makes the image of a step, or finds the one that was made when the same was asked for.
+func (s *stage) commit(w progress.Work, a action) error {
+	if s.Epoch != nil {
+		a.add("SOURCE_DATE_EPOCH", s.Epoch.UTC().Format(time.RFC3339))
+	}
+	if s.id == "" {
+		a.add("platform", s.platform.OS+"/"+s.platform.Architecture+"/"+s.platform.Variant)
+	}
+	key := keyOf(s.id, a.inputs)
+	if known, ok := s.cache.find(key); ok {
+		w.Cached()
+		s.id, s.image = known.Image, nil
+		return nil
+	}
+	begun := time.Now()
+	base, err := s.load()
+	if err != nil {
+		return err
+	}
+	img, err := s.draw(base, a)
+	if err != nil {
+		return err
+	}
+	made := record{Image: img.ID, Parent: s.id, Text: a.said, Inputs: a.inputs, Made: begun.UTC(), Took: time.Since(begun), Size: img.Size}
+	if base != nil {
+		made.Size -= base.Size
+	}
+	s.id, s.image = img.ID, img
+	return s.cache.keep(key, made, a.files)
+}
+
+// draw has the files changed, and puts the image together.
+func (s *stage) draw(base *image.Image, a action) (*image.Image, error) {
+	upper := ""
+	if a.change != nil {
+		var err error
+		if upper, err = a.change(base); err != nil {
+			return nil, err
+		}
+	}
+	d := image.Draft{Base: base, Sparse: true, Hold: s.hold, Event: "create"}
+	now := s.now()
+	k := &d.Document
+	if base != nil {
+		k.Platform, k.History = base.Config.Platform, append(k.History, base.Config.History...)
+	} else {
+		k.Platform = s.platform
+	}
+	k.Created, k.Author, k.Config = &now, s.author, s.edit.ImageConfig()
+	k.History = append(k.History, ocispec.History{Created: &now, Author: s.author, CreatedBy: a.said})
+	if upper == "" {
+		return s.engine.Images.AddConfig(s.ctx, d)
+	}
+	if s.Epoch != nil {
+		d.Epoch = *s.Epoch
+	}
+	return s.engine.Images.AddTree(s.ctx, upper, d)
+}

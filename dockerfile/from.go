@@ -1,0 +1,164 @@
+package dockerfile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"glassbox/engine"
+	"glassbox/image"
+	"glassbox/progress"
+
+	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// defaultPath is the PATH of an image that says none.
+const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// begin carries out FROM, and what the base image has left to be done by ONBUILD.
+func (s *stage) begin(w progress.Work) error {
+	if s.number == 0 {
+		for _, text := range s.file.warnings {
+			fmt.Fprintln(w.Stderr(), text)
+		}
+	}
+	if s.wrong != nil {
+		return s.wrong
+	}
+	if err := s.found(w); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(s.edit.Env, func(e string) bool { return strings.HasPrefix(e, "PATH=") }) {
+		s.edit.Env = append(s.edit.Env, defaultPath)
+	}
+	triggers := s.edit.OnBuild
+	s.edit.OnBuild = nil
+	if len(triggers) == 0 {
+		return nil
+	}
+	w.Note(fmt.Sprintf("# Executing %d build trigger%s", len(triggers), strings.Repeat("s", min(1, len(triggers)-1))))
+	for _, text := range triggers {
+		c, err := s.file.trigger(text)
+		if err != nil {
+			return err
+		}
+		if err := s.dispatch(w, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// found begins with what FROM names: a stage, nothing, or an image.
+func (s *stage) found(w progress.Work) error {
+	if s.base != nil {
+		if err := s.base.result(s.ctx); err != nil {
+			return err
+		}
+		s.id, s.image, s.platform = s.base.id, s.base.image, s.base.platform
+		s.edit = s.base.edit.Fork(s.lex)
+		return nil
+	}
+	if s.from == "scratch" {
+		s.edit = engine.NewEdit(nil, s.lex)
+		return nil
+	}
+	img, err := s.bases.find(s.ctx, s.build, s.from, s.Platform, w)
+	if err != nil {
+		return err
+	}
+	if img.Config.OS != "linux" {
+		return fmt.Errorf("operating system %q is not supported", img.Config.OS)
+	}
+	s.id, s.image, s.edit = img.ID, img, engine.NewEdit(img, s.lex)
+	s.platform = ocispec.Platform{OS: img.Config.OS, Architecture: img.Config.Architecture, Variant: img.Config.Variant}
+	return nil
+}
+
+// imageFrom is what --from or from= names.
+func (s *stage) imageFrom(ctx context.Context, name string, w progress.Work) (*image.Image, error) {
+	o, err := s.stageFor(name)
+	if err != nil {
+		return nil, err
+	}
+	if o == nil {
+		return s.bases.find(ctx, s.build, name, "", w)
+	}
+	if err := o.result(ctx); err != nil {
+		return nil, err
+	}
+	return o.load()
+}
+
+// load reads the image that the stage has come to; nil: it is still nothing.
+func (s *stage) load() (*image.Image, error) {
+	if s.image != nil || s.id == "" {
+		return s.image, nil
+	}
+	img, err := s.engine.Images.Resolve(s.id.String())
+	if err == nil {
+		err = s.hold.Add(s.ctx, s.id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.image = img
+	return img, nil
+}
+
+// bases are the images that FROM and --from name, each looked for once.
+type bases struct {
+	mu    sync.Mutex
+	known map[string]*found
+}
+
+type found struct {
+	once sync.Once
+	img  *image.Image
+	err  error
+}
+
+func (b *bases) find(ctx context.Context, build *build, name, platform string, w progress.Work) (*image.Image, error) {
+	if platform == "" {
+		platform = build.Platform
+	}
+	b.mu.Lock()
+	f := b.known[platform+" "+name]
+	if f == nil {
+		if b.known == nil {
+			b.known = map[string]*found{}
+		}
+		f = &found{}
+		b.known[platform+" "+name] = f
+	}
+	b.mu.Unlock()
+	f.once.Do(func() {
+		if f.img, f.err = build.resolve(ctx, name, platform, w); f.err == nil {
+			f.err = build.hold.Add(ctx, f.img.ID)
+		}
+	})
+	return f.img, f.err
+}
+
+// resolve finds an image, here or at its registry.
+func (b *build) resolve(ctx context.Context, name, platform string, w progress.Work) (*image.Image, error) {
+	if platform != "" {
+		p, err := platforms.Parse(platform)
+		if err != nil {
+			return nil, err
+		}
+		platform = platforms.Format(p)
+	}
+	shown := name
+	if ref, err := reference.ParseNormalizedNamed(name); err == nil {
+		shown = reference.TagNameOnly(ref).String()
+	}
+	meta := b.watch.Begin(progress.Task{Kind: progress.Metadata, Text: shown})
+	img, err := b.engine.BaseImage(ctx, engine.BaseOptions{Name: name, Platform: platform, Pull: b.Pull, Out: w.Out()})
+	meta.End(err)
+	return img, err
+}
