@@ -25,6 +25,8 @@ type layer struct {
 	Blob   digest.Digest `json:"blob"`   // of the archive as the registry sent it
 	Size   int64         `json:"size"`   // of its files
 	Plain  int64         `json:"plain"`  // of the uncompressed archive; 0: noted by nobody
+	// Remotes are the repositories that are known to have it, the latest first.
+	Remotes []remote `json:"remotes,omitempty"`
 }
 
 // layer reads the record of an unpacked layer; the error is fs.ErrNotExist when it is not unpacked.

@@ -11,7 +11,7 @@ import (
 	"github.com/docker/docker/pkg/jsonmessage"
 )
 
-// progress prints what a pull does. The drawing is Docker's own, so that the lines are the same to the byte.
+// progress prints what a pull or push does. The drawing is Docker's own, so that the lines are the same to the byte.
 type progress struct {
 	out   io.Writer
 	quiet bool
@@ -21,20 +21,20 @@ type progress struct {
 	drawn chan struct{}
 }
 
-func newProgress(o PullOptions) *progress {
-	p := &progress{out: o.Out, quiet: o.Quiet}
-	if o.Out == nil || o.Quiet {
+func newProgress(out io.Writer, quiet, terminal bool) *progress {
+	p := &progress{out: out, quiet: quiet}
+	if out == nil || quiet {
 		return p
 	}
 	r, w := io.Pipe()
 	p.enc, p.pipe, p.drawn = json.NewEncoder(w), w, make(chan struct{})
 	var fd uintptr
-	if f, ok := o.Out.(*os.File); ok {
+	if f, ok := out.(*os.File); ok {
 		fd = f.Fd()
 	}
 	go func() {
 		defer close(p.drawn)
-		r.CloseWithError(jsonmessage.DisplayJSONMessagesStream(r, o.Out, fd, o.Terminal, nil))
+		r.CloseWithError(jsonmessage.DisplayJSONMessagesStream(r, out, fd, terminal, nil))
 	}()
 	return p
 }
@@ -88,12 +88,14 @@ type bar struct {
 
 func (b *bar) status(text string) { b.p.status(b.id, text) }
 
-func (b *bar) downloading(n int64) {
+func (b *bar) downloading(n int64) { b.moved("Downloading", n) }
+
+func (b *bar) moved(what string, n int64) {
 	now := time.Now()
 	if b.p.quiet || now.Sub(b.last) < 100*time.Millisecond && n < b.total {
 		return
 	}
 	b.last = now
-	b.p.send(jsonmessage.JSONMessage{ID: b.id, Status: "Downloading",
+	b.p.send(jsonmessage.JSONMessage{ID: b.id, Status: what,
 		Progress: &jsonmessage.JSONProgress{Current: n, Total: b.total}})
 }

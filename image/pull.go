@@ -16,6 +16,7 @@ import (
 // PullOptions says how to pull.
 type PullOptions struct {
 	Platform string    // "linux/arm64"; empty: this machine's
+	All      bool      // every tag of the repository
 	Quiet    bool      // print only what `docker pull -q` prints
 	Implicit bool      // on the way of another command: `run` prints neither the default tag nor the full name
 	Out      io.Writer // Docker's progress lines; redrawn in place when Terminal
@@ -26,7 +27,8 @@ type PullOptions struct {
 const together = 4
 
 // Pull fetches what ref names from its registry, verifies, unpacks and tags it. After an error nothing of it is left,
-// unless another image needs it. The error is an *Unreachable when the registry could not be asked.
+// unless another image needs it. The error is an *Unreachable when the registry could not be asked. Of all tags, the last image is
+// returned; nil if there are none.
 func (s *Store) Pull(ctx context.Context, ref reference.Named, o PullOptions) (*Image, error) {
 	platform, err := parsePlatform(o.Platform)
 	if err != nil {
@@ -39,14 +41,17 @@ func (s *Store) Pull(ctx context.Context, ref reference.Named, o PullOptions) (*
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	p := &pull{store: s, ref: plainRef(ref), platform: platform, explicit: o.Platform != ""}
-	if reference.IsNameOnly(ref) && !o.Implicit && !o.Quiet && o.Out != nil {
+	p := &pull{store: s, ref: plainRef(ref), platform: platform, explicit: o.Platform != "", all: o.All}
+	if o.All {
+		p.ref = reference.TrimNamed(ref)
+	}
+	if reference.IsNameOnly(ref) && !o.All && !o.Implicit && !o.Quiet && o.Out != nil {
 		fmt.Fprintln(o.Out, "Using default tag: latest")
 	}
-	p.progress = newProgress(o)
+	p.progress = newProgress(o.Out, o.Quiet, o.Terminal)
 	defer p.progress.close()
 	img, err := p.from(ctx, endpoints(p.ref, config))
-	if err == nil {
+	if img != nil {
 		s.tell(img.event(reference.FamiliarString(p.ref), "pull", reference.FamiliarName(p.ref)))
 	}
 	if err != nil || o.Implicit {
@@ -61,6 +66,7 @@ type pull struct {
 	ref      reference.Named
 	platform ocispec.Platform
 	explicit bool // the platform was asked for
+	all      bool // ref has no tag: all are meant
 	progress *progress
 }
 
@@ -76,57 +82,84 @@ func (p *pull) from(ctx context.Context, all []endpoint) (*Image, error) {
 	return p.one(ctx, all[len(all)-1])
 }
 
-func (p *pull) one(ctx context.Context, e endpoint) (*Image, error) {
+func (p *pull) one(ctx context.Context, e endpoint) (img *Image, err error) {
+	ctx = telling(ctx, func(text string) { p.progress.message("", text) })
 	r, err := connect(ctx, e, p.ref, "pull", p.store.patience)
 	if err != nil {
 		return nil, err
 	}
 	defer r.close()
+	refs := []reference.Named{p.ref}
+	if p.all {
+		if refs, err = r.tags(ctx); err != nil {
+			return nil, err
+		}
+	}
+	news := false
+	for _, ref := range refs {
+		one, to := *p, *r
+		one.ref, to.ref = ref, ref
+		var fresh bool
+		if img, fresh, err = one.tag(ctx, &to); err != nil {
+			return nil, err
+		}
+		news = news || fresh
+	}
+	if news {
+		p.progress.message("", "Status: Downloaded newer image for "+reference.FamiliarString(p.ref))
+	} else {
+		p.progress.message("", "Status: Image is up to date for "+reference.FamiliarString(p.ref))
+	}
+	return img, nil
+}
+
+// tag gets what one reference names, and tells whether that is news.
+func (p *pull) tag(ctx context.Context, r *repository) (*Image, bool, error) {
 	which := tagOrDigest(p.ref)
 	top, err := r.manifest(ctx, which)
 	if err != nil {
-		return nil, r.manifestError(err)
+		return nil, false, r.manifestError(err)
 	}
 	p.progress.message(which, "Pulling from "+reference.Path(p.ref))
 	m := top
 	if top.isList {
 		d, err := choose(top.manifests, p.platform)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if err := checkDigest(d.Digest); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if m, err = r.manifest(ctx, d.Digest.String()); err != nil {
-			return nil, r.manifestError(err)
+			return nil, false, r.manifestError(err)
 		}
 		if m.isList {
-			return nil, errors.New("unsupported manifest format: a list of lists of images")
+			return nil, false, errors.New("unsupported manifest format: a list of lists of images")
 		}
 	}
 	return p.image(ctx, r, m, top.descriptor.Digest)
 }
 
 // image gets one image whose manifest we have. top is the digest of what the registry gave for the reference.
-func (p *pull) image(ctx context.Context, r *repository, m document, top digest.Digest) (*Image, error) {
+func (p *pull) image(ctx context.Context, r *repository, m document, top digest.Digest) (*Image, bool, error) {
 	config, err := p.config(ctx, r, m)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	img, err := parseConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("reading the image config: %w", err)
+		return nil, false, fmt.Errorf("reading the image config: %w", err)
 	}
 	if err := p.checkPlatform(img); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	layers, err := wants(img, m.layers)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	lease, err := p.store.lease(ctx, heldBy(m, layers))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	err = p.layers(ctx, r, m, layers)
 	if err == nil {
@@ -136,18 +169,17 @@ func (p *pull) image(ctx context.Context, r *repository, m document, top digest.
 	if err == nil {
 		fresh, err = p.name(ctx, img, m, top)
 	}
+	if err == nil {
+		err = p.store.remember(ctx, remotes(p.ref, layers))
+	}
 	err = errors.Join(err, lease.discard())
 	if err != nil {
 		// What came before the failure serves nobody; ctx may be what failed.
-		return nil, errors.Join(err, p.store.collect(context.WithoutCancel(ctx)))
+		return nil, false, errors.Join(err, p.store.collect(context.WithoutCancel(ctx)))
 	}
 	p.progress.message("", "Digest: "+top.String())
-	if fresh {
-		p.progress.message("", "Status: Downloaded newer image for "+reference.FamiliarString(p.ref))
-	} else {
-		p.progress.message("", "Status: Image is up to date for "+reference.FamiliarString(p.ref))
-	}
-	return p.store.Resolve(p.ref.String())
+	img, err = p.store.Resolve(p.ref.String())
+	return img, fresh, err
 }
 
 func (p *pull) config(ctx context.Context, r *repository, m document) ([]byte, error) {
@@ -260,20 +292,26 @@ func heldBy(m document, layers []want) held {
 }
 
 // lease writes down, before anything is looked up, what must not be deleted while this process lives.
-func (s *Store) lease(ctx context.Context, h held) (*claim, error) {
+func (s *Store) lease(ctx context.Context, h held) (c *claim, err error) {
+	err = s.change(ctx, func() error {
+		c, err = s.leaseLocked(ctx, h)
+		return err
+	})
+	return c, err
+}
+
+// leaseLocked is lease for who holds the store's lock.
+func (s *Store) leaseLocked(ctx context.Context, h held) (*claim, error) {
 	raw, err := json.Marshal(h)
 	if err != nil {
 		return nil, err
 	}
-	var c *claim
-	err = s.change(ctx, func() error {
-		if c, _, err = claimFile(ctx, s.dir+"/leases/"+randomName()); err != nil {
-			return err
-		}
-		if _, err = c.file.Write(raw); err != nil {
-			return errors.Join(err, c.discard())
-		}
-		return nil
-	})
-	return c, err
+	c, _, err := claimFile(ctx, s.dir+"/leases/"+randomName())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.file.Write(raw); err != nil {
+		return nil, errors.Join(err, c.discard())
+	}
+	return c, nil
 }

@@ -223,6 +223,50 @@ func (r *repository) manifest(ctx context.Context, which string) (document, erro
 	return m, m.parse(resp.Header.Get("Content-Type"))
 }
 
+// tags lists the repository's tags, page by page.
+func (r *repository) tags(ctx context.Context) (all []reference.Named, err error) {
+	at := r.base + "/tags/list"
+	for pages := 0; at != "" && pages < maxPages; pages++ {
+		var page struct{ Tags []string }
+		if at, err = r.page(ctx, at, &page); err != nil {
+			return nil, r.translate(err)
+		}
+		for _, t := range page.Tags {
+			ref, err := reference.WithTag(reference.TrimNamed(r.ref), t)
+			if err != nil {
+				return nil, fmt.Errorf("the registry lists a tag that is none: %q: %w", t, err)
+			}
+			all = append(all, ref)
+		}
+	}
+	return all, nil
+}
+
+// maxPages bounds a list that a registry could go on with for ever.
+const maxPages = 1000
+
+// page reads one page of a list, and tells where the next one is.
+func (r *repository) page(ctx context.Context, at string, into any) (next string, err error) {
+	resp, err := r.send(ctx, http.MethodGet, at, nil, nil)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(into); err != nil {
+		return "", fmt.Errorf("reading the registry's list: %w", err)
+	}
+	// RFC 8288: Link: </v2/x/tags/list?last=b&n=2>; rel="next"
+	link, rest, ok := strings.Cut(strings.TrimPrefix(resp.Header.Get("Link"), "<"), ">")
+	if !ok || !strings.Contains(rest, "next") {
+		return "", nil
+	}
+	to, err := resp.Request.URL.Parse(link)
+	if err != nil || to.Host != resp.Request.URL.Host {
+		return "", fmt.Errorf("the registry's list goes on at %q", link)
+	}
+	return to.String(), nil
+}
+
 // small fetches a blob that fits in memory, the image's config, and verifies it.
 func (r *repository) small(ctx context.Context, d ocispec.Descriptor) ([]byte, error) {
 	if err := checkDigest(d.Digest); err != nil {
@@ -317,6 +361,11 @@ func (m *document) parse(contentType string) error {
 	return m.check()
 }
 
+// isForeign tells a layer that registries must not pass on: whoever wants it is to fetch it from its maker. Docker does on Windows alone.
+func isForeign(d ocispec.Descriptor) bool {
+	return len(d.URLs) > 0 && (strings.Contains(d.MediaType, ".foreign.") || strings.Contains(d.MediaType, ".nondistributable."))
+}
+
 // check refuses what is no container image, and digests that are none.
 func (m *document) check() error {
 	switch m.config.MediaType {
@@ -330,6 +379,9 @@ func (m *document) check() error {
 		}
 		if d.Size < 0 {
 			return fmt.Errorf("reading the manifest: blob %s has size %d", d.Digest, d.Size)
+		}
+		if isForeign(d) {
+			return fmt.Errorf("layer %s is foreign: the registry does not have it, and refers to %s", d.Digest, strings.Join(d.URLs, ", "))
 		}
 	}
 	return nil
