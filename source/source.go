@@ -1,9 +1,13 @@
 // Package source is where a build's files come from: the build context (a directory, an archive, a URL, a git repository, standard input), other
 // stages, images and what ADD fetches; and how they are found, told apart by content, and copied into an image.
+//
+// Everything is looked up by descriptors, one component of a path after the other, and read once to be known (Find) and once more to be copied (Write):
+// what is written is what the key was made of, or Write says ErrChanged. Where Docker's classic builder and BuildKit disagree about the files that come of
+// an instruction, the classic builder is followed, but that set-id bits and capabilities are not lost.
 package source
 
 import (
-	"context"
+	"errors"
 	"io"
 	"os"
 	"time"
@@ -13,17 +17,9 @@ import (
 
 // Tree is a directory to copy from, held by a descriptor: nothing in it leads out of it.
 type Tree struct {
-	Root   *os.File                         // O_PATH or better
-	Ignore func(name string, dir bool) bool // what .dockerignore leaves out; nil: nothing
-	Owners bool                             // its files keep their owners (a stage's, an image's); else they become root's, as a context's do
-}
-
-// Context is the build context: the files that COPY and ADD may name, and the Dockerfile.
-type Context struct {
-	Tree
-	Dockerfile []byte // its text
-	Name       string // under which it was found or asked for: "Dockerfile"
-	Where      string // what the user typed: tells one build from another when causes of cache misses are looked for
+	Root   *os.File // O_PATH or better
+	Ignore *Ignore  // what .dockerignore leaves out; nil: nothing
+	Owners bool     // its files keep their owners (a stage's, an image's); else they become root's, as a context's do
 }
 
 // Options say how a context is opened.
@@ -34,16 +30,6 @@ type Options struct {
 	// Told is told in lines what is fetched; may be nil.
 	Told io.Writer
 }
-
-// Open opens what `build` names: a directory, "-" (a Dockerfile or an archive from In), a URL of a Dockerfile or an archive, a git URL with
-// #REF:DIRECTORY.
-func Open(ctx context.Context, where string, o Options) (*Context, error) { panic("source.Open") }
-
-// Size is how many bytes Docker's client would send for it, as a tar archive.
-func (c *Context) Size() (int64, error) { panic("source.Size") }
-
-// Close lets go of it, and removes what was fetched or unpacked.
-func (c *Context) Close() error { panic("source.Close") }
 
 // Order is one COPY or ADD, its words expanded.
 type Order struct {
@@ -56,6 +42,7 @@ type Order struct {
 	Chmod    string   // --chmod: octal, or symbolic as chmod(1) takes it
 	Parents  bool     // --parents
 	Exclude  []string // --exclude
+	Link     bool     // --link: whatever the image has at Dest, links too, is not looked at
 	Add      bool     // ADD: archives are unpacked, URLs fetched
 	Unpack   *bool    // ADD --unpack
 	Checksum digest.Digest
@@ -77,20 +64,5 @@ type Entry struct {
 	Digest digest.Digest // of kind, mode, owner, link target, attributes and content; never of times
 }
 
-// Parcel is what an Order has found, and fetched where it is far.
-type Parcel struct {
-	Entries []Entry       // sorted by name
-	Digest  digest.Digest // of all
-	// Classic is what the classic builder writes in place of the sources in an image's history: "file:HEX", "dir:HEX", "multi:HEX".
-	Classic string
-}
-
-// Find looks up what o names. An error names the path, in Docker's words where Docker has some.
-func (o *Order) Find(ctx context.Context) (*Parcel, error) { panic("source.Find") }
-
-// Write copies the parcel into a tree: root is the image's, mounted for writing, in which Dest, links on its way, and names of users are looked up.
-// What changed since Find is noticed: the error is then ErrChanged, and the caller finds anew.
-func (p *Parcel) Write(ctx context.Context, root *os.File) error { panic("source.Write") }
-
-// Close removes what was fetched.
-func (p *Parcel) Close() error { panic("source.Parcel.Close") }
+// ErrChanged is what Write says when a source is not any more what Find has found.
+var ErrChanged = errors.New("the files to be copied have changed meanwhile")
