@@ -55,18 +55,3 @@ type running struct {
 	insecure bool                           // --security=insecure
 	from     func(ctx context.Context, name string) (*image.Image, error)
 }
-
-// copy writes a COPY's or ADD's files over an image, and returns the directory of what that changed, an overlay's upper.
-func (b *build) copy(ctx context.Context, base *image.Image, p *source.Parcel) (upper string, err error) {
-	panic("copy")
-}
-
-// makeDir makes the directory of a WORKDIR, if the image has none there. upper is empty when it has.
-func (b *build) makeDir(ctx context.Context, base *image.Image, dir, user string) (upper string, err error) {
-	panic("makeDir")
-}
-
-// tree opens an image's files, for COPY --from.
-func (b *build) tree(ctx context.Context, img *image.Image) (t *source.Tree, done func() error, err error) {
-	panic("tree")
-}

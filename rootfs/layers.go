@@ -10,4 +10,6 @@ type Layers struct {
 	Mount string   `json:"mount"`           // an existing empty directory to mount the overlay on; nothing is
 	// mounted there on the host: the mount exists only in the container's mount namespace
 	UserXattr bool `json:"userxattr,omitempty"` // Upper keeps overlay's marks in user.overlay.*, not trusted.overlay.*
+
+	once bool // Upper is written by one mount only, which need not sync it
 }

@@ -17,20 +17,32 @@ func (l *Layers) Open(at string) (tree *os.File, err error) {
 	if l.Upper != "" {
 		stack.Lower = append([]string{l.Upper}, l.Lower...)
 	}
-	if err := stack.Check(); err != nil {
+	return stack.apart(unix.MS_RDONLY)
+}
+
+// OpenForWriting shows the layers to the host alone, with Upper to write in. Nothing is synced when it goes with its descriptor, and Work,
+// which is empty and on Upper's file system, cannot be used again.
+func (l *Layers) OpenForWriting(at string) (*os.File, error) {
+	stack := *l
+	stack.Mount, stack.once = at, true
+	return stack.apart(0)
+}
+
+func (l *Layers) apart(flags uintptr) (tree *os.File, err error) {
+	if err := l.Check(); err != nil {
 		return nil, err
 	}
 	answer := make(chan error)
 	program.Apart(func() {
 		var err error
-		tree, err = stack.detached()
+		tree, err = l.detached(flags)
 		answer <- err
 	})
 	return tree, <-answer
 }
 
 // detached is called on a thread that ends with it.
-func (l *Layers) detached() (*os.File, error) {
+func (l *Layers) detached(flags uintptr) (*os.File, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
 		return nil, os.NewSyscallError("unshare", err)
 	}
@@ -44,7 +56,7 @@ func (l *Layers) detached() (*os.File, error) {
 		}
 		data = l.data(l.short())
 	}
-	if err := unix.Mount("overlay", l.Mount, "overlay", unix.MS_RDONLY, data); err != nil {
+	if err := unix.Mount("overlay", l.Mount, "overlay", flags, data); err != nil {
 		return nil, &os.PathError{Op: "mounting an overlay on", Path: l.Mount, Err: err}
 	}
 	fd, err := unix.OpenTree(unix.AT_FDCWD, l.Mount, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)

@@ -66,6 +66,9 @@ func (l *Layers) data(lower []string) string {
 		// reference to a layer, of which commit could make no layer.
 		s.WriteString(",redirect_dir=off,metacopy=off")
 	}
+	if l.once {
+		s.WriteString(",volatile")
+	}
 	return s.String()
 }
 

@@ -25,6 +25,8 @@ type Parcel struct {
 	Digest  digest.Digest // of all
 	// Classic is what the classic builder writes in place of the sources in an image's history: "file:HEX", "dir:HEX", "multi:HEX".
 	Classic string
+	// Users is the image in whose files Write looks up names of users, if not in the tree that it writes to.
+	Users *os.File
 
 	order  Order
 	mode   *mode
@@ -358,8 +360,7 @@ func (s *sieve) missing(p *piece) bool {
 	if s.ignore == nil || p.path == "." {
 		return false
 	}
-	hidden, err := s.ignore.matcher.MatchesOrParentMatches(p.path)
-	return err == nil && hidden
+	return s.ignore.matches(p.path)
 }
 
 func (p *piece) open() (*place, error) { return p.tree.at(p.path) }

@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
-// Ignore is what a .dockerignore leaves out of a context, as Docker's client applies it when it packs one. Not for several goroutines at once.
+// Ignore is what a .dockerignore leaves out of a context, as Docker's client applies it when it packs one.
 type Ignore struct {
+	mu      sync.Mutex // a matcher compiles its patterns when it first needs them
 	matcher *patternmatcher.PatternMatcher
 }
 
@@ -31,7 +33,7 @@ func newIgnore(patterns []string) (*Ignore, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Ignore{m}, nil
+	return &Ignore{matcher: m}, nil
 }
 
 // Hides reports whether a file is left out, or a directory with all that it holds.
@@ -39,8 +41,22 @@ func (i *Ignore) Hides(name string, dir bool) bool {
 	if i == nil || name == "." {
 		return false
 	}
+	return i.matches(name) && !(dir && i.keepsBelow(name))
+}
+
+// matches reports whether the patterns name a file or a directory in which it is, and no exception does.
+func (i *Ignore) matches(name string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	hidden, err := i.matcher.MatchesOrParentMatches(name)
-	return err == nil && hidden && !(dir && i.keepsBelow(name))
+	return err == nil && hidden
+}
+
+// below is matches for who knows already what the patterns say of the directory.
+func (i *Ignore) below(name string, dir patternmatcher.MatchInfo) (bool, patternmatcher.MatchInfo, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.matcher.MatchesUsingParentResults(name, dir)
 }
 
 // keepsBelow reports whether a directory that is left out may hold what an exception names. Docker looks for exceptions that begin

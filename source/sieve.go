@@ -25,7 +25,7 @@ func (s *sieve) strain(at *frame, f *found) (err error) {
 	f.keep, f.enter = true, f.isDir()
 	if s.ignore != nil {
 		hidden := false
-		hidden, f.strain.ignore, err = s.ignore.matcher.MatchesUsingParentResults(f.name, at.strain.ignore)
+		hidden, f.strain.ignore, err = s.ignore.below(f.name, at.strain.ignore)
 		if err != nil {
 			return err
 		}

@@ -15,12 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Write copies the parcel into a tree: root is the image's, mounted for writing, in which Dest and links on its way are looked up, and users
-// are the files in which names of users are, the same unless the order says --link. What changed since Find is noticed: the error is
-// then ErrChanged, and the caller finds anew.
-func (p *Parcel) Write(ctx context.Context, root, users *os.File) error {
+// Write copies the parcel into a tree: root is the image's, mounted for writing, in which Dest, links on its way, and names of users are looked up.
+// What changed since Find is noticed: the error is then ErrChanged, and the caller finds anew.
+func (p *Parcel) Write(ctx context.Context, root *os.File) error {
 	w := &writer{Parcel: p, ctx: ctx, root: int(root.Fd()), links: map[inode]string{}}
 	if p.order.Chown != "" {
+		users := root
+		if p.Users != nil {
+			users = p.Users
+		}
 		who, err := parseOwner(p.order.Chown, users)
 		if err != nil {
 			return err
@@ -587,4 +590,31 @@ func (o *Order) tell(line string) {
 	if o.Told != nil {
 		fmt.Fprint(o.Told, strings.TrimSuffix(line, "\n")+"\n")
 	}
+}
+
+// MakeDir makes a directory of an image for WORKDIR, and what is missing before it. made is false where there is one.
+func MakeDir(root *os.File, dir string, uid, gid int) (made bool, err error) {
+	w := &writer{Parcel: &Parcel{}, root: int(root.Fd())}
+	at, err := follow(w.root, dir, nil)
+	if err != nil {
+		return false, err
+	}
+	defer at.close()
+	if at.dir() {
+		return false, nil
+	}
+	if at.kind() != unix.S_IFDIR {
+		return false, fmt.Errorf("Cannot mkdir: %s is not a directory", dir) //nolint:staticcheck // Docker's words
+	}
+	to, err := w.parents(at, at.missing, owner{uid, gid})
+	if err != nil {
+		return false, err
+	}
+	return true, unix.Close(to.fd)
+}
+
+// Owner looks up "user" or "user:group" in an image, as --chown does.
+func Owner(root *os.File, who string) (uid, gid int, err error) {
+	o, err := parseOwner(who, root)
+	return o.uid, o.gid, err
 }
