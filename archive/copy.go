@@ -25,6 +25,7 @@ type copier struct {
 	root  int
 	links map[inode]string // files of several names that were copied, by their first name below root
 	made  []string
+	plain bool // without overlayfs's own marks
 }
 
 // directory copies the entries of one directory, then what belongs to the directory itself: its times last.
@@ -186,7 +187,7 @@ func (c *copier) attributes(to, from int, st *unix.Stat_t, at string) error {
 			return failed("giving a mode to", at, err)
 		}
 	}
-	if err := extended(to, from); err != nil {
+	if err := extended(to, from, c.plain); err != nil {
 		return failed("copying extended attributes of", at, err)
 	}
 	if err := unix.UtimesNanoAt(to, "", []unix.Timespec{st.Atim, st.Mtim}, unix.AT_EMPTY_PATH); err != nil {
@@ -196,9 +197,12 @@ func (c *copier) attributes(to, from int, st *unix.Stat_t, at string) error {
 }
 
 // extended copies extended attributes, xattr(7), but those that the file system of the copy does not know.
-func extended(to, from int) error {
+func extended(to, from int, plain bool) error {
 	names, err := attributeNames(from)
 	for _, name := range names {
+		if plain && overlayOwn(name) {
+			continue
+		}
 		value, ok, err := attribute(from, name)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)

@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -29,7 +30,14 @@ func (e *Exited) Error() string {
 // run runs a RUN in a container of its own, and returns the directory of what it wrote, an overlay's upper, which is the caller's now. As in Docker,
 // the container of a RUN that fails stays, to be looked at, unless --force-rm; one that is broken off goes.
 func (b *build) run(ctx context.Context, r running, w progress.Work) (upper string, err error) {
-	s, err := b.work.Step(ctx, engine.StepOptions{Base: r.base, Config: r.processConfig(), HostConfig: b.hostConfig(r.command)})
+	shows, err := b.scene(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, shows.end()) }()
+	s, err := b.work.Step(ctx, engine.StepOptions{
+		Base: r.base, Config: r.processConfig(), HostConfig: b.hostConfig(r), Env: shows.env, Mounts: shows.mounts,
+	})
 	if err != nil {
 		return "", err
 	}
@@ -73,13 +81,17 @@ func (r *running) processConfig() *container.Config {
 }
 
 // hostConfig is what the builder decides of it.
-func (b *build) hostConfig(c *instructions.RunCommand) *container.HostConfig {
-	network := instructions.GetNetwork(c)
+func (b *build) hostConfig(r running) *container.HostConfig {
+	network := instructions.GetNetwork(r.command)
 	if network == instructions.NetworkDefault && b.Network != "" {
 		network = b.Network
 	}
+	security := b.Security
+	if r.insecure {
+		security = append(slices.Clip(security), "seccomp=unconfined", "apparmor=unconfined")
+	}
 	return &container.HostConfig{
-		Resources: b.Resources, SecurityOpt: b.Security, ShmSize: b.ShmSize, ExtraHosts: b.ExtraHosts, NetworkMode: container.NetworkMode(network),
+		Resources: b.Resources, SecurityOpt: security, Privileged: r.insecure, ShmSize: b.ShmSize, ExtraHosts: b.ExtraHosts, NetworkMode: container.NetworkMode(network),
 		LogConfig: container.LogConfig{Type: "none"},
 	}
 }

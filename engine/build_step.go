@@ -11,6 +11,7 @@ import (
 	"glassbox/store"
 
 	"github.com/docker/docker/api/types/container"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // StepOptions say in what a RUN of a build runs.
@@ -18,6 +19,10 @@ type StepOptions struct {
 	Base       *image.Image // nil: nothing, FROM scratch
 	Config     *container.Config
 	HostConfig *container.HostConfig
+	Env        []string // of the process, in place of what Config has: in no file, and no inspect
+	Mounts     []StepMount
+
+	shown []specs.Mount // those, as config.json has them
 }
 
 // Step is the container in which one RUN of a build runs: one as all others, but for its end, which comes with that of the build if not before. When
@@ -49,6 +54,9 @@ func (c *Containers) stepBase(r *record, o *StepOptions) error {
 	if err != nil {
 		return err
 	}
+	if r.step = o; r.Config.Labels == nil {
+		r.Config.Labels = map[string]string{}
+	}
 	if o.Base == nil {
 		r.Lower = []string{scaffold}
 		return nil
@@ -64,16 +72,31 @@ func (s *Step) ID() string { return s.r.ID }
 
 // Run runs the container's process to its end. When ctx ends before, the process is killed.
 func (s *Step) Run(ctx context.Context, out, errs io.Writer) (code int, err error) {
-	s.live, err = s.c.StartAttached(ctx, s.r.ID, Streams{Out: out, Err: errs})
-	if err != nil {
-		s.live = nil
-		return 0, err
+	a := &attachment{containers: s.c, streams: Streams{Out: out, Err: errs}}
+	if err = s.start(ctx, a); err == nil {
+		code, err = a.Run(ctx)
 	}
-	code, err = s.live.Run(ctx)
-	if err != nil {
+	if err != nil && s.live != nil {
 		err = errors.Join(err, s.kill())
 	}
 	return code, err
+}
+
+func (s *Step) start(ctx context.Context, a *attachment) error {
+	lock, err := store.Exclusive(ctx, s.r.place.Dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	client, _, err := s.c.startHeld(s.r, a.connect)
+	if err != nil {
+		err = errors.Join(err, a.hangUp())
+	}
+	if client != nil {
+		s.c.promise(s.r.ID, client)
+		s.live = a
+	}
+	return errors.Join(err, s.r.dropSecrets())
 }
 
 // kill ends the process, and waits until it has.

@@ -7,8 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
+
+	"glassbox/image"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
@@ -158,5 +161,178 @@ func BenchmarkStep(b *testing.B) {
 		if err := s.Close(false); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// layered is an image over bb with one more layer, made of a directory by hand.
+func (m *machine) layered(files map[string]string) *image.Image {
+	m.t.Helper()
+	base, err := m.Images.Resolve("bb")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	upper, err := os.MkdirTemp(m.Containers.root.Data, "upper")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Dir(upper+name), 0o755); err != nil {
+			m.t.Fatal(err)
+		}
+		if err := os.WriteFile(upper+name, []byte(text), 0o644); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	d := image.Draft{Base: base}
+	d.Document.Platform = base.Config.Platform
+	img, err := m.Images.AddTree(context.Background(), upper, d)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return img
+}
+
+// play runs a command with mounts and returns what it said and its upper directory.
+func (m *machine) play(w *Work, script string, mounts ...StepMount) (said, upper string) {
+	m.t.Helper()
+	s := m.step(w, script)
+	s.r.step.Mounts = nil
+	if err := s.Close(false); err != nil {
+		m.t.Fatal(err)
+	}
+	img, err := m.Images.Resolve("bb")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	s, err = w.Step(context.Background(), StepOptions{
+		Base:       img,
+		Config:     &container.Config{Image: img.ID.String(), Cmd: []string{"sh", "-c", script}, Entrypoint: []string{""}},
+		HostConfig: &container.HostConfig{NetworkMode: "none", LogConfig: container.LogConfig{Type: "none"}},
+		Mounts:     mounts, Env: []string{"TOKEN=of the environment"},
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if code, err := s.Run(context.Background(), &out, &out); code != 0 || err != nil {
+		m.t.Fatal(code, err, out.String())
+	}
+	upper = filepath.Join(w.Dir, s.ID())
+	if err := errors.Join(s.Take(upper), s.Close(false)); err != nil {
+		m.t.Fatal(err)
+	}
+	return out.String(), upper
+}
+
+// filesIn lists what is in a directory and below it.
+func filesIn(t *testing.T, dir string) (all []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if path != dir {
+			all = append(all, path[len(dir):])
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestStepMounts(t *testing.T) {
+	m := newMachine(t)
+	w := m.aBuild()
+	other := m.layered(map[string]string{"/opt/tool/a": "one", "/opt/tool/b": "two", "/root/x": ""})
+	host := t.TempDir()
+	if err := os.WriteFile(host+"/file", []byte("of the host"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		script string
+		mount  StepMount
+		said   string
+		upper  []string
+	}{
+		{"cat /new/place/file; echo no >/new/place/file", StepMount{Target: "/new/place", Source: host, ReadOnly: true}, "of the host" + "sh: can't create /new/place/file: Read-only file system\n", nil},
+		{"cat /src/file; echo x >/src/y; ls /src", StepMount{Target: "/src", Source: host, Passing: true}, "of the hostfile\ny\n", nil},
+		{"echo changed >/f; cat /f", StepMount{Target: "/f", Source: host + "/file", Passing: true}, "changed\n", nil},
+		{"ls /root/t; echo z >/root/t/z; echo >/root/other; ls /root/t", StepMount{Target: "/root/t", Image: other, Subpath: "/opt/tool", Passing: true}, "a\nb\na\nb\nz\n", []string{"/root", "/root/other"}},
+		{"ls /etc/t", StepMount{Target: "/etc/t", Image: other, Subpath: "opt/tool", ReadOnly: true}, "a\nb\n", nil},
+		{"cat /etc/passwd", StepMount{Target: "/etc/passwd", Image: other, Subpath: "opt/tool/a", ReadOnly: true}, "one", nil},
+		{"ls /other/bin/sh /other/opt/tool", StepMount{Target: "/other", Image: other, ReadOnly: true}, "/other/bin/sh\n\n/other/opt/tool:\na\nb\n", nil},
+		{"mkdir /t/d && stat -c %a /t; mount | grep -c 'tmpfs on /t .*size=64k'", StepMount{Target: "/t", Tmpfs: &StepTmpfs{Size: 65536}}, "1777\n1\n", nil},
+		{"stat -c '%a %u %g' /run/secrets/s; cat /run/secrets/s; echo; echo $TOKEN", StepMount{Target: "/run/secrets/s", ReadOnly: true, Data: &StepData{Bytes: []byte("hush"), Mode: 0o440, UID: 1, GID: 2}}, "440 1 2\nhush\nof the environment\n", nil},
+		{"/dev/pipes/EOF", StepMount{Target: "/dev/pipes/EOF", ReadOnly: true, Data: &StepData{Bytes: []byte("#!/bin/sh\necho run\n"), Mode: 0o755, Program: true}}, "run\n", nil},
+	} {
+		if c.mount.ReadOnly && c.mount.Source != "" {
+			c.script += "; true"
+		}
+		said, upper := m.play(w, c.script, c.mount)
+		if said != c.said {
+			t.Errorf("%s said %q, want %q", c.script, said, c.said)
+		}
+		if got := filesIn(t, upper); !slices.Equal(got, c.upper) {
+			t.Errorf("%s wrote %v, want %v", c.script, got, c.upper)
+		}
+	}
+	if data, err := os.ReadFile(host + "/file"); string(data) != "of the host" {
+		t.Errorf("the host's file is %q now, %v", data, err)
+	}
+	if got := filesIn(t, host); len(got) != 1 {
+		t.Errorf("the host's directory holds %v", got)
+	}
+}
+
+// TestStepLooksOfPlaces: directories on the way to a mount look as in the image, and as in the image go into the layer.
+func TestStepLooksOfPlaces(t *testing.T) {
+	m := newMachine(t)
+	w := m.aBuild()
+	bare, _ := m.play(w, "stat -c '%a %u %Y' /tmp /etc /root /")
+	said, upper := m.play(w, "stat -c '%a %u %Y' /tmp /etc /root /; echo >/etc/new", StepMount{Target: "/etc/a/b", Tmpfs: &StepTmpfs{}},
+		StepMount{Target: "/tmp/x", Tmpfs: &StepTmpfs{}}, StepMount{Target: "/etc/c", Data: &StepData{Mode: 0o400}})
+	if said != bare {
+		t.Errorf("with mounts\n%sinstead of\n%s", said, bare)
+	}
+	if got := filesIn(t, upper); !slices.Equal(got, []string{"/etc", "/etc/new"}) {
+		t.Errorf("it wrote %v", got)
+	}
+}
+
+func TestCacheMounts(t *testing.T) {
+	m := newMachine(t)
+	ctx := context.Background()
+	filled := 0
+	open := func(sharing string) *Cache {
+		t.Helper()
+		c, err := m.Builds.Cache(ctx, CacheOptions{ID: "pip", Sharing: sharing, Fill: func(dir string) error { filled++; return os.Mkdir(dir+"/copy", 0o755) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	a, b := open("shared"), open("")
+	if a.Dir != b.Dir || filled != 1 {
+		t.Errorf("shared: %s and %s, filled %d times", a.Dir, b.Dir, filled)
+	}
+	p := open("private")
+	if p.Dir == a.Dir {
+		t.Error("a private cache is one that others have")
+	}
+	waited, stop := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer stop()
+	if _, err := m.Builds.Cache(waited, CacheOptions{ID: "pip", Sharing: "locked"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a locked cache is had together with others: %v", err)
+	}
+	for _, c := range []*Cache{a, b, p} {
+		if err := c.Release(); err != nil {
+			t.Error(err)
+		}
+	}
+	l := open("locked")
+	if l.Dir != a.Dir || filled != 2 {
+		t.Errorf("locked: %s, filled %d times", l.Dir, filled)
+	}
+	if err := l.Release(); err != nil {
+		t.Error(err)
 	}
 }

@@ -268,6 +268,9 @@ func (c *Containers) establish(r *record, name string) (err error) {
 	if err := c.furnish(r); err != nil {
 		return err
 	}
+	if err := c.stage(r); err != nil {
+		return err
+	}
 	if err := r.save(); err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ type record struct {
 	Networks   map[string]*network.EndpointSettings // what it asked of networks, by their names; nil: only to be on that of its mode
 	Links      []legacyLink                         // on the default bridge
 
+	step     *StepOptions // as long as the RUN of a build goes on whose container this is
 	place    store.Place
 	linkVars []string // what links add to the environment of a start or exec
 }

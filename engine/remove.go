@@ -70,7 +70,7 @@ func (c *Containers) destroy(r *record, anonymous bool) error {
 
 // erase deletes everything that a container has; with anonymous also the volumes that nobody named. The caller holds its lock.
 func (c *Containers) erase(r *record, anonymous bool) error {
-	return errors.Join(c.forsake(r), c.unplug(r.place), c.surrender(r), c.unmountVolumes(r), r.place.Remove(), c.unclaim(r), c.leave(r, anonymous))
+	return errors.Join(c.forsake(r), r.dropSecrets(), c.unplug(r.place), c.surrender(r), c.unmountVolumes(r), r.place.Remove(), c.unclaim(r), c.leave(r, anonymous))
 }
 
 // surrender gives back addresses that a start had claimed which was broken off before it noted them down in a wiring.
@@ -189,7 +189,7 @@ func (c *Containers) forget(r *record) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(c.forsake(r), err, c.unclaim(r), c.leave(r, true))
+	return errors.Join(c.forsake(r), r.dropSecrets(), err, c.unclaim(r), c.leave(r, true))
 }
 
 // promise keeps the connection on which TakeCleanup was said until Cleanup.

@@ -24,6 +24,9 @@ func (d *drawing) mounts() error {
 		}
 		extra = append(extra, converted)
 	}
+	if d.step != nil {
+		extra = append(extra, d.step.shown...)
+	}
 	taken := map[string]bool{}
 	for _, m := range extra {
 		taken[m.Destination] = true

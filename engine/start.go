@@ -33,6 +33,11 @@ func (c *Containers) start(ctx context.Context, id string, attach func(*record, 
 		return nil, nil, err
 	}
 	defer lock.Release()
+	return c.startHeld(r, attach)
+}
+
+// startHeld is start of a container whose lock the caller holds.
+func (c *Containers) startHeld(r *record, attach func(*record, *monitor.Client) error) (*monitor.Client, *record, error) {
 	s, err := c.state(r)
 	switch {
 	case err != nil:
@@ -120,6 +125,9 @@ func (c *Containers) launch(r *record) (*monitor.Client, *plugging, error) {
 		return nil, p, errors.Join(err, l.client.Close())
 	}
 	l.client.For(r.place.Run)
+	if r.step != nil {
+		l.client.With(r.step.Env)
+	}
 	if pid, err := l.client.Born(); err == nil {
 		p.greet(pid)
 	}
@@ -139,6 +147,9 @@ func (c *Containers) write(r *record, p *plugging) error {
 		return err
 	}
 	if err := c.mountVolumes(r); err != nil {
+		return err
+	}
+	if err := r.placeSecrets(); err != nil {
 		return err
 	}
 	if err := c.host(r); err != nil {

@@ -2,9 +2,12 @@ package monitor
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"glassbox/rootfs"
@@ -54,13 +57,48 @@ func (m *monitor) awaitWord() (told bool, err error) {
 		}
 		line = append(line, b[:n]...)
 	}
-	if m.dir == "" {
-		m.dir = string(line[:len(line)-1])
+	word, err := decodeWord(line)
+	if err != nil {
+		return false, err
+	}
+	if m.env = word.Env; m.dir == "" {
+		m.dir = word.Dir
 		if err := m.complainHere(); err != nil {
 			return false, err
 		}
 	}
 	return true, os.NewSyscallError("fcntl", unix.SetNonblock(3, true))
+}
+
+// addEnv gives the process what the first client has told of its environment, in place of what has the same name.
+func (m *monitor) addEnv(p *specs.Process) {
+	for _, v := range m.env {
+		name, _, _ := strings.Cut(v, "=")
+		p.Env = slices.DeleteFunc(p.Env, func(had string) bool { return strings.HasPrefix(had, name+"=") })
+	}
+	p.Env = append(p.Env, m.env...)
+}
+
+// firstWord is what a client of Spawn says first: the directory, or as JSON more than that. A path begins otherwise than JSON does.
+type firstWord struct {
+	Dir string
+	Env []string // of the process, beside what config.json says: what is to be in no file
+}
+
+func (w firstWord) encode() ([]byte, error) {
+	if len(w.Env) == 0 {
+		return []byte(w.Dir + "\n"), nil
+	}
+	line, err := json.Marshal(w)
+	return append(line, '\n'), err
+}
+
+func decodeWord(line []byte) (w firstWord, err error) {
+	if line[0] == '{' {
+		return w, store.Decode(line, &w)
+	}
+	w.Dir = string(line[:len(line)-1])
+	return w, nil
 }
 
 // complainHere makes the directory's monitor.log our standard error.
@@ -104,6 +142,7 @@ func (m *monitor) readSpec() error {
 	if m.spec.Process == nil {
 		return fmt.Errorf("%s: process is missing", m.path("config.json"))
 	}
+	m.addEnv(m.spec.Process)
 	return nil
 }
 

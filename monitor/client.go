@@ -31,7 +31,8 @@ var ErrUnheard = fmt.Errorf("%w: the request was not heard", ErrDead)
 // has a connection of its own.
 type Client struct {
 	dir  string
-	said int64 // size of monitor.log before this monitor could write to it
+	env  []string // of the process, beside what config.json says
+	said int64    // size of monitor.log before this monitor could write to it
 	mu   sync.Mutex
 	conn *conn
 
@@ -54,12 +55,19 @@ func (c *Client) Close() error { return c.conn.close() }
 // For tells a client of Spawn which container's state directory its monitor shall be with.
 func (c *Client) For(dir string) { c.dir, c.said = dir, logSize(dir) }
 
+// With gives the container's process variables that are to be in no file.
+func (c *Client) With(env []string) { c.env = env }
+
 // Born waits until the container's process exists, in its namespaces, and returns its pid. It must be the first call after Spawn and For,
 // or Adopt; Create, which does it itself where nobody has, must be the next.
 func (c *Client) Born() (pid int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.conn.Write([]byte(c.dir + "\n")) //nolint:errcheck // a monitor that died already is heard of below
+	word, err := firstWord{c.dir, c.env}.encode()
+	if err != nil {
+		return 0, err
+	}
+	c.conn.Write(word) //nolint:errcheck // a monitor that died already is heard of below
 	pid, c.stillborn = c.hearOfStart()
 	c.born = true
 	return pid, c.stillborn

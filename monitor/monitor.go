@@ -33,6 +33,7 @@ type monitor struct {
 	config  Config
 	word    [2]uint64 // inode and time of the monitor.json that was last read
 	spec    *specs.Spec
+	env     []string // of its process, from the first client
 	starter starter
 	c       container     // nil after a renewal, until it is needed
 	group   cgroups.Group // of the container

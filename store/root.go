@@ -22,6 +22,7 @@ package store
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // Root names the two directories below which everything lives: Data survives a reboot, Run does not.
@@ -102,6 +103,10 @@ func (p Place) Linked() string { return p.Run + "/linked" }
 
 // Restart is locked by who stops the container to start it again: its output goes on.
 func (p Place) Restart() string { return p.Run + "/restart" }
+
+// Secrets holds what of a step of a build is to be on no disk, until its container has taken it.
+func (p Place) Secrets() string     { return p.Run + "/secrets" }
+func (p Place) Secret(n int) string { return p.Run + "/secrets/" + strconv.Itoa(n) }
 
 // Alive is locked by the monitor for as long as it lives.
 func (p Place) Alive() string { return p.Run + "/lock" }
