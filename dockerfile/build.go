@@ -30,6 +30,7 @@ type build struct {
 	file   *file
 	cache  *cache
 	bases  bases
+	shows  contextFiles // what mounts show of the context
 
 	platform  ocispec.Platform
 	argErrors []error // of the ARGs before the first FROM, up to the first that has one
