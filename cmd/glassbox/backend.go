@@ -115,6 +115,7 @@ type backend struct {
 	info       func() (system.Info, error)
 	diskUsage  func() (types.DiskUsage, error)
 	check      func(clean bool) ([]engine.Finding, error)
+	layers     func(ref string, o engine.LayersOptions) (*engine.Layers, error)
 	events     func(ctx context.Context, o events.ListOptions, each func(events.Message) error) error
 }
 
@@ -127,7 +128,7 @@ func openEngine(warn, tell func(message string)) (*backend, error) {
 	e.Containers.Warn, e.Networks.Warn = warn, tell
 	e.Images.Applets = tiny.Names
 	e.Settle()
-	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, builds: engineBuilds{e}, info: e.System.Info, diskUsage: e.DiskUsage, check: e.System.Check, events: e.System.Events}, nil
+	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, builds: engineBuilds{e}, info: e.System.Info, diskUsage: e.DiskUsage, check: e.System.Check, layers: e.Layers, events: e.System.Events}, nil
 }
 
 // engineBuilds joins what the engine keeps of builds with who builds.

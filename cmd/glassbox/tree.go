@@ -24,7 +24,7 @@ var groups = []string{common, seeThrough, management, commands}
 func rootVerbs() []verb {
 	return []verb{
 		runVerb(), execVerb(), psVerb(), buildVerb(), pullVerb(), imagesVerb(), versionVerb(), infoVerb(),
-		explainVerb(), bootVerb(),
+		explainVerb(), layersVerb(), bootVerb(),
 		attachVerb(), commitVerb(), completionVerb(), copyVerb(), createVerb(), diffVerb(), eventsVerb(), exportVerb(), helpVerb(), historyVerb(), importVerb(), inspectVerb(),
 		killVerb(), logsVerb(), pauseVerb(), portVerb(),
 		renameVerb(), restartVerb(), rmVerb(), rmiVerb(), startVerb(), statsVerb(), stopVerb(), tagVerb(), topVerb(), unpauseVerb(), updateVerb(),
