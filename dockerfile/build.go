@@ -47,7 +47,7 @@ func Build(ctx context.Context, e *engine.Engine, o Options, w progress.Watcher)
 			err = &Failure{err, b.begun.Load()}
 		}
 	}()
-	if b.file, err = parse(o.Context.Name, o.Context.Dockerfile); err != nil {
+	if err := b.define(); err != nil {
 		return result, err
 	}
 	if err := b.arrange(); err != nil {
@@ -65,6 +65,36 @@ func Build(ctx context.Context, e *engine.Engine, o Options, w progress.Watcher)
 		return result, err
 	}
 	return b.export(target)
+}
+
+// define reads the Dockerfile, and tells of it and of the context.
+func (b *build) define() error {
+	text := b.watch.Begin(progress.Task{Kind: progress.Definition, Text: b.Context.Name, Source: b.Context.Dockerfile})
+	size := int64(len(b.Context.Dockerfile))
+	text.Status("", size, size)
+	var wrong error
+	b.file, wrong = parse(b.Context.Name, b.Context.Dockerfile)
+	if err := b.showContext(); err != nil {
+		text.End(nil)
+		return err
+	}
+	if wrong == nil {
+		for _, warning := range b.file.warnings {
+			fmt.Fprintln(text.Stderr(), warning)
+		}
+	}
+	text.End(wrong)
+	return wrong
+}
+
+// showContext tells how much Docker's client would send; here nothing is sent.
+func (b *build) showContext() error {
+	b.watch.Begin(progress.Task{Kind: progress.Ignore}).End(nil)
+	w := b.watch.Begin(progress.Task{Kind: progress.Context})
+	size, err := b.Context.Size()
+	w.Status("", size, size)
+	w.End(err)
+	return err
 }
 
 // arrange finds out which stages there are, which are needed, and how their steps are counted.
@@ -100,11 +130,9 @@ func (b *build) arrange() error {
 	for i := range stages {
 		b.stages = append(b.stages, b.newStage(i, &stages[i], args.inStage(), lex))
 	}
-	if err := b.distinctNames(); err != nil {
-		return err
-	}
 	b.stages[len(b.stages)-1].need()
 	b.count()
+	b.findTwins()
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"glassbox/image"
@@ -245,10 +246,10 @@ func order(o *source.Order, c instructions.Command) (name, from string) {
 	switch c := c.(type) {
 	case *instructions.CopyCommand:
 		name, from, what = "COPY", c.From, c.SourcesAndDest
-		o.Chown, o.Chmod, o.Parents, o.Exclude = c.Chown, c.Chmod, c.Parents, c.ExcludePatterns
+		o.Chown, o.Chmod, o.Parents, o.Exclude, o.Link = c.Chown, c.Chmod, c.Parents, c.ExcludePatterns, c.Link
 	case *instructions.AddCommand:
 		name, what = "ADD", c.SourcesAndDest
-		o.Add, o.Chown, o.Chmod, o.Exclude, o.Unpack = true, c.Chown, c.Chmod, c.ExcludePatterns, c.Unpack
+		o.Add, o.Chown, o.Chmod, o.Exclude, o.Unpack, o.Link = true, c.Chown, c.Chmod, c.ExcludePatterns, c.Unpack, c.Link
 		o.Checksum, o.KeepGit = digest.Digest(c.Checksum), c.KeepGitDir != nil && *c.KeepGitDir
 	}
 	o.Paths, o.Dest = what.SourcePaths, what.DestPath
@@ -267,30 +268,51 @@ func (s *stage) expandDocuments(c instructions.SupportsSingleWordExpansionRaw, a
 
 // copyOrder finds the files, and copies them unless that was done once. Files that change meanwhile are looked for anew.
 func (s *stage) copyOrder(w progress.Work, name string, o *source.Order) error {
-	for {
+	for tries := 0; ; tries++ {
 		p, err := o.Find(s.ctx)
 		if err != nil {
 			return err
 		}
-		flags := ""
-		for _, f := range [][2]string{{"--chown=", o.Chown}, {"--chmod=", o.Chmod}} {
-			if f[1] != "" {
-				flags += f[0] + f[1] + " "
-			}
-		}
-		a := action{said: s.nop(fmt.Sprintf("#(nop) %s %s%s in %s ", name, flags, p.Classic, o.Dest)), files: p.Entries}
-		a.add("instruction", fmt.Sprintf("%s %s%s %s", name, flags, list(o.Paths), o.Dest))
+		said := spoken([][2]string{{"chown", o.Chown}, {"chmod", o.Chmod}})
+		a := action{said: s.nop(fmt.Sprintf("#(nop) %s %s%s in %s ", name, said, p.Classic, o.Dest)), files: p.Entries}
+		a.add("instruction", fmt.Sprintf("%s %s%s%s %s", name, said, spoken(switches(o)), list(o.Paths), o.Dest))
 		a.add("files", string(p.Digest))
-		for flag, on := range map[string]bool{"--parents": o.Parents, "--unpack": o.Unpack != nil && *o.Unpack, "--unpack=false": o.Unpack != nil && !*o.Unpack, "--keep-git-dir": o.KeepGit} {
-			if on {
-				a.add(flag, "true")
-			}
-		}
-		slices.SortStableFunc(a.inputs[2:], func(x, y input) int { return strings.Compare(x.Name, y.Name) })
 		a.change = func(base *image.Image) (string, error) { return s.build.copy(s.ctx, base, p) }
 		err = s.commit(w, a)
-		return errors.Join(err, p.Close())
+		if err = errors.Join(err, p.Close()); !errors.Is(err, source.ErrChanged) || tries == 3 {
+			return err
+		}
 	}
+}
+
+// switches are the flags that change what is copied or how.
+func switches(o *source.Order) [][2]string {
+	var all [][2]string
+	for _, f := range []struct {
+		name string
+		on   bool
+	}{{"parents", o.Parents}, {"link", o.Link}, {"keep-git-dir", o.KeepGit}} {
+		if f.on {
+			all = append(all, [2]string{f.name, "true"})
+		}
+	}
+	if o.Unpack != nil {
+		all = append(all, [2]string{"unpack", strconv.FormatBool(*o.Unpack)})
+	}
+	for _, pattern := range o.Exclude {
+		all = append(all, [2]string{"exclude", pattern})
+	}
+	return all
+}
+
+// spoken are flags as words, each with a blank behind it; one without a value is not there.
+func spoken(flags [][2]string) (all string) {
+	for _, f := range flags {
+		if f[1] != "" {
+			all += "--" + f[0] + "=" + f[1] + " "
+		}
+	}
+	return all
 }
 
 // list is a list as an input's value, in which no two lists look alike.

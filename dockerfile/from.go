@@ -21,11 +21,6 @@ const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 
 // begin carries out FROM, and what the base image has left to be done by ONBUILD.
 func (s *stage) begin(w progress.Work) error {
-	if s.number == 0 {
-		for _, text := range s.file.warnings {
-			fmt.Fprintln(w.Stderr(), text)
-		}
-	}
 	if s.wrong != nil {
 		return s.wrong
 	}

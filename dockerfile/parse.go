@@ -48,7 +48,7 @@ func parse(name string, text []byte) (*file, error) {
 func (f *file) add(n *parser.Node) error {
 	read, err := f.instruction(n)
 	if err != nil {
-		return fmt.Errorf("dockerfile parse error on line %d: %w", n.StartLine, err)
+		return &wrongLine{err, n.StartLine}
 	}
 	switch c := read.(type) {
 	case *instructions.Stage:
@@ -62,11 +62,22 @@ func (f *file) add(n *parser.Node) error {
 	}
 	stage, err := instructions.CurrentStage(f.stages)
 	if err != nil {
-		return err
+		return parser.WithLocation(err, n.Location())
 	}
 	stage.AddCommand(read.(instructions.Command))
 	return nil
 }
+
+// wrongLine is an instruction that cannot be read.
+type wrongLine struct {
+	cause error
+	line  int
+}
+
+func (e *wrongLine) Error() string {
+	return fmt.Sprintf("dockerfile parse error on line %d: %v", e.line, e.cause)
+}
+func (e *wrongLine) Unwrap() error { return e.cause }
 
 // instruction reads one. Two flags that BuildKit's package knows only when it is compiled with tags are read here.
 func (f *file) instruction(n *parser.Node) (any, error) {

@@ -14,7 +14,9 @@ import (
 	"glassbox/image"
 	"glassbox/progress"
 
+	"github.com/distribution/reference"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -41,6 +43,9 @@ type stage struct {
 
 	once    sync.Once
 	started atomic.Bool
+	passed  []chan struct{} // closed one by one as the steps end, FROM's the first, and all at once should the stage fail
+	twin    *stage          // an earlier one whose first steps are the same
+	alike   int             // how many those are
 	done    chan struct{}
 	err     error
 	ctx     context.Context
@@ -61,6 +66,9 @@ func (b *build) newStage(number int, from *instructions.Stage, args *arguments, 
 		}
 	}
 	s.base = s.named(s.from)
+	for range len(s.Commands) + 1 {
+		s.passed = append(s.passed, make(chan struct{}))
+	}
 	return s
 }
 
@@ -90,21 +98,9 @@ func (s *stage) stageFor(name string) (*stage, error) {
 	return s.stages[n], nil
 }
 
-func (b *build) distinctNames() error {
-	for _, s := range b.stages {
-		if s.Name != "" && s.named(s.Name) != nil {
-			return fmt.Errorf("%s stage name already used", s.Name)
-		}
-	}
-	return nil
-}
-
-// findTarget finds the stage that --target names, by its name or its number.
+// findTarget finds the stage that --target names. A number is no name here, as in the classic builder.
 func findTarget(stages []instructions.Stage, name string) (int, error) {
 	if i, ok := instructions.HasStage(stages, name); ok {
-		return i, nil
-	}
-	if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < len(stages) {
 		return i, nil
 	}
 	return 0, fmt.Errorf("target stage %q could not be found", name)
@@ -151,8 +147,16 @@ func (s *stage) start() {
 		s.started.Store(true)
 		go func() {
 			defer close(s.done)
-			if s.err = s.carry(); s.err == nil {
+			s.err = s.carry()
+			if s.err == nil {
 				return
+			}
+			for _, step := range s.passed {
+				select {
+				case <-step:
+				default:
+					close(step)
+				}
 			}
 			for _, behind := range s.stages[s.number+1:] {
 				behind.cancel()
@@ -174,29 +178,63 @@ func (s *stage) result(ctx context.Context) error {
 
 // carry carries out all steps.
 func (s *stage) carry() error {
+	if s.Name != "" && s.named(s.Name) != nil {
+		return parser.WithLocation(fmt.Errorf("%s stage name already used", s.Name), s.Location)
+	}
 	show := s.shown()
-	err := s.step(show(nil, s.SourceCode), s.begin)
-	for _, c := range s.Commands {
+	err := s.step(0, show(nil, s.SourceCode), s.Location, s.begin)
+	for i, c := range s.Commands {
 		if err != nil {
 			return err
 		}
-		err = s.step(show(c, fmt.Sprint(c)), func(w progress.Work) error { return s.dispatch(w, c) })
+		err = s.step(i+1, show(c, fmt.Sprint(c)), c.Location(), func(w progress.Work) error { return s.dispatch(w, c) })
 	}
 	return err
 }
 
-// step carries out one.
-func (s *stage) step(t progress.Task, do func(progress.Work) error) error {
+// step carries out one; where is its place in the file, which its error bears.
+func (s *stage) step(i int, t progress.Task, where []parser.Range, do func(progress.Work) error) error {
+	if s.twin != nil && i < s.alike {
+		select {
+		case <-s.twin.passed[i]:
+		case <-s.ctx.Done():
+		}
+	}
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
 	w := s.build.begin(t)
-	err := do(w)
+	err := parser.WithLocation(do(w), where)
 	if err == nil {
 		w.Made(s.id)
+		close(s.passed[i])
 	}
 	w.End(err)
 	return err
+}
+
+// findTwins finds stages that begin alike. The later one goes behind the earlier: each step is then carried out once, as it would be were one stage
+// built after the other, and always by the same of them.
+func (b *build) findTwins() {
+	for k, s := range b.stages {
+		for _, o := range b.stages[:k] {
+			if n := s.likeness(o); o.needed && n > s.alike {
+				s.twin, s.alike = o, n
+			}
+		}
+	}
+}
+
+// likeness counts the first steps that are the same.
+func (s *stage) likeness(o *stage) int {
+	if s.from != o.from || s.base != o.base || s.Platform != o.Platform {
+		return 0
+	}
+	n := 0
+	for n < min(len(s.Commands), len(o.Commands)) && fmt.Sprint(s.Commands[n]) == fmt.Sprint(o.Commands[n]) {
+		n++
+	}
+	return 1 + n
 }
 
 // shown numbers the steps as they come.
@@ -214,7 +252,7 @@ func (s *stage) shown() func(c instructions.Command, text string) progress.Task 
 	return func(c instructions.Command, text string) progress.Task {
 		t.Step++
 		one := t
-		one.Text = text
+		one.Text, one.Long = text, s.long(c, text)
 		if c == nil && s.base == nil && s.from != "scratch" || c != nil && works(c) {
 			inside++
 			one.Inside = inside
@@ -232,4 +270,35 @@ func works(c instructions.Command) bool {
 		return true
 	}
 	return false
+}
+
+// long is an instruction as BuildKit shows it: the values of variables in place of their names.
+func (s *stage) long(c instructions.Command, text string) string {
+	if c == nil {
+		ref, err := reference.ParseNormalizedNamed(s.from)
+		if s.base != nil || err != nil {
+			return "FROM " + s.from
+		}
+		return "FROM " + reference.TagNameOnly(ref).String()
+	}
+	lex := shell.NewLex(s.file.escape)
+	lex.RawQuotes, lex.SkipUnsetEnv = true, true
+	if run, ok := c.(*instructions.RunCommand); ok && len(run.Files) > 0 {
+		text += " (" + summary(run.Files[0].Data) + ")"
+	}
+	word, rest, _ := strings.Cut(text, " ")
+	text = strings.ToUpper(word) + " " + rest
+	if expanded, _, err := lex.ProcessWord(text, shell.EnvsFromSlice(slices.Concat(s.edit.Env, s.args.inForce(s.edit.Env)))); err == nil {
+		return expanded
+	}
+	return text
+}
+
+// summary is the beginning of a here-document.
+func summary(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if len(lines) > 1 {
+		return lines[0] + "..."
+	}
+	return lines[0]
 }

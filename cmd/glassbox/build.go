@@ -77,23 +77,8 @@ func (c *call) buildIn(ctx context.Context, b builds, o dockerfile.Options, f *b
 		return result, plainFailure("%w", err)
 	}
 	defer func() { err = errors.Join(err, files.Close()) }()
-	if err := showContext(w, files); err != nil {
-		return result, plainFailure("%w", err)
-	}
 	o.Context, o.Work = files, work
 	return b.Build(ctx, o, w)
-}
-
-// showContext tells of what Docker's client would send.
-func showContext(w progress.Watcher, files *source.Context) error {
-	text := w.Begin(progress.Task{Kind: progress.Definition, Text: files.Name, Source: files.Dockerfile})
-	text.Status("", int64(len(files.Dockerfile)), int64(len(files.Dockerfile)))
-	text.End(nil)
-	all := w.Begin(progress.Task{Kind: progress.Context})
-	size, err := files.Size()
-	all.Status("", size, size)
-	all.End(err)
-	return err
 }
 
 // buildProxies adds the proxies of Docker's config file to the arguments.
