@@ -76,6 +76,24 @@ func (s *Store) keepBlob(c *claim, d digest.Digest, err error) error {
 	return c.moved()
 }
 
+// openBlob opens a blob, or what may become one.
+func openBlob(path string) (*blobFile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &blobFile{f, info.Size()}, nil
+}
+
+type blobFile struct {
+	*os.File
+	size int64
+}
+
 // drain reads what follows an archive's end, which the layer's digests cover too. More than a generous padding is an
 // attack: a few bytes of zstd can stand for terabytes.
 func drain(r io.Reader) error {

@@ -30,10 +30,10 @@ func decompress(r io.Reader) (io.ReadCloser, compression, error) {
 	if err != nil && err != io.EOF {
 		return nil, plain, err
 	}
-	switch {
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+	switch packedAs(head) {
+	case gzipped:
 		return io.NopCloser(newGunzip(b)), gzipped, nil
-	case bytes.Equal(head, []byte{0x28, 0xb5, 0x2f, 0xfd}), isSkippable(head):
+	case zstandard:
 		// A window above 128 MiB is beyond what the zstd tool accepts without --long; it would be memory taken by an attacker.
 		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
 		if err != nil {
@@ -42,6 +42,17 @@ func decompress(r io.Reader) (io.ReadCloser, compression, error) {
 		return z.IOReadCloser(), zstandard, nil
 	}
 	return io.NopCloser(b), plain, nil
+}
+
+// packedAs tells how a blob is packed by its first four bytes.
+func packedAs(head []byte) compression {
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return gzipped
+	case bytes.Equal(head, []byte{0x28, 0xb5, 0x2f, 0xfd}), isSkippable(head):
+		return zstandard
+	}
+	return plain
 }
 
 // isSkippable tells a zstd skippable frame (RFC 8878, 3.1.2), with which seekable layers (zstd:chunked) may begin.

@@ -119,10 +119,13 @@ var emptyTar = digest.FromBytes(make([]byte, 1024))
 
 // read reads the layer's archive once: into a blob, into a directory, and through both digests.
 func (m *made) read(ctx context.Context, r io.Reader) error {
-	u := &unpacking{root: m.dir.file}
+	u := &unpacking{root: m.dir.file, summed: true}
 	err := m.write(ctx, func(blob io.Writer) error { return u.run(ctx, io.TeeReader(r, blob)) })
 	if err != nil {
 		return err
+	}
+	if u.kind == plain {
+		u.diff = m.blob.Digest
 	}
 	m.blob.MediaType = u.kind.mediaType()
 	m.layer = layer{Diff: u.diff, Blob: m.blob.Digest, Size: u.size, Plain: u.plain}
@@ -184,14 +187,18 @@ func (m *made) describe() error {
 		return err
 	}
 	m.configID = digest.FromBytes(m.config)
+	return m.manifestFor(&ocispec.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant})
+}
+
+// manifestFor makes the manifest of config and layers.
+func (m *made) manifestFor(p *ocispec.Platform) (err error) {
 	c := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: m.configID, Size: int64(len(m.config))}
 	manifest := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
 		Config: c, Layers: append([]ocispec.Descriptor{}, m.layers...)}
 	if m.manifest, err = json.Marshal(manifest); err != nil {
 		return err
 	}
-	m.descriptor = ocispec.Descriptor{MediaType: manifest.MediaType, Digest: digest.FromBytes(m.manifest), Size: int64(len(m.manifest)),
-		Platform: &ocispec.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}}
+	m.descriptor = ocispec.Descriptor{MediaType: manifest.MediaType, Digest: digest.FromBytes(m.manifest), Size: int64(len(m.manifest)), Platform: p}
 	return nil
 }
 
@@ -276,6 +283,14 @@ func (m *made) annotations() map[string]string {
 	}
 	maps.Copy(all, m.notes)
 	return all
+}
+
+// path is where the blob is now.
+func (m *made) path() string {
+	if m.file != nil {
+		return m.file.path
+	}
+	return m.store.blob(m.blob.Digest)
 }
 
 // discard removes what has not got a place.

@@ -75,6 +75,8 @@ type images interface {
 	Inspect(ref string) (dockerimage.InspectResponse, error)
 	Remove(ref string, o dockerimage.RemoveOptions) ([]dockerimage.DeleteResponse, error)
 	Import(ctx context.Context, archive io.Reader, from, ref string, o dockerimage.ImportOptions) (string, error)
+	Save(ctx context.Context, names []string, platform *ocispec.Platform, w io.Writer) error
+	Load(ctx context.Context, archive io.Reader, o image.LoadOptions) error
 	History(ref string, platform *ocispec.Platform) ([]dockerimage.HistoryResponseItem, error)
 	Prune(f filters.Args) (dockerimage.PruneReport, error)
 }
@@ -157,6 +159,12 @@ func (i engineImages) Remove(ref string, o dockerimage.RemoveOptions) ([]dockeri
 }
 func (i engineImages) Import(ctx context.Context, archive io.Reader, from, ref string, o dockerimage.ImportOptions) (string, error) {
 	return i.ImageImport(ctx, archive, from, ref, o)
+}
+func (i engineImages) Save(ctx context.Context, names []string, platform *ocispec.Platform, w io.Writer) error {
+	return i.ImagesSave(ctx, names, platform, w)
+}
+func (i engineImages) Load(ctx context.Context, archive io.Reader, o image.LoadOptions) error {
+	return i.Images.Load(ctx, archive, o)
 }
 func (i engineImages) History(ref string, platform *ocispec.Platform) ([]dockerimage.HistoryResponseItem, error) {
 	return i.ImageHistory(ref, platform)

@@ -78,11 +78,18 @@ func writableFile(name string) error {
 
 // replaceFile writes a file that appears only when it is whole.
 func replaceFile(name string, content io.Reader) error {
+	return writeFile(name, func(w io.Writer) error {
+		_, err := io.Copy(w, content)
+		return err
+	})
+}
+
+func writeFile(name string, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".tmp-"+filepath.Base(name))
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, content)
+	err = write(f)
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), name)
 	}

@@ -421,6 +421,16 @@ func (fakeImages) Remove(ref string, o dockerimage.RemoveOptions) ([]dockerimage
 	}
 	return []dockerimage.DeleteResponse{{Untagged: "alpine:latest"}, {Deleted: "sha256:" + webID}}, nil
 }
+func (fakeImages) Save(ctx context.Context, names []string, platform *ocispec.Platform, w io.Writer) error {
+	_, err := fmt.Fprintln(w, names)
+	return err
+}
+
+func (fakeImages) Load(ctx context.Context, archive io.Reader, o image.LoadOptions) error {
+	_, err := io.Copy(o.Out, archive)
+	return err
+}
+
 func (fakeImages) Import(ctx context.Context, archive io.Reader, from, ref string, o dockerimage.ImportOptions) (string, error) {
 	return "sha256:" + newID, asked(map[string]any{"from": from, "ref": ref, "options": o})
 }

@@ -26,8 +26,8 @@ func rootVerbs() []verb {
 		runVerb(), execVerb(), psVerb(), buildVerb(), pullVerb(), imagesVerb(), versionVerb(), infoVerb(),
 		explainVerb(), layersVerb(), bootVerb(),
 		attachVerb(), commitVerb(), completionVerb(), copyVerb(), createVerb(), diffVerb(), eventsVerb(), exportVerb(), helpVerb(), historyVerb(), importVerb(), inspectVerb(),
-		killVerb(), logsVerb(), pauseVerb(), portVerb(),
-		renameVerb(), restartVerb(), rmVerb(), rmiVerb(), startVerb(), statsVerb(), stopVerb(), tagVerb(), topVerb(), unpauseVerb(), updateVerb(),
+		killVerb(), loadVerb(), logsVerb(), pauseVerb(), portVerb(),
+		renameVerb(), restartVerb(), rmVerb(), rmiVerb(), saveVerb(), startVerb(), statsVerb(), stopVerb(), tagVerb(), topVerb(), unpauseVerb(), updateVerb(),
 		waitVerb(), completeVerb(),
 	}
 }
@@ -44,7 +44,7 @@ func containerVerbs() []verb {
 func imageVerbs() []verb {
 	return []verb{
 		buildVerb(), historyVerb(), importVerb(), imageInspectVerb(), imagesVerb().renamed("ls [OPTIONS] [REPOSITORY[:TAG]]", "list"), imagePruneVerb(),
-		pullVerb(),
+		loadVerb(), pullVerb(), saveVerb(),
 		rmiVerb().renamed("rm [OPTIONS] IMAGE [IMAGE...]", "rmi", "remove"), tagVerb(),
 	}
 }
@@ -156,8 +156,8 @@ func badFlag(word string) error {
 
 // dockersOnly are commands of Docker's that later builds will have.
 var dockersOnly = []string{
-	"compose", "load", "login", "logout",
-	"push", "save", "search",
+	"compose", "login", "logout",
+	"push", "search",
 }
 
 func put(w io.Writer, format string, a ...any) { fmt.Fprintf(w, format, a...) }
