@@ -50,7 +50,11 @@ func (b *build) run(ctx context.Context, r running, w progress.Work) (upper stri
 		return "", b.leave(s, ctx.Err() == nil && !b.ForceRemove, w, err)
 	}
 	upper = filepath.Join(b.work.Dir, store.NewID()[:16])
-	if err := s.Take(upper); err != nil {
+	take := s.Take
+	if b.Keep {
+		take = s.Copy
+	}
+	if err := take(upper); err != nil {
 		return "", b.leave(s, false, w, err)
 	}
 	return upper, b.leave(s, b.Keep, w, nil)

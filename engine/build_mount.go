@@ -185,7 +185,7 @@ func (m *StepMount) overlay(own string, lower []string) (specs.Mount, error) {
 	}
 	options = append(options, "lowerdir="+strings.Join(stack, ":"))
 	if !m.ReadOnly {
-		options = append(options, "upperdir="+escape.Replace(own+"/upper"), "workdir="+escape.Replace(own+"/work"))
+		options = append(options, "upperdir="+escape.Replace(own+"/upper"), "workdir="+escape.Replace(own+"/work"), "volatile")
 		if err := archive.Liken(own+"/upper", lower[0]); err != nil {
 			return specs.Mount{}, err
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 
+	"glassbox/archive"
 	"glassbox/image"
 	"glassbox/store"
 
@@ -111,6 +112,25 @@ func (s *Step) kill() error {
 // Take moves what the process has written to a directory that does not exist yet, on the store's file system. The container is of no use after it.
 func (s *Step) Take(to string) error { return os.Rename(s.r.place.Upper(), to) }
 
+// Copy is Take for a container that stays.
+func (s *Step) Copy(to string) error {
+	from, err := os.Open(s.r.place.Upper())
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return err
+	}
+	dir, err := os.Open(to)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	_, err = archive.Copy(dir, from)
+	return err
+}
+
 // Close cleans up after the container, which goes unless keep says that it stays, for `ps -a`.
 func (s *Step) Close(keep bool) error {
 	var err error
@@ -136,7 +156,15 @@ func (s *Step) keep() error {
 		return err
 	}
 	s.r.Build = ""
-	return errors.Join(s.r.save(), lock.Release())
+	return errors.Join(s.r.clearWork(), s.r.save(), lock.Release())
+}
+
+// clearWork makes the work directory anew: in that of an overlay which was not synced at its end, overlayfs leaves a mark, and mounts it no more.
+func (r *record) clearWork() error {
+	if err := os.RemoveAll(r.place.Work()); err != nil {
+		return err
+	}
+	return os.Mkdir(r.place.Work(), 0o700)
 }
 
 // unlessRemoved: a container that somebody else has removed needs nothing any more.

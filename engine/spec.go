@@ -97,7 +97,7 @@ func (d *drawing) layers() *rootfs.Layers {
 	if d.Rootfs != "" {
 		return nil
 	}
-	return &rootfs.Layers{Lower: d.Lower, Upper: d.place.Upper(), Work: d.place.Work(), Mount: d.place.Mount(), UserXattr: namespaces.Nested()}
+	return &rootfs.Layers{Lower: d.Lower, Upper: d.place.Upper(), Work: d.place.Work(), Mount: d.place.Mount(), UserXattr: namespaces.Nested(), Once: d.step != nil}
 }
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

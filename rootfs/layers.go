@@ -11,5 +11,5 @@ type Layers struct {
 	// mounted there on the host: the mount exists only in the container's mount namespace
 	UserXattr bool `json:"userxattr,omitempty"` // Upper keeps overlay's marks in user.overlay.*, not trusted.overlay.*
 
-	once bool // Upper is written by one mount only, which need not sync it
+	Once bool `json:"once,omitempty"` // Upper is written by one mount only, which need not sync it at its end
 }

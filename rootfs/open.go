@@ -24,7 +24,7 @@ func (l *Layers) Open(at string) (tree *os.File, err error) {
 // which is empty and on Upper's file system, cannot be used again.
 func (l *Layers) OpenForWriting(at string) (*os.File, error) {
 	stack := *l
-	stack.Mount, stack.once = at, true
+	stack.Mount, stack.Once = at, true
 	return stack.apart(0)
 }
 

@@ -66,7 +66,7 @@ func (l *Layers) data(lower []string) string {
 		// reference to a layer, of which commit could make no layer.
 		s.WriteString(",redirect_dir=off,metacopy=off")
 	}
-	if l.once {
+	if l.Once {
 		s.WriteString(",volatile")
 	}
 	return s.String()
