@@ -50,7 +50,7 @@ func newArguments(given map[string]*string, target ocispec.Platform, stage strin
 
 // inStage is what a new stage begins with: nothing but what stands before all stages, for which it has to ask.
 func (a *arguments) inStage() *arguments {
-	return &arguments{given: a.given, global: a.global, stage: map[string]*string{}, consumed: map[string]bool{}}
+	return &arguments{given: a.given, global: a.global, stage: map[string]*string{}, consumed: maps.Clone(a.consumed)}
 }
 
 // declareGlobal carries out an ARG before the first FROM.

@@ -50,9 +50,12 @@ func (s *stage) dispatch(w progress.Work, c instructions.Command) error {
 	return s.nothing(w, said)
 }
 
-// expand puts the values of variables into an instruction's words.
-func (s *stage) expand(c instructions.SupportsSingleWordExpansion, args []string) error {
-	return c.Expand(expander(s.lex, slices.Concat(s.edit.Env, args)))
+// expand puts the values of variables into an instruction's words, if it has such.
+func (s *stage) expand(c instructions.Command, args []string) error {
+	if x, ok := c.(instructions.SupportsSingleWordExpansion); ok {
+		return x.Expand(expander(s.lex, slices.Concat(s.edit.Env, args)))
+	}
+	return nil
 }
 
 // nothing is a step in which nothing runs and no file changes: of "#(nop)" in Docker's words, which are of three in most instructions and of two in
@@ -214,7 +217,7 @@ func (s *stage) workdir(w progress.Work, c *instructions.WorkdirCommand, args []
 
 // copy carries out COPY and ADD.
 func (s *stage) copy(w progress.Work, c instructions.Command, args []string) error {
-	if err := s.expand(c.(instructions.SupportsSingleWordExpansion), args); err != nil {
+	if err := s.expand(c, args); err != nil {
 		return err
 	}
 	if err := s.expandDocuments(c.(instructions.SupportsSingleWordExpansionRaw), args); err != nil {

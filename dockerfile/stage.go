@@ -184,12 +184,27 @@ func (s *stage) carry() error {
 	show := s.shown()
 	err := s.step(0, show(nil, s.SourceCode), s.Location, s.begin)
 	for i, c := range s.Commands {
+		if err == nil {
+			err = s.await(c)
+		}
 		if err != nil {
 			return err
 		}
 		err = s.step(i+1, show(c, fmt.Sprint(c)), c.Location(), func(w progress.Work) error { return s.dispatch(w, c) })
 	}
 	return err
+}
+
+// await waits for the stages whose files an instruction takes: what it waits for is not its own time.
+func (s *stage) await(c instructions.Command) error {
+	for _, name := range sourcesOf(c) {
+		if o, err := s.stageFor(name); err == nil && o != nil {
+			if err := o.result(s.ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // step carries out one; where is its place in the file, which its error bears.

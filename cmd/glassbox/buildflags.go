@@ -98,7 +98,7 @@ func (b *buildFlags) options(proxies func(map[string]*string) map[string]*string
 	case !b.untrusted:
 		return o, plainFailure("--disable-content-trust=false: this build verifies digests, not Notary signatures")
 	case b.isolation != "" && b.isolation != "default":
-		return o, engineFailure(fmt.Errorf("Unsupported isolation: %q", b.isolation))
+		return o, engineFailure(fmt.Errorf("unsupported isolation: %q", b.isolation))
 	}
 	for _, a := range b.allow {
 		if a != "network.host" && a != "security.insecure" {
