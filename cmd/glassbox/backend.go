@@ -13,12 +13,15 @@ import (
 	"glassbox/tiny"
 
 	"github.com/distribution/reference"
+	configtypes "github.com/docker/cli/cli/config/types"
+	manifest "github.com/docker/cli/cli/manifest/types"
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	dockerimage "github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/api/types/volume"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -70,6 +73,11 @@ type containers interface {
 // images is what the commands ask of the image store and of the engine's view of it.
 type images interface {
 	Pull(ctx context.Context, ref reference.Named, o image.PullOptions) (*image.Image, error)
+	Push(ctx context.Context, ref reference.Named, o image.PushOptions) ([]image.Pushed, error)
+	Login(ctx context.Context, auth configtypes.AuthConfig) (identity string, err error)
+	Search(ctx context.Context, term string, limit int) ([]registry.SearchResult, error)
+	Manifests(ctx context.Context, ref reference.Named, insecure bool) (all []manifest.ImageManifest, isList bool, err error)
+	PushManifests(ctx context.Context, target reference.Named, all []manifest.ImageManifest, insecure bool, out io.Writer) error
 	Tag(source, target string) error
 	Summaries(all bool, f filters.Args) ([]dockerimage.Summary, error)
 	Inspect(ref string) (dockerimage.InspectResponse, error)
@@ -146,6 +154,21 @@ type engineImages struct{ *engine.Engine }
 
 func (i engineImages) Pull(ctx context.Context, ref reference.Named, o image.PullOptions) (*image.Image, error) {
 	return i.Images.Pull(ctx, ref, o)
+}
+func (i engineImages) Push(ctx context.Context, ref reference.Named, o image.PushOptions) ([]image.Pushed, error) {
+	return i.Images.Push(ctx, ref, o)
+}
+func (i engineImages) Login(ctx context.Context, auth configtypes.AuthConfig) (string, error) {
+	return i.Images.Login(ctx, auth)
+}
+func (i engineImages) Search(ctx context.Context, term string, limit int) ([]registry.SearchResult, error) {
+	return i.Images.Search(ctx, term, limit)
+}
+func (i engineImages) Manifests(ctx context.Context, ref reference.Named, insecure bool) ([]manifest.ImageManifest, bool, error) {
+	return i.Images.Manifests(ctx, ref, insecure)
+}
+func (i engineImages) PushManifests(ctx context.Context, target reference.Named, all []manifest.ImageManifest, insecure bool, out io.Writer) error {
+	return i.Images.PushManifests(ctx, target, all, insecure, out)
 }
 func (i engineImages) Tag(source, target string) error { return i.Images.Tag(source, target) }
 func (i engineImages) Summaries(all bool, f filters.Args) ([]dockerimage.Summary, error) {

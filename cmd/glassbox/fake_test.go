@@ -19,12 +19,15 @@ import (
 	"glassbox/program"
 
 	"github.com/distribution/reference"
+	configtypes "github.com/docker/cli/cli/config/types"
+	manifest "github.com/docker/cli/cli/manifest/types"
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	dockerimage "github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/api/types/volume"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -397,6 +400,32 @@ func (fakeImages) Pull(ctx context.Context, ref reference.Named, o image.PullOpt
 	fmt.Fprintln(o.Out, "pulled", ref, o.Quiet)
 	return &image.Image{}, nil
 }
+func (fakeImages) Push(context.Context, reference.Named, image.PushOptions) ([]image.Pushed, error) {
+	return nil, errors.New("denied: requested access to the resource is denied")
+}
+
+func (fakeImages) Login(ctx context.Context, auth configtypes.AuthConfig) (string, error) {
+	if auth.Password != "sesame" {
+		return "", errors.New("unauthorized: incorrect username or password")
+	}
+	return "", nil
+}
+
+func (fakeImages) Search(ctx context.Context, term string, limit int) ([]registry.SearchResult, error) {
+	return []registry.SearchResult{
+		{Name: "alpine", Description: "A minimal image\nbased on Alpine Linux with a complete package index", StarCount: 100, IsOfficial: true},
+		{Name: "some/" + term, StarCount: 3},
+	}, nil
+}
+
+func (fakeImages) Manifests(ctx context.Context, ref reference.Named, insecure bool) ([]manifest.ImageManifest, bool, error) {
+	return nil, false, fmt.Errorf("no such manifest: %s", ref)
+}
+
+func (fakeImages) PushManifests(context.Context, reference.Named, []manifest.ImageManifest, bool, io.Writer) error {
+	return errors.New("unauthorized: authentication required")
+}
+
 func (fakeImages) Tag(source, target string) error {
 	if source != "alpine" {
 		return &image.NotFound{Ref: source + ":latest"}

@@ -21,29 +21,29 @@ func pullVerb() verb {
 			_ = c.flags.MarkHidden("disable-content-trust")
 			own(c.flags, "disable-content-trust", "Skip image verification")
 			return func(ctx context.Context, args []string) error {
-				switch {
-				case *all:
-					return plainFailure("--all-tags: this build pulls one tag at a time")
-				case !*trusting:
+				if !*trusting {
 					return plainFailure("--disable-content-trust=false: this build verifies digests, not Notary signatures")
 				}
-				return c.pull(ctx, args[0], *platform, *quiet)
+				return c.pull(ctx, args[0], *platform, *quiet, *all)
 			}
 		},
 	}
 }
 
-func (c *call) pull(ctx context.Context, name, platform string, quiet bool) error {
+func (c *call) pull(ctx context.Context, name, platform string, quiet, all bool) error {
 	ref, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
 		return plainFailure("%w", err)
+	}
+	if all && !reference.IsNameOnly(ref) {
+		return plainFailure("tag can't be used with --all-tags/-a")
 	}
 	b, err := c.backend()
 	if err != nil {
 		return err
 	}
 	if _, err := b.images.Pull(ctx, ref, image.PullOptions{
-		Platform: platform, Quiet: quiet, Out: c.stdout, Terminal: isTerminal(c.stdout),
+		Platform: platform, All: all, Quiet: quiet, Out: c.stdout, Terminal: isTerminal(c.stdout),
 	}); err != nil {
 		return waitFailure(ctx, err)
 	}

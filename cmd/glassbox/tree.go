@@ -23,7 +23,7 @@ var groups = []string{common, seeThrough, management, commands}
 // rootVerbs are the commands without a noun before them, in the order of Docker's help.
 func rootVerbs() []verb {
 	return []verb{
-		runVerb(), execVerb(), psVerb(), buildVerb(), pullVerb(), imagesVerb(), versionVerb(), infoVerb(),
+		runVerb(), execVerb(), psVerb(), buildVerb(), pullVerb(), pushVerb(), imagesVerb(), loginVerb(), logoutVerb(), searchVerb(), versionVerb(), infoVerb(),
 		explainVerb(), layersVerb(), bootVerb(),
 		attachVerb(), commitVerb(), completionVerb(), copyVerb(), createVerb(), diffVerb(), eventsVerb(), exportVerb(), helpVerb(), historyVerb(), importVerb(), inspectVerb(),
 		killVerb(), loadVerb(), logsVerb(), pauseVerb(), portVerb(),
@@ -44,7 +44,7 @@ func containerVerbs() []verb {
 func imageVerbs() []verb {
 	return []verb{
 		buildVerb(), historyVerb(), importVerb(), imageInspectVerb(), imagesVerb().renamed("ls [OPTIONS] [REPOSITORY[:TAG]]", "list"), imagePruneVerb(),
-		loadVerb(), pullVerb(), saveVerb(),
+		loadVerb(), pullVerb(), pushVerb(), saveVerb(),
 		rmiVerb().renamed("rm [OPTIONS] IMAGE [IMAGE...]", "rmi", "remove"), tagVerb(),
 	}
 }
@@ -85,6 +85,7 @@ func (s *session) tree() *cli.App {
 		s.noun("buildx", "Docker Buildx", builderVerbs()),
 		s.noun("container", "Manage containers", containerVerbs()),
 		s.noun("image", "Manage images", imageVerbs()),
+		s.noun("manifest", "Manage Docker image manifests and manifest lists", manifestVerbs()),
 		s.noun("network", "Manage networks", networkVerbs()),
 		s.noun("system", "Manage glassbox", systemVerbs()),
 		s.noun("volume", "Manage volumes", volumeVerbs()),
@@ -156,8 +157,7 @@ func badFlag(word string) error {
 
 // dockersOnly are commands of Docker's that later builds will have.
 var dockersOnly = []string{
-	"compose", "login", "logout",
-	"push", "search",
+	"compose",
 }
 
 func put(w io.Writer, format string, a ...any) { fmt.Fprintf(w, format, a...) }
