@@ -62,7 +62,7 @@ func (s *stack) versions(n *inode, rest []string, at string) (all []LayerFile, s
 		if all = append(all, more...); open && seen != nil {
 			shown = seen
 		}
-		if n.opaque && n.under.seen() != nil { // what is hidden by it stands under what it has
+		if n.alone { // what is hidden by it stands under what it has
 			break
 		}
 		for n.merged { // they share their names

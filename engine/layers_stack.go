@@ -35,6 +35,7 @@ type inode struct {
 	size     int64
 	copied   bool // overlayfs has copied it up, to change it
 	opaque   bool // a directory that hides what is in those below it
+	alone    bool // a directory with nothing of the one that is under it, since it is opaque or in such a one
 	merged   bool // a directory that shares its names with under
 	implied  bool // a whiteout that stands for an opaque directory
 	link     *hardLink
@@ -105,7 +106,9 @@ func (s *stack) entry(dir *os.File, at string, into *inode) error {
 	}
 	old := into.names[path.Base(at)]
 	into.names[path.Base(at)] = n
-	if n.under = old; old != nil && old.implied && old.layer == n.layer {
+	n.under = old
+	anew := old != nil && old.implied && old.layer == n.layer
+	if anew {
 		n.under = old.under
 	}
 	below := n.under.seen()
@@ -115,7 +118,8 @@ func (s *stack) entry(dir *os.File, at string, into *inode) error {
 	}
 	switch {
 	case below == nil || !below.isDir():
-	case n.opaque:
+	case n.opaque || anew:
+		n.alone = true
 		for name, c := range below.names {
 			n.names[name] = &inode{layer: n.layer, implied: true, under: c}
 		}
@@ -211,7 +215,7 @@ func (s *stack) tell(at string, n, below *inode) {
 	if n.opaque {
 		l.Opaque++
 	}
-	if below != nil && !n.merged && !n.opaque {
+	if below != nil && !n.merged && !n.alone { // of a directory that stands alone, what it hides is told name by name
 		s.hide(&c, n, below)
 	}
 	if n.copied && below != nil && n.kind() == unix.S_IFREG {

@@ -43,12 +43,20 @@ func (c *classic) Begin(t Task) Work {
 	return &stepWork{&step{classic: c}}
 }
 
-// Close says what came of the build. A stage that failed ahead of its turn is shown now: another has ended because of it.
+// Close says what came of the build. The step that failed is the last that is shown, also when it was ahead of its turn: those behind it
+// would not have begun if one came after the other.
 func (c *classic) Close(r Result, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	shown := true
 	for _, n := range slices.Sorted(maps.Keys(c.steps)) {
-		c.note(c.steps[n].held.release(c.out))
+		s := c.steps[n]
+		if shown {
+			c.note(s.held.release(c.out))
+		} else {
+			s.held.drop()
+		}
+		shown = shown && !s.failed
 	}
 	if err == nil && r.Image != "" {
 		c.printf("Successfully built %s\n", stringid.TruncateID(r.Image.String()))
@@ -95,6 +103,7 @@ type step struct {
 	number  int
 	held    held
 	ended   bool
+	failed  bool
 }
 
 // Write is called with the lock held.
@@ -138,7 +147,7 @@ func (w *stepWork) Made(id digest.Digest) {
 func (w *stepWork) End(err error) {
 	w.classic.mu.Lock()
 	defer w.classic.mu.Unlock()
-	if w.number != 0 && err == nil {
+	if w.failed = err != nil; w.number != 0 && !w.failed {
 		w.ended = true
 		w.classic.advance()
 	}

@@ -104,20 +104,32 @@ func TestClassicInTurn(t *testing.T) {
 		"\nStep 4/4 : RUN loud\n"+strings.Repeat(line, 3*heldInMemory/len(line)))
 }
 
-// A stage that fails ahead of its turn is shown all the same.
+// A step that fails ahead of its turn is shown all the same, and none behind it.
 func TestClassicFailsAhead(t *testing.T) {
-	var out bytes.Buffer
-	w := watcher(t, "classic", &out, io.Discard)
-	first := instruction(w, 1, 4, "FROM a")
-	second := instruction(w, 3, 4, "RUN false")
-	io.WriteString(second.Stdout(), "it fails\n")
-	broken := errors.New("broken")
-	second.End(broken)
-	first.End(errors.New("cancelled"))
-	if err := w.Close(Result{}, broken); err != broken {
-		t.Errorf("Close: %v", err)
+	for _, ahead := range []bool{false, true} {
+		var out bytes.Buffer
+		w := watcher(t, "classic", &out, io.Discard)
+		first, second := instruction(w, 1, 5, "FROM a"), instruction(w, 3, 5, "FROM b")
+		second.End(nil)
+		fails, last := instruction(w, 4, 5, "RUN false"), instruction(w, 5, 5, "RUN last")
+		io.WriteString(fails.Stdout(), "it fails\n")
+		io.WriteString(last.Stdout(), "never seen\n")
+		broken := errors.New("broken")
+		want := "Step 1/5 : FROM a\n"
+		if ahead {
+			first.End(nil)
+			instruction(w, 2, 5, "ENV a=b").End(nil)
+			want += "Step 2/5 : ENV a=b\nStep 3/5 : FROM b\nStep 4/5 : RUN false\nit fails\n"
+		} else {
+			first.End(broken)
+		}
+		fails.End(broken)
+		last.End(errors.New("cancelled"))
+		if err := w.Close(Result{}, broken); err != broken {
+			t.Errorf("Close: %v", err)
+		}
+		expect(t, "classic", out.String(), want)
 	}
-	expect(t, "classic", out.String(), "Step 1/4 : FROM a\nStep 3/4 : RUN false\nit fails\n")
 }
 
 func TestQuiet(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
+	"slices"
 	"strings"
 
 	"glassbox/engine"
@@ -52,7 +54,7 @@ func (c *call) layers(f layersFlags, args []string) error {
 		return engineFailure(err)
 	}
 	w := bufio.NewWriterSize(c.stdout, 64<<10)
-	p := &layersPrinter{Layers: l, w: w, command: c.name + " layers", width: max(60, min(c.outputWidth(), 100)), path: args[1]}
+	p := &layersPrinter{Layers: l, w: w, command: c.name + " layers", width: c.layersWidth(), layer: f.layer}
 	switch {
 	case f.format == "json":
 		e := json.NewEncoder(w)
@@ -77,8 +79,16 @@ type layersPrinter struct {
 	*engine.Layers
 	w       io.Writer
 	command string
-	path    string
+	layer   string // the one that is listed
 	width   int
+}
+
+// layersWidth is at most 100 columns, also where nobody says how many there are.
+func (c *call) layersWidth() int {
+	if !isTerminal(c.stdout) {
+		return 100
+	}
+	return max(60, min(c.outputWidth(), 100))
 }
 
 // mostShown is how many files are named on the first screen.
@@ -236,6 +246,12 @@ func (p *layersPrinter) next() {
 
 // changes lists what one layer does.
 func (p *layersPrinter) changes() {
+	for _, l := range p.Layers.Layers {
+		if l.Name == p.layer {
+			p.say("Layer %s of %s, %s: %s", l.Name, p.Name, size(l.Size), clip(p.made(l), p.width))
+			p.say("")
+		}
+	}
 	if len(p.Changes) == 0 {
 		p.say("It does nothing to the layers below it.")
 	}
@@ -268,7 +284,11 @@ func (p *layersPrinter) changes() {
 		p.say("%s", line)
 	}
 	p.say("")
-	p.say("Next: %s %s PATH", p.command, p.Name)
+	name := "PATH"
+	if i := slices.IndexFunc(p.Changes, func(c engine.LayerChange) bool { return c.Names > 0 }); i >= 0 {
+		name = p.Changes[i].Path
+	}
+	p.say("Next: %s %s %s", p.command, p.Name, name)
 }
 
 func (p *layersPrinter) hidden(c engine.LayerChange) string {
@@ -287,7 +307,7 @@ func (p *layersPrinter) files() {
 		if f.Kind == "file" {
 			held = size(f.Size)
 		}
-		mode, owner := f.Mode.String(), fmt.Sprintf("%d:%d", f.UID, f.GID)
+		mode, owner := listedMode(f.Mode), fmt.Sprintf("%d:%d", f.UID, f.GID)
 		if f.Kind == "whiteout" || f.Kind == "hidden by its directory" {
 			mode, owner = "whiteout", "-"
 		}
@@ -301,6 +321,33 @@ func (p *layersPrinter) files() {
 	}
 	p.say("On this host: %s", first.Host)
 	p.say("Next: %s --layer %s %s", p.command, p.Layers.Layers[first.Layer].Name, p.Name)
+}
+
+// listedMode is a mode as ls(1) has it.
+func listedMode(m fs.FileMode) string {
+	b := []byte("-" + m.Perm().String()[1:])
+	for bit, letter := range map[fs.FileMode]byte{fs.ModeDir: 'd', fs.ModeSymlink: 'l', fs.ModeNamedPipe: 'p', fs.ModeSocket: 's', fs.ModeDevice: 'b'} {
+		if m&bit != 0 {
+			b[0] = letter
+		}
+	}
+	if m&fs.ModeCharDevice != 0 {
+		b[0] = 'c'
+	}
+	for i, special := range []struct {
+		bit    fs.FileMode
+		letter byte
+	}{{fs.ModeSetuid, 's'}, {fs.ModeSetgid, 's'}, {fs.ModeSticky, 't'}} {
+		at := 3 + 3*i
+		if m&special.bit == 0 {
+			continue
+		}
+		if b[at] == '-' {
+			special.letter -= 'a' - 'A'
+		}
+		b[at] = special.letter
+	}
+	return string(b)
 }
 
 func (p *layersPrinter) notes(f engine.LayerFile) string {
