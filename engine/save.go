@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 
+	"glassbox/image"
+
 	"github.com/containerd/platforms"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -21,5 +23,5 @@ func (e *Engine) ImagesSave(ctx context.Context, names []string, platform *ocisp
 			return errors.New("no suitable export target found for platform " + platforms.FormatAll(*platform))
 		}
 	}
-	return e.Images.Save(ctx, w, chosen)
+	return e.Images.Save(ctx, w, chosen, image.SaveOptions{})
 }

@@ -26,10 +26,15 @@ type Saved struct {
 	Names []reference.NamedTagged
 }
 
+// SaveOptions says how images are saved.
+type SaveOptions struct {
+	OCI bool // an OCI layout alone, its manifests and layers as they lie here
+}
+
 // Save writes images as Docker does: an OCI layout whose layers are not compressed, each once, and beside it what `docker load` of any
 // version reads. Nothing is written to the disk for it, and every layer is checked on its way.
-func (s *Store) Save(ctx context.Context, w io.Writer, images []Saved) error {
-	a := &saving{store: s, ctx: ctx, files: map[string]saved{}, repositories: map[string]map[string]string{}}
+func (s *Store) Save(ctx context.Context, w io.Writer, images []Saved, o SaveOptions) error {
+	a := &saving{SaveOptions: o, store: s, ctx: ctx, files: map[string]saved{}, repositories: map[string]map[string]string{}}
 	lease, err := s.lease(ctx, heldBySaved(images))
 	if err != nil {
 		return err
@@ -72,6 +77,7 @@ func (s *Store) collectRemoved(ctx context.Context, images []Saved) error {
 
 // saving is an archive that is being put together: what is in it must be known before its first byte, since an archive goes by name.
 type saving struct {
+	SaveOptions
 	store        *Store
 	ctx          context.Context
 	files        map[string]saved
@@ -86,8 +92,8 @@ type saved struct {
 	time time.Time
 	text []byte
 	size int64
-	open func() (io.ReadCloser, error) // of a layer
-	diff digest.Digest
+	open func() (io.ReadCloser, error) // a layer
+	want digest.Digest
 }
 
 func (a *saving) add(d digest.Digest, f saved) { a.files[blobName(d)] = f }
@@ -107,7 +113,7 @@ func (a *saving) image(img Saved) error {
 	if err != nil {
 		return err
 	}
-	if len(all) == 0 {
+	if len(all) == 0 && !a.OCI {
 		return errors.New("empty export - not implemented") // Docker's words: its archives name an image by its topmost layer
 	}
 	config, err := a.store.document(img.Image.ID)
@@ -117,6 +123,9 @@ func (a *saving) image(img Saved) error {
 	a.time = time.Unix(0, 0)
 	if c := img.Image.Config.Created; c != nil {
 		a.time = *c
+	}
+	if a.OCI {
+		return a.asItLies(img, config)
 	}
 	old, err := legacies(config, img.Image.ChainIDs())
 	if err != nil {
@@ -141,7 +150,28 @@ func (a *saving) image(img Saved) error {
 		i.Layers = append(i.Layers, blobName(w.diff))
 		i.LayerSources[w.diff] = origin{d.MediaType, size, w.diff}
 	}
-	return a.names(img, m, i)
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	a.names(img, ocispec.Descriptor{MediaType: m.MediaType, Digest: a.text(raw, time.Unix(0, 0)), Size: int64(len(raw))})
+	a.list(img, i)
+	return nil
+}
+
+// asItLies adds an image's own manifest and blobs.
+func (a *saving) asItLies(img Saved, config []byte) error {
+	a.text(config, a.time)
+	raw, err := a.store.document(img.Image.Manifest.Digest)
+	if err != nil {
+		return err
+	}
+	for _, l := range img.Image.layers {
+		path := a.store.blob(l.Digest)
+		a.add(l.Digest, saved{time: a.time, size: l.Size, want: l.Digest, open: func() (io.ReadCloser, error) { return os.Open(path) }})
+	}
+	a.names(img, ocispec.Descriptor{MediaType: mediaTypeOf(raw), Digest: a.text(raw, a.time), Size: int64(len(raw))})
+	return nil
 }
 
 // layer adds a layer, as the archive that it is without compression.
@@ -151,25 +181,14 @@ func (a *saving) layer(w want) (int64, error) {
 	}
 	size, err := a.store.plainSize(a.ctx, w)
 	if err == nil {
-		a.add(w.diff, saved{time: a.time, size: size, diff: w.diff, open: func() (io.ReadCloser, error) { return a.store.plain(w) }})
+		a.add(w.diff, saved{time: a.time, size: size, want: w.diff, open: func() (io.ReadCloser, error) { return a.store.plain(w) }})
 	}
 	return size, err
 }
 
-// names adds an image's manifest, under all of its names.
-func (a *saving) names(img Saved, m ocispec.Manifest, i item) error {
-	raw, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	d := ocispec.Descriptor{MediaType: m.MediaType, Digest: a.text(raw, time.Unix(0, 0)), Size: int64(len(raw))}
+// names puts an image's manifest into the index, under all of its names.
+func (a *saving) names(img Saved, d ocispec.Descriptor) {
 	for _, name := range img.Names {
-		familiar := reference.FamiliarName(name)
-		if a.repositories[familiar] == nil {
-			a.repositories[familiar] = map[string]string{}
-		}
-		a.repositories[familiar][name.Tag()] = m.Layers[len(m.Layers)-1].Digest.Encoded()
-		i.RepoTags = append(i.RepoTags, reference.FamiliarString(name))
 		tagged := d
 		tagged.Annotations = map[string]string{containerdName: name.String(), ocispec.AnnotationRefName: name.Tag()}
 		a.manifests = append(a.manifests, tagged)
@@ -177,9 +196,21 @@ func (a *saving) names(img Saved, m ocispec.Manifest, i item) error {
 	if len(img.Names) == 0 {
 		a.manifests = append(a.manifests, d)
 	}
+}
+
+// list puts an image into the lists that Docker reads.
+func (a *saving) list(img Saved, i item) {
+	diffs := img.Image.Config.RootFS.DiffIDs
+	for _, name := range img.Names {
+		familiar := reference.FamiliarName(name)
+		if a.repositories[familiar] == nil {
+			a.repositories[familiar] = map[string]string{}
+		}
+		a.repositories[familiar][name.Tag()] = diffs[len(diffs)-1].Encoded()
+		i.RepoTags = append(i.RepoTags, reference.FamiliarString(name))
+	}
 	i.Parent = img.Image.Parent
 	a.items = append(a.items, i)
-	return nil
 }
 
 // families forgets of what images were made that are not in the archive.
@@ -219,6 +250,9 @@ func (a *saving) write(w io.Writer) error {
 	if len(a.repositories) == 0 {
 		delete(a.files, "repositories")
 	}
+	if a.OCI {
+		delete(a.files, "manifest.json")
+	}
 	for _, dir := range []string{"blobs/", "blobs/sha256/"} {
 		a.files[dir] = saved{time: a.time}
 	}
@@ -257,8 +291,8 @@ func (a *saving) file(out *tar.Writer, name string, f saved) error {
 	if err != nil {
 		return err
 	}
-	if d := digestOf(sum.sum); d != f.diff {
-		return fmt.Errorf("the stored layer %s is damaged: its digest is %s", f.diff, d)
+	if d := digestOf(sum.sum); d != f.want {
+		return fmt.Errorf("the stored layer %s is damaged: its digest is %s", f.want, d)
 	}
 	return nil
 }
