@@ -15,6 +15,7 @@ import (
 type Context struct {
 	Tree
 	Dockerfile []byte // its text
+	Wrong      error  // why there is none to build from; Docker says it once it has the context
 	Name       string // under which it was found or asked for: "Dockerfile"
 	Where      string // what the user typed: tells one build from another when causes of cache misses are looked for
 
@@ -31,8 +32,8 @@ const mostDockerfile = 16 << 20
 func Open(ctx context.Context, where string, o Options) (*Context, error) {
 	c := &Context{Where: where, sent: -1}
 	err := c.open(ctx, where, o)
-	if err == nil && len(c.Dockerfile) == 0 {
-		err = fmt.Errorf("the Dockerfile (%s) cannot be empty", c.Name)
+	if c.Wrong == nil && len(c.Dockerfile) == 0 {
+		c.Wrong = fmt.Errorf("the Dockerfile (%s) cannot be empty", c.Name)
 	}
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -223,7 +224,8 @@ func (c *Context) unpackedDirectory(dir, asked string) (err error) {
 	}
 	defer at.close()
 	if !at.there() {
-		return fmt.Errorf("Cannot locate specified Dockerfile: %s", asked) //nolint:staticcheck // Docker's words
+		c.Wrong = fmt.Errorf("Cannot locate specified Dockerfile: %s", asked) //nolint:staticcheck // Docker's words
+		return nil
 	}
 	if c.Dockerfile, err = dockerfileIn(descriptor(at.fd)); err != nil {
 		return err

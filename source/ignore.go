@@ -31,7 +31,7 @@ func newIgnore(patterns []string) (*Ignore, error) {
 	}
 	m, err := patternmatcher.New(patterns)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("checking context: %w", err)
 	}
 	return &Ignore{matcher: m}, nil
 }

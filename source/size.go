@@ -41,7 +41,7 @@ func (c *Context) Size() (int64, error) {
 			}
 			links[id] = true
 		}
-		size += rounded(f.st.Size)
+		size += rounded(f.st.Size) + capable(f)
 		return nil
 	}
 	if err := w.from(at); err != nil {
@@ -49,6 +49,18 @@ func (c *Context) Size() (int64, error) {
 	}
 	own, err := c.own()
 	return size + own, err
+}
+
+// capable is what a file's capabilities take: only executables are looked at, since to others they mean nothing.
+func capable(f *file) int64 {
+	if f.st.Mode&0o111 == 0 {
+		return 0
+	}
+	n, err := unix.Lgetxattr(descriptor(f.dir)+"/"+f.base, capabilities, nil)
+	if err != nil || n == 0 {
+		return 0
+	}
+	return block + rounded(int64(record("SCHILY.xattr."+capabilities, string(make([]byte, min(n, freeLength))))))
 }
 
 // header is how long a file's header is: one block, and two and more for a name that does not fit.

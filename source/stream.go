@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"glassbox/archive"
+	"glassbox/image"
 )
 
 // stream is a context that comes as one stream: an archive, or nothing but a Dockerfile.
@@ -23,7 +24,7 @@ func (c *Context) stream(ctx context.Context, r io.Reader, o Options) error {
 		return fmt.Errorf("failed to peek context header from STDIN: %w", err)
 	}
 	_, err = tar.NewReader(bytes.NewReader(head)).Next()
-	archived := packed(head) != nil || err == nil
+	archived := packed(head) || err == nil
 	switch {
 	case !archived && o.Dockerfile == "-":
 		return errors.New("build context is not an archive")
@@ -61,7 +62,7 @@ func (c *Context) stream(ctx context.Context, r io.Reader, o Options) error {
 
 // spread unpacks a context. It reads the stream to its end: whoever writes it must not die of a broken pipe.
 func spread(ctx context.Context, r io.Reader, dir string) error {
-	plain, err := unpacked(r)
+	plain, err := image.Decompress(r)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"glassbox/archive"
+	"glassbox/image"
 
 	"golang.org/x/sys/unix"
 )
@@ -221,7 +222,7 @@ func (w *writer) unpack(s *scan, to *place) error {
 	}
 	from := os.NewFile(uintptr(fd), f.name)
 	defer from.Close()
-	plain, err := unpacked(from)
+	plain, err := image.Decompress(from)
 	if err != nil {
 		return err
 	}
