@@ -42,6 +42,9 @@ func (w *Work) Step(ctx context.Context, o StepOptions) (*Step, error) {
 		return nil, err
 	}
 	r.Build = w.name
+	if err := w.place.Containers(w.name).Claim(r.ID, r.ID, nil); err != nil {
+		return nil, err
+	}
 	if err := c.establish(r, ""); err != nil {
 		return nil, err
 	}

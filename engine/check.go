@@ -30,18 +30,19 @@ func (f Finding) Remains() bool { return f.Done == "" }
 // work: they note down first (a record, a wiring, a claim by a container whose lock is held) what they make afterwards, and strike it out
 // last. Whoever looks first for what is there, and then for what is noted, finds only what nobody will miss.
 type check struct {
-	c     *Containers
-	clean bool
-	found []Finding
-	deaf  bool // a container runs of which no wiring tells what it has
+	c      *Containers
+	builds *Builds
+	clean  bool
+	found  []Finding
+	deaf   bool // a container runs of which no wiring tells what it has
 }
 
 // Check names what is left over or wrong on this host, and with clean does away with it.
 func (s *System) Check(clean bool) ([]Finding, error) {
-	k := &check{c: s.containers, clean: clean}
+	k := &check{c: s.containers, builds: &Builds{root: s.root, containers: s.containers}, clean: clean}
 	var errs []error
 	for _, look := range []func() error{
-		k.containers, k.runDirectories, k.companions, k.groups, k.mounts, k.claims, k.networks, k.table, k.interfaces, k.volumes, k.images, k.documents,
+		k.containers, k.runDirectories, k.companions, k.groups, k.mounts, k.claims, k.networks, k.table, k.interfaces, k.volumes, k.images, k.works, k.documents,
 	} {
 		errs = append(errs, look())
 	}

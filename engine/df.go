@@ -2,15 +2,14 @@ package engine
 
 import (
 	"github.com/docker/docker/api/types"
-	"github.com/docker/docker/api/types/build"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/opencontainers/go-digest"
 )
 
-// DiskUsage is what `system df` adds up: images with what they share, containers with what they have written, volumes. Layers count
-// once. Builds keep nothing here.
+// DiskUsage is what `system df` adds up: images with what they share, containers with what they have written, volumes, what builds keep.
+// Layers count once.
 func (e *Engine) DiskUsage() (types.DiskUsage, error) {
-	du := types.DiskUsage{BuildCache: []*build.CacheRecord{}}
+	var du types.DiskUsage
 	images, err := e.ImageSummaries(false, filters.NewArgs())
 	if err != nil {
 		return du, err
@@ -35,6 +34,9 @@ func (e *Engine) DiskUsage() (types.DiskUsage, error) {
 		du.Containers = append(du.Containers, &containers[i])
 	}
 	du.LayersSize = layers
-	du.Volumes, err = e.Volumes.Sizes()
+	if du.Volumes, err = e.Volumes.Sizes(); err != nil {
+		return du, err
+	}
+	du.BuildCache, err = e.Builds.Usage(filters.NewArgs())
 	return du, err
 }

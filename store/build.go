@@ -13,7 +13,7 @@ import (
 //	DATA/build/steps/<key>    the image that a step gave, by what went into it
 //	DATA/build/last/<hash>    what the last build of a context and a Dockerfile consisted of
 //	DATA/build/mounts/<hash>/ a cache mount: cache.json and its files; flock held by whose RUN has it
-//	DATA/build/work/<random>/ what a build going on needs; flock held by who builds
+//	DATA/build/work/<random>/ what a build going on needs, and links to its containers; flock held by who builds
 type Build struct{ dir string }
 
 // Build names the places of builds.
@@ -41,18 +41,42 @@ func (b Build) End(name string, lock *Lock) error {
 // Lives reports whether somebody still does that build.
 func (b Build) Lives(name string) (bool, error) { return Held(b.Work(name)) }
 
-// Sweep deletes the directories of builds whose processes have died.
-func (b Build) Sweep() error {
-	all, err := names(b.Work(""))
-	for _, name := range all {
-		lock, e := attempt(b.Work(name))
-		if lock != nil {
-			e = b.End(name, lock)
-		}
-		err = errors.Join(err, e)
-	}
-	return err
+// Works are the builds going on, and those that were killed.
+func (b Build) Works() ([]string, error) { return names(b.Work("")) }
+
+// Dead takes the lock of a build whose process has died; nil: it lives.
+func (b Build) Dead(name string) (*Lock, error) { return attempt(b.Work(name)) }
+
+// Containers are those that a build going on has made or is about to make.
+func (b Build) Containers(name string) Claims {
+	return Claims{b.Work(name) + "/containers", "../../../../containers"}
 }
+
+// StepKeys are the keys of the steps that were noted.
+func (b Build) StepKeys() ([]string, error) {
+	all, err := names(b.Steps())
+	var keys []string
+	for _, name := range all {
+		if len(name) == IDLength && hexadecimal(name) {
+			keys = append(keys, name)
+		}
+	}
+	return keys, err
+}
+
+// RemoveStep forgets what a step gave, and with it what it copied.
+func (b Build) RemoveStep(key string) error {
+	var errs []error
+	for _, path := range []string{b.Step(key), b.Step(key) + ".files"} {
+		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ForgetBuilds forgets what builds consisted of.
+func (b Build) ForgetBuilds() error { return removeTree(b.LastBuilds()) }
 
 // Mounts are the keys of the cache mounts that are there, half-made ones among them.
 func (b Build) Mounts() ([]string, error) { return names(b.Mount("")) }
@@ -127,6 +151,18 @@ func (b Build) fillMount(ctx context.Context, key string, fill func(dir string) 
 		return err
 	}
 	return fill(dir)
+}
+
+// MountInUse reports whether a RUN has the cache mount, be it together with others.
+func (b Build) MountInUse(key string) (bool, error) {
+	if _, err := os.Lstat(b.Mount(key)); err != nil {
+		return false, err
+	}
+	lock, err := attempt(b.Mount(key))
+	if lock == nil {
+		return err == nil, err
+	}
+	return false, lock.Release()
 }
 
 // RemoveMount deletes a cache mount, unless somebody has it.

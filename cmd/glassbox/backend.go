@@ -16,6 +16,7 @@ import (
 	configtypes "github.com/docker/cli/cli/config/types"
 	manifest "github.com/docker/cli/cli/manifest/types"
 	"github.com/docker/docker/api/types"
+	buildtypes "github.com/docker/docker/api/types/build"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
@@ -113,6 +114,8 @@ type volumes interface {
 type builds interface {
 	Begin() (*engine.Work, error)
 	Build(ctx context.Context, o dockerfile.Options, w progress.Watcher) (progress.Result, error)
+	Usage(f filters.Args) ([]*buildtypes.CacheRecord, error)
+	Prune(o buildtypes.CachePruneOptions) (buildtypes.CachePruneReport, error)
 }
 
 // backend is the engine as the commands see it; tests put another in its place.
@@ -147,6 +150,13 @@ type engineBuilds struct{ *engine.Engine }
 func (b engineBuilds) Begin() (*engine.Work, error) { return b.Builds.Begin() }
 func (b engineBuilds) Build(ctx context.Context, o dockerfile.Options, w progress.Watcher) (progress.Result, error) {
 	return dockerfile.Build(ctx, b.Engine, o, w)
+}
+
+func (b engineBuilds) Usage(f filters.Args) ([]*buildtypes.CacheRecord, error) {
+	return b.Builds.Usage(f)
+}
+func (b engineBuilds) Prune(o buildtypes.CachePruneOptions) (buildtypes.CachePruneReport, error) {
+	return b.Builds.Prune(o)
 }
 
 // engineImages joins the store's verbs with those that need to know about containers too.

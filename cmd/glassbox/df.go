@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/docker/cli/cli/command/formatter"
+	buildtypes "github.com/docker/docker/api/types/build"
 )
 
 func dfVerb() verb {
@@ -32,8 +33,18 @@ func (c *call) diskUsage(format string, verbose bool) error {
 	return c.table(formatter.NewDiskUsageFormat(format, verbose), true, func(t formatter.Context) error {
 		all := formatter.DiskUsageContext{
 			Context: t, Verbose: verbose, LayersSize: du.LayersSize, Images: du.Images, Containers: du.Containers, Volumes: du.Volumes,
-			BuildCache: du.BuildCache,
+			BuildCache: du.BuildCache, BuilderSize: builderSize(du.BuildCache),
 		}
 		return all.Write()
 	})
+}
+
+// builderSize is what the build cache takes beside images.
+func builderSize(records []*buildtypes.CacheRecord) (size int64) {
+	for _, r := range records {
+		if !r.Shared {
+			size += r.Size
+		}
+	}
+	return size
 }

@@ -44,7 +44,9 @@ func (c *call) pruneSystem(ctx context.Context, f systemPruneFlags) error {
 	if f.volumes {
 		prunes = append(prunes, c.pruneVolumes)
 	}
-	prunes = append(prunes, func(a filters.Args) (pruned, error) { return c.pruneImages(danglingToo(a, f.all)) })
+	prunes = append(prunes,
+		func(a filters.Args) (pruned, error) { return c.pruneImages(danglingToo(a, f.all)) },
+		func(a filters.Args) (pruned, error) { return c.pruneBuildsToo(a, f.all) })
 	var space uint64
 	for _, prune := range prunes {
 		gone, err := prune(filter)
@@ -65,7 +67,7 @@ func danglingToo(f filters.Args, all bool) filters.Args {
 	return f
 }
 
-// warning says what will go. The build cache is always empty here; who reads the warning for Docker's sake finds its line.
+// warning says what will go.
 func (f *systemPruneFlags) warning(filter filters.Args) string {
 	what := []string{"all stopped containers", "all networks not used by at least one container"}
 	if f.volumes {

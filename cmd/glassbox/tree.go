@@ -49,8 +49,8 @@ func imageVerbs() []verb {
 	}
 }
 
-// builderVerbs are those of both builder and buildx.
-func builderVerbs() []verb { return []verb{buildVerb()} }
+func builderVerbs() []verb { return []verb{buildVerb(), builderPruneVerb()} }
+func buildxVerbs() []verb  { return []verb{buildVerb(), buildxUsageVerb(), buildxPruneVerb()} }
 
 func networkVerbs() []verb {
 	return []verb{
@@ -82,7 +82,7 @@ func (s *session) tree() *cli.App {
 	}
 	app.Commands = append(app.Commands,
 		s.noun("builder", "Manage builds", builderVerbs()),
-		s.noun("buildx", "Docker Buildx", builderVerbs()),
+		s.noun("buildx", "Docker Buildx", buildxVerbs()),
 		s.noun("container", "Manage containers", containerVerbs()),
 		s.noun("image", "Manage images", imageVerbs()),
 		s.noun("manifest", "Manage Docker image manifests and manifest lists", manifestVerbs()),
