@@ -17,6 +17,7 @@ import (
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -29,6 +30,7 @@ type build struct {
 	hold   *image.Hold  // keeps what it has made
 	file   *file
 	cache  *cache
+	past   *history
 	bases  bases
 	shows  contextFiles // what mounts show of the context
 
@@ -60,11 +62,17 @@ func Build(ctx context.Context, e *engine.Engine, o Options, w progress.Watcher)
 	if b.cache, err = openCache(e, o.NoCache); err != nil {
 		return result, err
 	}
-	target, err := b.carryOut(ctx)
-	if err != nil {
+	if b.past, err = openHistory(b.cache.place, &b.Options); err != nil {
 		return result, err
 	}
-	return b.export(target)
+	target, err := b.carryOut(ctx)
+	if b.Plan {
+		return result, err
+	}
+	if err := errors.Join(err, b.past.keep(b.steps, err == nil)); err != nil {
+		return result, err
+	}
+	return b.export(ctx, target)
 }
 
 // define reads the Dockerfile, and tells of it and of the context.
@@ -187,7 +195,7 @@ func (b *build) carryOut(ctx context.Context) (*stage, error) {
 		}
 	}
 	target := b.stages[len(b.stages)-1]
-	if target.id == "" {
+	if target.id == "" && !target.unknown {
 		return nil, errNoImage
 	}
 	return target, nil
@@ -210,28 +218,23 @@ func (b *build) begin(t progress.Task) progress.Work {
 	return b.watch.Begin(t)
 }
 
-// export gives the image its names.
-func (b *build) export(target *stage) (progress.Result, error) {
-	result := progress.Result{Image: target.id}
-	w := b.watch.Begin(progress.Task{Kind: progress.Export})
+// export gives what the build is for: an image, if nothing else was asked for.
+func (b *build) export(ctx context.Context, target *stage) (result progress.Result, err error) {
 	consumed := map[string]bool{}
 	for _, s := range b.stages {
 		maps.Copy(consumed, s.args.consumed)
 	}
 	if names := leftover(b.Args, consumed); len(names) > 0 {
-		w.Note(fmt.Sprintf("[Warning] One or more build-args %v were not consumed", names))
+		result.Warnings = append(result.Warnings, fmt.Sprintf("[Warning] One or more build-args %v were not consumed", names))
 	}
-	w.Made(target.id)
-	for _, tag := range b.Tags {
-		name := reference.FamiliarString(tag)
-		if err := b.engine.Images.Tag(target.id.String(), name); err != nil {
-			w.End(err)
+	if len(b.Outputs) == 0 {
+		b.Outputs = []Output{{Type: "image"}}
+	}
+	for _, o := range b.Outputs {
+		if err := b.output(ctx, o, target, &result); err != nil {
 			return result, err
 		}
-		w.Tagged(name)
-		result.Tags = append(result.Tags, name)
 	}
-	w.End(nil)
 	return result, nil
 }
 
@@ -241,4 +244,14 @@ func (b *build) now() time.Time {
 		return b.Epoch.UTC()
 	}
 	return time.Now().UTC()
+}
+
+// short is an id as Docker shows it.
+func short(id digest.Digest) string { return id.Encoded()[:12] }
+
+func shortOrNone(id digest.Digest) string {
+	if id == "" {
+		return "scratch"
+	}
+	return short(id)
 }

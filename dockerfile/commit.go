@@ -29,6 +29,9 @@ func (a *action) add(name, value string) { a.inputs = append(a.inputs, input{nam
 
 // commit makes the image of a step, or finds the one that was made when the same was asked for.
 func (s *stage) commit(w progress.Work, a action) error {
+	if s.unknown {
+		return s.due([]string{"the step before it will give another image"})
+	}
 	if s.Epoch != nil {
 		a.add("SOURCE_DATE_EPOCH", s.Epoch.UTC().Format(time.RFC3339))
 	}
@@ -37,10 +40,32 @@ func (s *stage) commit(w progress.Work, a action) error {
 	}
 	key := keyOf(s.id, a.inputs)
 	if known, ok := s.cache.find(key); ok {
-		w.Cached()
-		s.id, s.image = known.Image, nil
+		return s.hit(w, key, known, a)
+	}
+	why := s.cause(key, a)
+	if s.Plan {
+		return s.due(why)
+	}
+	return s.miss(w, key, why, a)
+}
+
+// hit takes the image of an earlier build.
+func (s *stage) hit(w progress.Work, key string, known record, a action) error {
+	w.Cached()
+	s.past.add(s.at.Step, pastStep{Stage: s.number, Text: a.said, Key: key, Parent: s.id, Image: known.Image, Inputs: a.inputs})
+	s.id, s.image = known.Image, nil
+	if s.Account == nil {
 		return nil
 	}
+	img, err := s.engine.Images.Resolve(s.id.String())
+	if err != nil {
+		return err
+	}
+	return s.account(StepAccount{Outcome: Cached, Image: s.id, Bytes: known.Size, Took: known.Took, Made: known.Made}, img)
+}
+
+// miss carries the step out.
+func (s *stage) miss(w progress.Work, key string, why []string, a action) error {
 	begun := time.Now()
 	base, err := s.load()
 	if err != nil {
@@ -54,8 +79,18 @@ func (s *stage) commit(w progress.Work, a action) error {
 	if base != nil {
 		made.Size -= base.Size
 	}
-	s.id, s.image = img.ID, img
-	return s.cache.keep(key, made, a.files)
+	s.past.add(s.at.Step, pastStep{Stage: s.number, Text: a.said, Key: key, Parent: s.id, Image: img.ID, Inputs: a.inputs})
+	s.id, s.image, s.missed = img.ID, img, true
+	if err := s.cache.keep(key, made, a.files); err != nil {
+		return err
+	}
+	return s.account(StepAccount{Outcome: Made, Why: why, Image: s.id, Bytes: made.Size, Took: made.Took, Made: made.Made}, img)
+}
+
+// due notes a step of a plan that would have to be carried out. What it would give nobody knows.
+func (s *stage) due(why []string) error {
+	s.unknown = true
+	return s.account(StepAccount{Outcome: Due, Why: why}, nil)
 }
 
 // draw has the files changed, and puts the image together.

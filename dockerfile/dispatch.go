@@ -23,6 +23,9 @@ import (
 // dispatch carries out one instruction.
 func (s *stage) dispatch(w progress.Work, c instructions.Command) error {
 	args := s.args.inForce(s.edit.Env)
+	if why := s.takesUnknown(c); why != nil {
+		return s.due(why)
+	}
 	switch c := c.(type) {
 	case *instructions.RunCommand:
 		return s.run(w, c, args)
@@ -48,6 +51,22 @@ func (s *stage) dispatch(w progress.Work, c instructions.Command) error {
 		return err
 	}
 	return s.nothing(w, said)
+}
+
+// takesUnknown tells, in a plan, that an instruction works with files of which nobody knows what they will be.
+func (s *stage) takesUnknown(c instructions.Command) []string {
+	switch c.(type) {
+	case *instructions.RunCommand, *instructions.CopyCommand, *instructions.AddCommand:
+		if s.unknown {
+			return []string{"the step before it will give another image"}
+		}
+	}
+	for _, name := range sourcesOf(c) {
+		if o, err := s.stageFor(name); err == nil && o != nil && o.unknown {
+			return []string{"stage " + name + " will give another image"}
+		}
+	}
+	return nil
 }
 
 // expand puts the values of variables into an instruction's words, if it has such.

@@ -3,6 +3,7 @@ package dockerfile
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"glassbox/engine"
@@ -27,8 +28,12 @@ type Options struct {
 	Keep        bool     // --rm=false: the containers of RUN stay
 	ForceRemove bool     // --force-rm: also that of a RUN that failed goes
 	Squash      bool     // one layer for all that was added to the base
+	Outputs     []Output // what the build is for; none: an image in the store
+	Stdout      io.Writer // where an Output to "-" goes
 	CacheFrom   []string // images whose layers may be taken where history agrees
 	Platform    string
+	Account     *Account   // told what came of each step, and why; may be nil
+	Plan        bool       // nothing is carried out: Account tells what would be
 	Epoch       *time.Time // SOURCE_DATE_EPOCH: the time of the image, and the latest that a file in its layers has
 
 	// Of the containers in which RUN runs.

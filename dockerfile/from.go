@@ -27,6 +27,10 @@ func (s *stage) begin(w progress.Work) error {
 	if err := s.found(w); err != nil {
 		return err
 	}
+	s.begun = s.id
+	if err := s.tellBase(); err != nil {
+		return err
+	}
 	if !slices.ContainsFunc(s.edit.Env, func(e string) bool { return strings.HasPrefix(e, "PATH=") }) {
 		s.edit.Env = append(s.edit.Env, defaultPath)
 	}
@@ -48,13 +52,26 @@ func (s *stage) begin(w progress.Work) error {
 	return nil
 }
 
+// tellBase notes what FROM has come to.
+func (s *stage) tellBase() error {
+	if s.unknown && s.base == nil {
+		return s.account(StepAccount{Outcome: Due, Why: []string{s.from + " is not here: it would be pulled"}}, nil)
+	}
+	s.past.add(s.at.Step, pastStep{Stage: s.number, Text: s.SourceCode, Image: s.id})
+	one := StepAccount{Outcome: Found, Image: s.id}
+	if s.image != nil && s.base == nil {
+		one.Bytes = s.image.Size
+	}
+	return s.account(one, s.image)
+}
+
 // found begins with what FROM names: a stage, nothing, or an image.
 func (s *stage) found(w progress.Work) error {
 	if s.base != nil {
 		if err := s.base.result(s.ctx); err != nil {
 			return err
 		}
-		s.id, s.image, s.platform = s.base.id, s.base.image, s.base.platform
+		s.id, s.image, s.platform, s.unknown = s.base.id, s.base.image, s.base.platform, s.base.unknown
 		s.edit = s.base.edit.Fork(s.lex)
 		return nil
 	}
@@ -63,6 +80,10 @@ func (s *stage) found(w progress.Work) error {
 		return nil
 	}
 	img, err := s.bases.find(s.ctx, s.build, s.from, s.Platform, w)
+	if s.Plan && engine.Is(err, engine.NotFound) {
+		s.edit, s.unknown = engine.NewEdit(nil, s.lex), true
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -153,7 +174,7 @@ func (b *build) resolve(ctx context.Context, name, platform string, w progress.W
 		shown = reference.TagNameOnly(ref).String()
 	}
 	meta := b.watch.Begin(progress.Task{Kind: progress.Metadata, Text: shown})
-	img, err := b.engine.BaseImage(ctx, engine.BaseOptions{Name: name, Platform: platform, Pull: b.Pull, Out: w.Out()})
+	img, err := b.engine.BaseImage(ctx, engine.BaseOptions{Name: name, Platform: platform, Pull: b.Pull, Here: b.Plan, Out: w.Out()})
 	meta.End(err)
 	return img, err
 }

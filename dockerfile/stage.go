@@ -38,9 +38,13 @@ type stage struct {
 	platform ocispec.Platform
 	edit     *engine.Edit
 	author   string
+	begun    digest.Digest // what it began with
 	id       digest.Digest // empty: there is nothing yet, FROM scratch
 	image    *image.Image  // that of id; nil: it has not been needed yet
 
+	at      progress.Task // the step that is being carried out
+	missed  bool          // a step had to be carried out
+	unknown bool          // in a plan: a step would have to be, and nobody knows what it would give
 	once    sync.Once
 	started atomic.Bool
 	passed  []chan struct{} // closed one by one as the steps end, FROM's the first, and all at once should the stage fail
@@ -218,6 +222,7 @@ func (s *stage) step(i int, t progress.Task, where []parser.Range, do func(progr
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
+	s.at = t
 	w := s.build.begin(t)
 	err := parser.WithLocation(do(w), where)
 	if err == nil {

@@ -63,16 +63,17 @@ type BaseOptions struct {
 	Name     string
 	Platform string // empty: any that is here
 	Pull     bool   // ask the registry even if it is here
+	Here     bool   // never ask it
 	Out      io.Writer
 }
 
 // BaseImage finds the image, here or at its registry.
 func (e *Engine) BaseImage(ctx context.Context, o BaseOptions) (*image.Image, error) {
 	q := &Options{Config: &container.Config{Image: o.Name}, Platform: o.Platform, Progress: o.Out}
-	if !o.Pull {
+	if !o.Pull || o.Here {
 		q.Pull = "never"
 		img, err := e.Containers.resolve(ctx, q)
-		if !Is(err, NotFound) {
+		if o.Here || !Is(err, NotFound) {
 			return img, err
 		}
 	}

@@ -29,6 +29,9 @@ func (c *call) build(ctx context.Context, f *buildFlags, where string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkExplain(f.explain, f.format); err != nil {
+		return badRequest("build", err)
+	}
 	mode, err := f.mode()
 	if err != nil {
 		return err
@@ -49,8 +52,17 @@ func (c *call) build(ctx context.Context, f *buildFlags, where string) error {
 	if err != nil {
 		return err
 	}
+	if f.explain {
+		o.Account = &dockerfile.Account{}
+	}
 	result, err := c.buildIn(ctx, b.builds, o, f, where, w)
-	if err := w.Close(result, err); err != nil {
+	err = w.Close(result, err)
+	if f.explain {
+		if e := writeBuildAccount(c.stderr, o.Account, f.format); err == nil {
+			err = e
+		}
+	}
+	if err != nil {
 		return buildFailure(ctx, err, modern(mode))
 	}
 	if f.iidfile != "" {
@@ -59,6 +71,41 @@ func (c *call) build(ctx context.Context, f *buildFlags, where string) error {
 		}
 	}
 	return nil
+}
+
+// explainBuild tells what a build would do, and does nothing of it.
+func (c *call) explainBuild(ctx context.Context, args []string) error {
+	v := buildVerb()
+	v.use = "explain build [OPTIONS] PATH | URL | -"
+	v.prepare = func(c *call) action {
+		var f buildFlags
+		f.define(c.flags)
+		return func(ctx context.Context, args []string) error { return c.planBuild(ctx, &f, args[0]) }
+	}
+	return c.invoke(ctx, c.name+" explain", v, args)
+}
+
+func (c *call) planBuild(ctx context.Context, f *buildFlags, where string) error {
+	o, err := f.options(c.buildProxies)
+	if err != nil {
+		return err
+	}
+	if err := checkExplain(true, f.format); err != nil {
+		return badRequest("explain build", err)
+	}
+	b, err := c.backend()
+	if err != nil {
+		return err
+	}
+	silent, err := progress.New("quiet", io.Discard, io.Discard)
+	if err != nil {
+		return err
+	}
+	f.quiet, o.Plan, o.Account = true, true, &dockerfile.Account{}
+	if _, err := c.buildIn(ctx, b.builds, o, f, where, silent); err != nil {
+		return buildFailure(ctx, err, false)
+	}
+	return writeBuildAccount(c.stdout, o.Account, f.format)
 }
 
 // buildIn opens the context, and builds.

@@ -28,6 +28,8 @@ type buildFlags struct {
 	shares, period, quota                                  int64
 	cpus, mems, cgroup, isolation                          string
 	file, network, target, iidfile, platform, progress     string
+	explain                                                bool
+	format                                                 string
 	quiet, noCache, remove, force, pull, squash, untrusted bool
 	cacheFrom, security, secrets, ssh, allow               []string
 }
@@ -73,8 +75,10 @@ func (b *buildFlags) define(f *pflag.FlagSet) {
 	f.StringArrayVar(&b.secrets, "secret", nil, `Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")`)
 	f.StringArrayVar(&b.ssh, "ssh", nil, `SSH agent socket to expose to the build (format: "default|<id>[=<socket>]")`)
 	f.StringArrayVar(&b.allow, "allow", nil, `Allow extra privileged entitlement ("network.host", "security.insecure")`)
-	for _, buildx := range []string{"progress", "secret", "ssh", "allow"} {
-		own(f, buildx)
+	f.BoolVar(&b.explain, "explain", false, "Print what came of each step, why it was not in the cache, and what it cost")
+	f.StringVar(&b.format, "format", "", "Format of --explain: text or json")
+	for _, ours := range []string{"progress", "secret", "ssh", "allow", "explain", "format"} {
+		own(f, ours)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 func explainVerb() verb {
 	return verb{
-		use:   "explain [OPTIONS] IMAGE [COMMAND] [ARG...]",
+		use:   "explain [OPTIONS] IMAGE [COMMAND] [ARG...]\n\texplain build [OPTIONS] PATH | URL | -",
 		short: "Print what `run` would ask of the kernel, and ask nothing", min: 1, max: -1, bare: true, group: seeThrough, offers: offerImages,
 		prepare: func(c *call) action {
 			var f runFlags
@@ -20,7 +20,12 @@ func explainVerb() verb {
 				_ = c.flags.MarkHidden(client) // taken so that run's command lines can be pasted; the kernel is asked nothing for them
 			}
 			c.flags.StringVar(&f.format, "format", "", "Format of the plan: text or json")
-			return func(ctx context.Context, args []string) error { return c.explainContainer(ctx, &f, args) }
+			return func(ctx context.Context, args []string) error {
+				if args[0] == "build" && len(args) > 1 { // an image of that name is build:latest
+					return c.explainBuild(ctx, args[1:])
+				}
+				return c.explainContainer(ctx, &f, args)
+			}
 		},
 	}
 }
