@@ -24,13 +24,13 @@ type Options struct {
 	Args        map[string]*string // --build-arg; nil: taken from the environment, and not given where that has none
 	Labels      map[string]string
 	NoCache     bool
-	Pull        bool     // ask for base images even if they are here
-	Keep        bool     // --rm=false: the containers of RUN stay
-	ForceRemove bool     // --force-rm: also that of a RUN that failed goes
-	Squash      bool     // one layer for all that was added to the base
-	Outputs     []Output // what the build is for; none: an image in the store
+	Pull        bool      // ask for base images even if they are here
+	Keep        bool      // --rm=false: the containers of RUN stay
+	ForceRemove bool      // --force-rm: also that of a RUN that failed goes
+	Squash      bool      // one layer for all that was added to the base
+	Outputs     []Output  // what the build is for; none: an image in the store
 	Stdout      io.Writer // where an Output to "-" goes
-	CacheFrom   []string // images whose layers may be taken where history agrees
+	CacheFrom   []string  // images whose layers may be taken where history agrees
 	Platform    string
 	Account     *Account   // told what came of each step, and why; may be nil
 	Plan        bool       // nothing is carried out: Account tells what would be

@@ -58,16 +58,30 @@ func (c *classic) Close(r Result, err error) error {
 		}
 		shown = shown && !s.failed
 	}
-	if err == nil && r.Image != "" {
+	if err != nil {
+		return err
+	}
+	c.result(r)
+	return c.err
+}
+
+// result says what there is now.
+func (c *classic) result(r Result) {
+	for _, line := range r.Warnings {
+		c.printf("%s\n", line)
+	}
+	if r.Image != "" {
 		c.printf("Successfully built %s\n", stringid.TruncateID(r.Image.String()))
-		for _, tag := range r.Tags {
-			c.printf("Successfully tagged %s\n", tag)
-		}
 	}
-	if err == nil {
-		err = c.err
+	for _, tag := range r.Tags {
+		c.printf("Successfully tagged %s\n", tag)
 	}
-	return err
+	if r.Pushed != "" {
+		c.printf("Successfully pushed %s\n", r.Pushed)
+	}
+	for _, place := range r.Files {
+		c.printf("Successfully exported to %s\n", place)
+	}
 }
 
 func (c *classic) printf(format string, args ...any) {

@@ -76,6 +76,9 @@ type Work interface {
 
 // Result is what a build has come to.
 type Result struct {
-	Image digest.Digest // empty: none was made, for files were wanted
-	Tags  []string      // familiar names that it was given
+	Image    digest.Digest // empty: none was made, for files were wanted
+	Tags     []string      // familiar names that it was given
+	Pushed   digest.Digest // of the manifest that a registry has of it now
+	Files    []string      // places to which files were written
+	Warnings []string      // lines about the whole build
 }
