@@ -23,15 +23,16 @@ import (
 // build is one build going on; its stages share it.
 type build struct {
 	Options
-	engine *engine.Engine
-	watch  progress.Watcher
-	work   *engine.Work // its own directory, work.Dir, on the store's file system
-	hold   *image.Hold  // keeps what it has made
-	file   *file
-	cache  *cache
-	past   *history
-	bases  bases
-	shows  contextFiles // what mounts show of the context
+	engine  *engine.Engine
+	watch   progress.Watcher
+	work    *engine.Work // its own directory, work.Dir, on the store's file system
+	hold    *image.Hold  // keeps what it has made
+	file    *file
+	cache   *cache
+	past    *history
+	sources []*image.Image // those of --cache-from that are here
+	bases   bases
+	shows   contextFiles // what mounts show of the context
 
 	platform  ocispec.Platform
 	argErrors []error // of the ARGs before the first FROM, up to the first that has one
@@ -62,6 +63,9 @@ func Build(ctx context.Context, e *engine.Engine, o Options, w progress.Watcher)
 		return result, err
 	}
 	if b.past, err = openHistory(b.cache.place, &b.Options); err != nil {
+		return result, err
+	}
+	if err := b.openSources(); err != nil {
 		return result, err
 	}
 	target, err := b.carryOut(ctx)

@@ -39,7 +39,11 @@ func (s *stage) commit(w progress.Work, a action) error {
 		a.add("platform", s.platform.OS+"/"+s.platform.Architecture+"/"+s.platform.Variant)
 	}
 	key := keyOf(s.id, a.inputs)
-	if known, ok := s.cache.find(key); ok {
+	if len(s.CacheFrom) > 0 {
+		if done, err := s.reuse(w, key, a); done || err != nil {
+			return err
+		}
+	} else if known, ok := s.cache.find(key); ok {
 		return s.hit(w, key, known, a)
 	}
 	why := s.cause(key, a)

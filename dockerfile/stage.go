@@ -42,18 +42,19 @@ type stage struct {
 	id       digest.Digest // empty: there is nothing yet, FROM scratch
 	image    *image.Image  // that of id; nil: it has not been needed yet
 
-	at      progress.Task // the step that is being carried out
-	missed  bool          // a step had to be carried out
-	unknown bool          // in a plan: a step would have to be, and nobody knows what it would give
-	once    sync.Once
-	started atomic.Bool
-	passed  []chan struct{} // closed one by one as the steps end, FROM's the first, and all at once should the stage fail
-	twin    *stage          // an earlier one whose first steps are the same
-	alike   int             // how many those are
-	done    chan struct{}
-	err     error
-	ctx     context.Context
-	cancel  context.CancelFunc
+	borrowed []*image.Image // those of --cache-from whose history may still agree with what is done here
+	at       progress.Task  // the step that is being carried out
+	missed   bool           // a step had to be carried out
+	unknown  bool           // in a plan: a step would have to be, and nobody knows what it would give
+	once     sync.Once
+	started  atomic.Bool
+	passed   []chan struct{} // closed one by one as the steps end, FROM's the first, and all at once should the stage fail
+	twin     *stage          // an earlier one whose first steps are the same
+	alike    int             // how many those are
+	done     chan struct{}
+	err      error
+	ctx      context.Context
+	cancel   context.CancelFunc
 }
 
 func (b *build) newStage(number int, from *instructions.Stage, args *arguments, lex *shell.Lex) *stage {
@@ -185,6 +186,7 @@ func (s *stage) carry() error {
 	if s.Name != "" && s.named(s.Name) != nil {
 		return parser.WithLocation(fmt.Errorf("%s stage name already used", s.Name), s.Location)
 	}
+	s.borrowed = s.sources
 	show := s.shown()
 	err := s.step(0, show(nil, s.SourceCode), s.Location, s.begin)
 	for i, c := range s.Commands {

@@ -105,7 +105,9 @@ type made struct {
 	file       *claim // its blob
 	blob       ocispec.Descriptor
 	layer      layer
-	empty      bool // there is no layer of its own
+	empty      bool   // there is no layer of its own
+	of         *Image // its layers are the first of this image's, and Base's are not looked at
+	first      int    // how many of them
 	layers     []ocispec.Descriptor
 	diffs      []digest.Digest
 	config     []byte
@@ -165,6 +167,9 @@ func (m *made) describe() error {
 	if m.Base != nil {
 		m.layers, m.diffs = ociLayers(m.Base.layers), slices.Clone(m.Base.Config.RootFS.DiffIDs)
 	}
+	if m.of != nil {
+		m.layers, m.diffs = ociLayers(m.of.layers[:m.first]), slices.Clone(m.of.Config.RootFS.DiffIDs[:m.first])
+	}
 	if !m.empty {
 		m.layers, m.diffs = append(m.layers, m.blob), append(m.diffs, m.layer.Diff)
 	}
@@ -178,7 +183,7 @@ func (m *made) describe() error {
 	if config.Architecture == "" {
 		config.Architecture, config.Variant = here.Architecture, here.Variant
 	}
-	if n := len(config.History); n > 0 && m.empty {
+	if n := len(config.History); n > 0 && m.empty && m.of == nil {
 		config.History = slices.Clone(config.History)
 		config.History[n-1].EmptyLayer = true
 	}
@@ -222,8 +227,10 @@ func (m *made) enter() (img *Image, err error) {
 		if err != nil {
 			return err
 		}
-		if m.Base != nil && !s.names(x, m.Base) {
-			return &NotFound{m.Base.ID.String()}
+		for _, needed := range []*Image{m.Base, m.of} {
+			if needed != nil && !s.names(x, needed) {
+				return &NotFound{needed.ID.String()}
+			}
 		}
 		if err := m.keep(ctx); err != nil {
 			return err
@@ -271,6 +278,11 @@ func (m *made) image(x *index) (*Image, error) {
 	}
 	if m.Base != nil {
 		img.Size += m.Base.Size
+	}
+	if m.of != nil {
+		if img.Size, err = m.store.size(img); err != nil {
+			return nil, err
+		}
 	}
 	img.Parent = digest.Digest(m.annotations()[parentNote])
 	return img, m.store.addNames(x, img)
