@@ -29,6 +29,7 @@ var (
 	randomPort  = regexp.MustCompile(`(:|"HostPort": ?")(3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[45]\d{4}|60\d{3})\b`)
 	escape      = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
 	progress    = regexp.MustCompile(`(?m)^[0-9a-f]{12}: (?:Waiting|Verifying Checksum|Download complete)\n`)
+	merged      = regexp.MustCompile(`<root>/overlay2/[0-9a-f]{64}/merged`)
 	deprecated  = regexp.MustCompile(`(?s)DEPRECATED: The legacy builder .*?\n\n`) // ours is not
 	// Docker has a container for each instruction that only changes the configuration, since what it commits is containers. Nothing runs in it.
 	nothingRuns = regexp.MustCompile(`(?m)^(Step \d+/\d+ : (?i:arg|cmd|entrypoint|env|expose|healthcheck|label|maintainer|onbuild|shell|stopsignal|user|volume|workdir) .*\n(?:Note: .*\n)?)` +
@@ -46,6 +47,7 @@ func (m *Mask) Apply(text string) string {
 	text = escape.ReplaceAllString(text, "")
 	text = strings.ReplaceAll(text, "error during container init: ", "") // runc says so from 1.2 on; Debian 12 has 1.1
 	text = progress.ReplaceAllString(text, "")                           // shown when they last long enough to be seen
+	text = merged.ReplaceAllString(text, "<merged>")
 	text = deprecated.ReplaceAllString(text, "")
 	text = nothingRuns.ReplaceAllString(text, "$1")
 	text = hexadecimal.ReplaceAllStringFunc(text, m.id)

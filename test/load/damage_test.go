@@ -131,14 +131,14 @@ func TestRunDirectoryDeleted(t *testing.T) {
 	}
 }
 
-// small makes a data directory of its own on a small disk.
-func small(t *testing.T) (root string) {
+// small makes a data directory of its own on a disk of that size.
+func small(t *testing.T, size string) (root string) {
 	t.Helper()
 	root = filepath.Join(world.Dir(), "small")
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mount("tmpfs", root, "tmpfs", 0, "size=64m"); err != nil {
+	if err := unix.Mount("tmpfs", root, "tmpfs", 0, "size="+size); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("GLASSBOX_ROOT", root)
@@ -160,7 +160,7 @@ func small(t *testing.T) (root string) {
 
 // The command sees the directory read-only; a monitor from before can still write.
 func TestReadOnlyDataDirectory(t *testing.T) {
-	root := small(t)
+	root := small(t, "64m")
 	frozen := root + "-frozen"
 	if err := errors.Join(os.Mkdir(frozen, 0o755), unix.Mount(root, frozen, "", unix.MS_BIND, ""),
 		unix.Mount("", frozen, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, "")); err != nil {
@@ -176,7 +176,7 @@ func TestReadOnlyDataDirectory(t *testing.T) {
 }
 
 func TestFullDisk(t *testing.T) {
-	root := small(t)
+	root := small(t, "64m")
 	if out, err := exec.Command("dd", "if=/dev/zero", "of="+root+"/filler", "bs=4k").CombinedOutput(); err == nil {
 		t.Fatalf("the disk is not full: %s", out)
 	}
