@@ -150,7 +150,7 @@ func (p *pull) image(ctx context.Context, r *repository, m document, top digest.
 	if err != nil {
 		return nil, false, fmt.Errorf("reading the image config: %w", err)
 	}
-	if err := p.checkPlatform(img); err != nil {
+	if err := p.checkPlatform(img, m.descriptor.Digest != top); err != nil {
 		return nil, false, err
 	}
 	layers, err := wants(img, m.layers)
@@ -192,13 +192,13 @@ func (p *pull) config(ctx context.Context, r *repository, m document) ([]byte, e
 	return r.small(ctx, m.config)
 }
 
-// checkPlatform refuses what cannot run here, and what is not what was asked for.
-func (p *pull) checkPlatform(img *Image) error {
+// checkPlatform refuses what cannot run here, and what is not what was asked for, unless a list of images has said that it is.
+func (p *pull) checkPlatform(img *Image, listed bool) error {
 	c := img.Config
 	if c.OS != "" && c.OS != p.platform.OS {
 		return fmt.Errorf("image operating system %q cannot be used on this platform: operating system is not supported", c.OS)
 	}
-	if p.explicit && fit(p.platform, &ocispec.Platform{OS: p.platform.OS, Architecture: c.Architecture, Variant: c.Variant}) == 0 {
+	if p.explicit && !listed && fit(p.platform, &ocispec.Platform{OS: p.platform.OS, Architecture: c.Architecture, Variant: c.Variant}) == 0 {
 		return fmt.Errorf("image with reference %s was found but its platform (%s) does not match the specified platform (%s)",
 			reference.FamiliarString(p.ref), formatPlatform(c.Platform), formatPlatform(p.platform))
 	}
@@ -214,10 +214,16 @@ func (p *pull) layers(ctx context.Context, r *repository, m document, layers []w
 	defer cancel(nil)
 	turn := make(chan struct{}, together)
 	var wait sync.WaitGroup
+	var missing []want
 	for _, w := range layers {
+		if p.store.hasLayer(w.chain) && p.store.hasBlob(w.blob.Digest) {
+			p.progress.status(short(w.blob.Digest), "Already exists")
+			continue
+		}
+		missing = append(missing, w)
 		p.progress.status(short(w.blob.Digest), "Pulling fs layer")
 	}
-	for i, w := range layers {
+	for i, w := range missing {
 		watch := &bar{p: p.progress, id: short(w.blob.Digest), total: w.blob.Size}
 		if i >= together {
 			watch.status("Waiting")

@@ -16,6 +16,11 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
+// Unstarted is the error of a push that was refused before anything was said of it.
+type Unstarted struct{ error }
+
+func (u *Unstarted) Unwrap() error { return u.error }
+
 // PushOptions says how to push.
 type PushOptions struct {
 	All      bool      // every tag of the repository
@@ -52,6 +57,9 @@ func (s *Store) Push(ctx context.Context, ref reference.Named, o PushOptions) ([
 			return nil, err
 		}
 		p.platform = &platform
+		if err := p.isFor(platform); err != nil {
+			return nil, &Unstarted{err}
+		}
 	}
 	p.progress = newProgress(o.Out, o.Quiet, o.Terminal)
 	defer p.progress.close()
@@ -94,6 +102,31 @@ type push struct {
 
 // uploads is how many layers are sent at once, as in Docker.
 const uploads = 5
+
+// isFor refuses an image that is for another platform than was asked for. One that is not here is told of later.
+func (p *push) isFor(platform ocispec.Platform) error {
+	x, err := p.store.readIndex()
+	if err != nil {
+		return err
+	}
+	entry, ok := x.find(p.ref)
+	if !ok {
+		return nil
+	}
+	if l, err := p.store.unfold(entry, &platform); err != nil || l.images[0].Digest != entry.Digest {
+		return err
+	}
+	img, err := p.store.loadOne(entry)
+	if err != nil {
+		return err
+	}
+	is := ocispec.Platform{OS: img.Config.OS, Architecture: img.Config.Architecture, Variant: img.Config.Variant}
+	if fit(platform, &is) == 0 {
+		return fmt.Errorf("image with reference %s was found but its platform (%s) does not match the specified platform (%s)",
+			reference.FamiliarString(p.ref), formatPlatform(is), formatPlatform(platform))
+	}
+	return nil
+}
 
 func (p *push) run(ctx context.Context, e endpoint, all bool) ([]Pushed, error) {
 	p.progress.message("", "The push refers to repository ["+p.repository.Name()+"]")
@@ -306,10 +339,7 @@ func (s *Store) unfold(entry ocispec.Descriptor, platform *ocispec.Platform) (*f
 	}
 	l := &freight{entry: entry, images: []ocispec.Descriptor{entry}}
 	if !m.isList {
-		if platform == nil {
-			return l, nil
-		}
-		return l, s.checkIs(entry, *platform)
+		return l, nil
 	}
 	if platform == nil {
 		complete := true
@@ -330,19 +360,6 @@ func (s *Store) unfold(entry ocispec.Descriptor, platform *ocispec.Platform) (*f
 	}
 	l.images = []ocispec.Descriptor{one}
 	return l, err
-}
-
-// checkIs refuses an image that is for another platform than was asked for.
-func (s *Store) checkIs(d ocispec.Descriptor, platform ocispec.Platform) error {
-	img, err := s.loadOne(d)
-	if err != nil {
-		return err
-	}
-	p := ocispec.Platform{OS: img.Config.OS, Architecture: img.Config.Architecture, Variant: img.Config.Variant}
-	if fit(platform, &p) == 0 {
-		return fmt.Errorf("image was found but its platform (%s) does not match the specified platform (%s)", formatPlatform(p), formatPlatform(platform))
-	}
-	return nil
 }
 
 // whole tells whether everything that a manifest names is here.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"glassbox/image"
@@ -80,8 +81,9 @@ To push the complete multi-platform image, remove the --platform flag.
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err != nil {
-		return plainFailure("%w", err) // Docker tells it where the progress was
+	var unstarted *image.Unstarted
+	if err == nil || errors.As(err, &unstarted) {
+		return engineFailure(err)
 	}
-	return nil
+	return plainFailure("%w", err) // Docker tells it where the progress was
 }
