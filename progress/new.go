@@ -11,6 +11,7 @@ import (
 //
 //	classic (or nothing)  the classic builder's words, on out
 //	quiet                 nothing on out but the image's id; after a failure the classic words on err
+//	silent                nothing on out but the image's id; errors in BuildKit's words
 //	plain                 BuildKit's lines, on err
 //	tty                   BuildKit's drawing on err, which must be a terminal
 //	auto                  tty where err is a terminal, else plain
@@ -21,6 +22,8 @@ func New(mode string, out, err io.Writer) (Watcher, error) {
 		return newClassic(out), nil
 	case "quiet":
 		return newQuiet(out, err), nil
+	case "silent":
+		return silent{newBoard(blank{err}), out}, nil
 	case "plain":
 		return newBoard(newPlain(err)), nil
 	case "rawjson":

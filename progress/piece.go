@@ -25,8 +25,8 @@ func (w *piece) tell(f func(v *vertex)) {
 
 func (w *piece) Status(id string, current, total int64) {
 	w.tell(func(v *vertex) {
-		if id == "" {
-			id = v.task.whole()
+		if id == "" { // it is done when the task is
+			id, total = v.task.whole(), 0
 		}
 		w.moved(id, current, total, total > 0 && current >= total)
 	})
@@ -69,6 +69,9 @@ func (w *piece) End(err error) {
 			return
 		}
 		w.ended = true
+		if v.task.Kind == Definition {
+			err = nil // it was read; what is wrong with it is said below
+		}
 		if v.open--; v.open == 0 || err != nil {
 			v.end(err)
 			w.board.view.ended(v)

@@ -147,6 +147,22 @@ Dockerfile:3
 `)
 }
 
+func TestSilent(t *testing.T) {
+	for _, failure := range []error{nil, parser.WithLocation(exit{}, []parser.Range{{Start: parser.Position{Line: 3}}})} {
+		var out, err bytes.Buffer
+		w := watcher(t, "silent", &out, &err)
+		internal(w)
+		closed := w.Close(Result{Image: made}, failure)
+		if failure == nil {
+			expect(t, "out", out.String()+err.String(), made.String()+"\n")
+			continue
+		}
+		expect(t, "out", out.String(), "")
+		expect(t, "err", err.String(), "Dockerfile:3\n--------------------\n   1 |     FROM bb\n   2 |     WORKDIR /x\n   3 | >>> RUN false\n   4 |     \n--------------------\n")
+		expect(t, "error", closed.Error(), "failed to build: failed to solve: "+exit{}.BuildKit())
+	}
+}
+
 // Two stages at once: one is open, the other shown when it is done, and the first opened again. What waits is complete however much.
 func TestPlainBeside(t *testing.T) {
 	var out bytes.Buffer

@@ -31,3 +31,30 @@ func (q *quiet) Close(r Result, err error) error {
 	_, err = fmt.Fprintln(q.out, r.Image)
 	return err
 }
+
+// silent is BuildKit's kind of quiet: the image's id, or the place in the Dockerfile that failed.
+type silent struct {
+	*board
+	out io.Writer
+}
+
+func (s silent) Close(r Result, err error) error {
+	if err := s.board.Close(r, err); err != nil || r.Image == "" {
+		return err
+	}
+	_, err = fmt.Fprintln(s.out, r.Image)
+	return err
+}
+
+// blank shows nothing of a board.
+type blank struct{ err io.Writer }
+
+func (blank) begun(*vertex)              {}
+func (blank) moved(*vertex, *part)       {}
+func (blank) wrote(*vertex, int, []byte) {}
+func (blank) ended(*vertex)              {}
+func (blank) refresh()                   {}
+func (b blank) close(_ []*vertex, s script, err error) error {
+	s.show(b.err, err)
+	return nil
+}
