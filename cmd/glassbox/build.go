@@ -36,6 +36,12 @@ func (c *call) build(ctx context.Context, f *buildFlags, where string) error {
 	if err != nil {
 		return err
 	}
+	if err := c.outputs(f, &o); err != nil {
+		return plainFailure("%w", err)
+	}
+	if toStdout(o) {
+		c.stdout = c.stderr
+	}
 	if f.file == "-" && where == "-" {
 		return plainFailure("invalid argument: can't use stdin for both build context and dockerfile")
 	}
@@ -67,6 +73,11 @@ func (c *call) build(ctx context.Context, f *buildFlags, where string) error {
 	}
 	if f.iidfile != "" {
 		if err := os.WriteFile(f.iidfile, []byte(result.Image), 0o666); err != nil {
+			return plainFailure("%w", err)
+		}
+	}
+	if f.metadata != "" {
+		if err := writeMetadata(f.metadata, result); err != nil {
 			return plainFailure("%w", err)
 		}
 	}

@@ -32,6 +32,7 @@ type buildFlags struct {
 	format                                                 string
 	quiet, noCache, remove, force, pull, squash, untrusted bool
 	cacheFrom, security, secrets, ssh, allow               []string
+	outputFlags
 }
 
 func (b *buildFlags) define(f *pflag.FlagSet) {
@@ -58,7 +59,7 @@ func (b *buildFlags) define(f *pflag.FlagSet) {
 	f.BoolVar(&b.force, "force-rm", false, "Always remove intermediate containers")
 	f.BoolVarP(&b.quiet, "quiet", "q", false, "Suppress the build output and print image ID on success")
 	f.BoolVar(&b.pull, "pull", false, "Always attempt to pull a newer version of the image")
-	f.StringSliceVar(&b.cacheFrom, "cache-from", []string{}, "Images to consider as cache sources")
+	f.StringArrayVar(&b.cacheFrom, "cache-from", []string{}, "Images to consider as cache sources")
 	f.Bool("compress", false, "Compress the build context using gzip") // it is sent nowhere
 	f.StringSliceVar(&b.security, "security-opt", []string{}, "Security options")
 	f.StringVar(&b.network, "network", "default", "Set the networking mode for the RUN instructions during build")
@@ -77,7 +78,11 @@ func (b *buildFlags) define(f *pflag.FlagSet) {
 	f.StringArrayVar(&b.allow, "allow", nil, `Allow extra privileged entitlement ("network.host", "security.insecure")`)
 	f.BoolVar(&b.explain, "explain", false, "Print what came of each step, why it was not in the cache, and what it cost")
 	f.StringVar(&b.format, "format", "", "Format of --explain: text or json")
-	for _, ours := range []string{"progress", "secret", "ssh", "allow", "explain", "format"} {
+	f.StringArrayVarP(&b.outputs, "output", "o", nil, `Output destination (format: "type=local|tar|oci|docker|image|registry,dest=path")`)
+	f.BoolVar(&b.push, "push", false, `Shorthand for "--output=type=registry"`)
+	f.BoolVar(&b.load, "load", false, `Shorthand for "--output=type=docker"`)
+	f.StringVar(&b.metadata, "metadata-file", "", "Write build result metadata to a file")
+	for _, ours := range []string{"progress", "secret", "ssh", "allow", "explain", "format", "output", "push", "load", "metadata-file"} {
 		own(f, ours)
 	}
 }
@@ -91,7 +96,7 @@ func validTag(name string) (string, error) {
 func (b *buildFlags) options(proxies func(map[string]*string) map[string]*string) (dockerfile.Options, error) {
 	o := dockerfile.Options{
 		Target: b.target, Args: proxies(opts.ConvertKVStringsToMapWithNil(b.args.GetSlice())), Labels: opts.ConvertKVStringsToMap(b.labels.GetSlice()),
-		NoCache: b.noCache, Pull: b.pull, Keep: !b.remove, ForceRemove: b.force, Squash: b.squash, CacheFrom: b.cacheFrom, Platform: b.platform,
+		NoCache: b.noCache, Pull: b.pull, Keep: !b.remove, ForceRemove: b.force, Squash: b.squash, Platform: b.platform,
 		Network: b.network, ExtraHosts: b.hosts.GetSlice(), ShmSize: b.shm.Value(), Security: b.security, Allow: b.allow,
 		Resources: container.Resources{
 			CgroupParent: b.cgroup, CPUShares: b.shares, CPUPeriod: b.period, CPUQuota: b.quota, CpusetCpus: b.cpus, CpusetMems: b.mems,
@@ -110,6 +115,9 @@ func (b *buildFlags) options(proxies func(map[string]*string) map[string]*string
 		}
 	}
 	var err error
+	if o.CacheFrom, err = cacheImages(b.cacheFrom); err != nil {
+		return o, plainFailure("%w", err)
+	}
 	if o.Tags, err = buildTags(b.tags.GetSlice()); err != nil {
 		return o, engineFailure(err)
 	}
@@ -140,6 +148,29 @@ func buildTags(names []string) (all []reference.Named, err error) {
 		if !known[ref.String()] {
 			known[ref.String()] = true
 			all = append(all, ref)
+		}
+	}
+	return all, nil
+}
+
+// cacheImages are the images of --cache-from: a list of names, or BuildKit's type=registry,ref=NAME.
+func cacheImages(flags []string) (all []string, err error) {
+	for _, flag := range flags {
+		fields, err := csvvalue.Fields(flag, nil)
+		if err != nil {
+			return nil, fmt.Errorf("invalid value for --cache-from: %w", err)
+		}
+		if len(fields) == 0 || !strings.HasPrefix(fields[0], "type=") {
+			all = append(all, fields...)
+			continue
+		}
+		if fields[0] != "type=registry" {
+			return nil, fmt.Errorf("--cache-from %s: only images are taken for a cache; what builds here keep is found without it", fields[0])
+		}
+		for _, f := range fields[1:] {
+			if ref, is := strings.CutPrefix(f, "ref="); is {
+				all = append(all, ref)
+			}
 		}
 	}
 	return all, nil
@@ -245,11 +276,15 @@ func (b *buildFlags) mode() (string, error) {
 			return "", plainFailure("DOCKER_BUILDKIT environment variable expects boolean value: %w", err)
 		}
 	}
-	switch {
-	case b.quiet:
+	switch quiet := b.quiet || b.progress == "quiet"; {
+	case quiet && kit:
+		return "silent", nil
+	case quiet:
 		return "quiet", nil
 	case b.progress != "":
 		return b.progress, nil
+	case kit && os.Getenv("BUILDKIT_PROGRESS") != "":
+		return os.Getenv("BUILDKIT_PROGRESS"), nil
 	case kit:
 		return "auto", nil
 	}
