@@ -163,11 +163,11 @@ func (t *Tree) notFound(name string) error {
 func (t *Tree) at(name string) (*place, error) {
 	clean := path.Clean(name)
 	if clean == ".." || strings.HasPrefix(clean, "../") {
-		return nil, fmt.Errorf("forbidden path outside the build context: %s ()", name)
+		return nil, &forbidden{name: name}
 	}
 	place, err := follow(int(t.Root.Fd()), clean, t.Ignore.Hides)
-	if err != nil {
-		return nil, err
+	if err != nil { // links in a circle, or a path through a file: Docker says the same of them
+		return nil, &forbidden{name, err}
 	}
 	if !place.there() {
 		place.close()
@@ -175,6 +175,17 @@ func (t *Tree) at(name string) (*place, error) {
 	}
 	return place, nil
 }
+
+// forbidden is a path that leads nowhere in the tree.
+type forbidden struct {
+	name  string
+	cause error
+}
+
+func (f *forbidden) Error() string {
+	return "forbidden path outside the build context: " + f.name + " ()"
+}
+func (f *forbidden) Unwrap() error { return f.cause }
 
 // single is a path without wildcards. within says where a wildcard before it began, for --exclude: empty, it had none.
 func (p *Parcel) single(name, within string) error {
@@ -216,7 +227,7 @@ func (p *Parcel) single(name, within string) error {
 func (p *Parcel) matching(ctx context.Context, pattern string) error {
 	o := &p.order
 	if clean := path.Clean(pattern); clean == ".." || strings.HasPrefix(clean, "../") {
-		return fmt.Errorf("forbidden path outside the build context: %s ()", pattern)
+		return &forbidden{name: pattern}
 	}
 	var fixed []string
 	parts := strings.Split(path.Clean(pattern), "/")

@@ -88,7 +88,7 @@ func (w *writer) piece(p *piece) error {
 	s := p.scan(w.ctx, at)
 	switch {
 	case at.dir():
-		err = w.directory(s, to)
+		err = prefixedNot(w.directory(s, to), "failed to copy directory")
 	case p.unpack:
 		err = w.unpack(s, to)
 	default:
@@ -176,7 +176,7 @@ func (w *writer) single(s *scan, to *place) error {
 	}
 	at, base, err := w.spot(s.called, to, who)
 	if err != nil {
-		return err
+		return prefixed("failed to create new directory", err)
 	}
 	defer unix.Close(at.fd)
 	s.work = func(f *file) error { return w.copy(s.tree, f, at, base) }
@@ -187,7 +187,7 @@ func (w *writer) inline(p *piece, to *place) error {
 	who := w.owner(nil, nil)
 	at, base, err := w.spot(p.called, to, who)
 	if err != nil {
-		return err
+		return prefixed("failed to create new directory", err)
 	}
 	defer unix.Close(at.fd)
 	fd, err := w.create(at, base)
