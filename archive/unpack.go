@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"os"
 	"path"
@@ -16,13 +17,16 @@ import (
 // Unpack writes the layer r below root, in overlayfs's on-disk form: deletions become character devices 0:0, opaque directories
 // carry trusted.overlay.opaque. It reads r up to the archive's end, not further, and returns the size of the files.
 func Unpack(ctx context.Context, r io.Reader, root *os.File) (int64, error) {
-	u := &unpacker{extractor: newExtractor(r, &tree{root: root, resolve: unix.RESOLVE_IN_ROOT})}
+	u := &unpacker{extractor: newExtractor(r, &tree{root: root, resolve: unix.RESOLVE_IN_ROOT}), seen: newNames()}
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(root.Fd()), &st); err != nil {
 		return 0, err
 	}
 	u.room = int64(st.Bavail) * st.Bsize
 	err := u.each(ctx, func(h *tar.Header) error {
+		if u.seen.twice(path.Clean(h.Name)) {
+			return ErrDuplicate
+		}
 		if err := u.entry(ctx, h); err != nil {
 			return fmt.Errorf("unpacking %q: %w", h.Name, err)
 		}
@@ -35,6 +39,29 @@ type unpacker struct {
 	*extractor
 	size int64 // of all regular files
 	room int64 // free space when the layer began
+	seen names
+}
+
+// ErrDuplicate is the error for a layer that has a name twice. Docker refuses it in these words: of what is unpacked from such an archive it
+// could not make the archive again.
+var ErrDuplicate = errors.New("duplicates of file paths not supported")
+
+// names are those that were there, as two hashes of each: a layer may have millions.
+type names struct {
+	seeds [2]maphash.Seed
+	seen  map[[2]uint64]struct{}
+}
+
+func newNames() names {
+	return names{[2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, map[[2]uint64]struct{}{}}
+}
+
+// twice notes a name, and tells whether it was there.
+func (n names) twice(name string) bool {
+	key := [2]uint64{maphash.String(n.seeds[0], name), maphash.String(n.seeds[1], name)}
+	_, ok := n.seen[key]
+	n.seen[key] = struct{}{}
+	return ok
 }
 
 // inside cleans a name as it stands in a tar header. A name that climbs out of the layer is refused, as Docker does;

@@ -554,3 +554,25 @@ func TestLoadRenames(t *testing.T) {
 		t.Errorf("the old image is %+v, %v", got, err)
 	}
 }
+
+// FuzzLoad: whatever an archive holds, the store is whole afterwards: what was loaded is there and can be saved, and nothing else is.
+func FuzzLoad(f *testing.F) {
+	needRoot(f)
+	t := &testing.T{}
+	l := newLayout(t)
+	one, diff := packedLayer(t, l, "+gzip", file("f", "1"))
+	l.name(l.image([]ocispec.Descriptor{one}, diff), "a:1")
+	f.Add(l.archive())
+	layer := registry.Tar(t, file("g", "2"))
+	config := fmt.Sprintf(`{"os":"linux","rootfs":{"diff_ids":[%q]}}`, digest.FromBytes(layer))
+	f.Add(registry.Tar(t, file("l.tar", string(layer)), file("c.json", config), file("manifest.json", `[{"Config":"c.json","RepoTags":["a:1"],"Layers":["l.tar"]}]`)))
+	f.Add(registry.Gzip(t, registry.Tar(t, registry.File{Header: tar.Header{Typeflag: tar.TypeSymlink, Name: "manifest.json", Linkname: "index.json"}}, file("index.json", "[]"))).Blob)
+	f.Fuzz(func(t *testing.T, archive []byte) {
+		s := Open(filepath.Join(t.TempDir(), "images"))
+		err := s.Load(bg, bytes.NewReader(archive), LoadOptions{Out: io.Discard})
+		checkTidy(t, s)
+		if e := s.check(t); e != nil && !strings.Contains(e.Error(), "empty export") {
+			t.Errorf("after %v: %v", err, e)
+		}
+	})
+}
