@@ -421,6 +421,7 @@ func (s *scan) itself() error {
 		return nil
 	}
 	f := s.at.file()
+	f.bare = s.sieve.ignore != nil && s.sieve.ignore.matches(s.path)
 	if err := s.tree.hash(f); err != nil {
 		return err
 	}

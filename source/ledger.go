@@ -82,6 +82,9 @@ func (c *classicSums) add(t *Tree, f *file) error {
 		return nil
 	}
 	sum := f.sum
+	if f.bare {
+		sum = f.name // it was not in the archive that the daemon got
+	}
 	if f.kind() == unix.S_IFLNK {
 		var err error
 		if sum, err = t.behind(f); err != nil {
@@ -106,6 +109,9 @@ func (t *Tree) behind(f *file) (string, error) {
 			return at.full(), nil
 		}
 		return f.name, nil
+	}
+	if at.dir() && t.Ignore != nil && t.Ignore.matches(at.name) {
+		return f.name, nil // it was not in the archive that the daemon got
 	}
 	target := at.file()
 	if err := t.hash(target); err != nil {
