@@ -2,6 +2,7 @@ package progress
 
 import (
 	"io"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -60,7 +61,7 @@ func (w *piece) Made(id digest.Digest) {
 }
 
 func (w *piece) Tagged(name string) {
-	w.tell(func(*vertex) { w.moved("naming to "+name, 0, 0, true) })
+	w.tell(func(*vertex) { w.moved("naming to "+strings.TrimSuffix(name, ":latest"), 0, 0, true) })
 }
 
 func (w *piece) End(err error) {

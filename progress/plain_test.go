@@ -76,7 +76,7 @@ func TestPlain(t *testing.T) {
 	cached.End(nil)
 	export := w.Begin(Task{Kind: Export})
 	export.Made(digest.FromString("x"))
-	export.Tagged("docker.io/library/t1")
+	export.Tagged("docker.io/library/t1:latest")
 	export.End(nil)
 	if err := w.Close(Result{Image: made}, nil); err != nil {
 		t.Fatal(err)

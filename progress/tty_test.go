@@ -111,7 +111,7 @@ func TestTTY(t *testing.T) {
 	two.End(nil)
 	export := b.Begin(Task{Kind: Export})
 	export.Made(made)
-	export.Tagged("docker.io/library/t1")
+	export.Tagged("docker.io/library/t1:latest")
 	export.End(nil)
 	if err := b.Close(Result{}, nil); err != nil {
 		t.Fatal(err)
