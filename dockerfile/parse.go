@@ -88,7 +88,7 @@ func (f *file) instruction(n *parser.Node) (any, error) {
 			return nil, err
 		}
 		read, err := instructions.ParseInstruction(n)
-		if c, ok := read.(*instructions.CopyCommand); ok {
+		if c, ok := read.(*instructions.CopyCommand); ok && err == nil { // beside an error it is a nil of this type
 			c.Parents = parents == "true"
 		}
 		return read, err
@@ -98,7 +98,7 @@ func (f *file) instruction(n *parser.Node) (any, error) {
 			return nil, err
 		}
 		read, err := instructions.ParseInstruction(n)
-		if c, ok := read.(*instructions.RunCommand); ok && security == "insecure" {
+		if c, ok := read.(*instructions.RunCommand); ok && err == nil && security == "insecure" {
 			f.insecure[c] = true
 		}
 		return read, err
