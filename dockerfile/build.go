@@ -83,8 +83,10 @@ func (b *build) define() error {
 	text := b.watch.Begin(progress.Task{Kind: progress.Definition, Text: b.Context.Name, Source: b.Context.Dockerfile})
 	size := int64(len(b.Context.Dockerfile))
 	text.Status("", size, size)
-	var wrong error
-	b.file, wrong = parse(b.Context.Name, b.Context.Dockerfile)
+	wrong := b.Context.Wrong
+	if wrong == nil {
+		b.file, wrong = parse(b.Context.Name, b.Context.Dockerfile)
+	}
 	if err := b.showContext(); err != nil {
 		text.End(nil)
 		return err

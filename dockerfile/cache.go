@@ -33,7 +33,8 @@ type record struct {
 	Inputs []input       `json:"inputs"`
 	Made   time.Time     `json:"made"`
 	Took   time.Duration `json:"took"`
-	Size   int64         `json:"size"` // of its layer
+	Size   int64         `json:"size"`         // of its layer
+	As     string        `json:"as,omitempty"` // the step's key, where this is a shortcut to it
 }
 
 func openCache(e *engine.Engine, off bool) (*cache, error) {
@@ -86,6 +87,15 @@ func (c *cache) keep(key string, r record, files []source.Entry) error {
 		}
 	}
 	return store.Write(c.place.Step(key), r)
+}
+
+// keepShortcut notes a step under its other key, if it has one.
+func (c *cache) keepShortcut(key string, r record, a action) error {
+	if a.shortcut == "" {
+		return nil
+	}
+	r.As = key
+	return store.Write(c.place.Step(a.shortcut), r)
 }
 
 // keepFiles notes what a COPY copied, for whoever asks later which file is another.

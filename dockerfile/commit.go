@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"errors"
 	"time"
 
 	"glassbox/image"
@@ -12,11 +13,12 @@ import (
 
 // action is what a step does to the image that was there before it.
 type action struct {
-	said   string         // what history says of it
-	inputs []input        // all that its result depends on, beside the image before
-	files  []source.Entry // what an input's digest stands for, one by one
-	runs   bool           // it runs a container
-	change func(base *image.Image) (upper string, err error)
+	said     string         // what history says of it
+	inputs   []input        // all that its result depends on, beside the image before
+	files    []source.Entry // what an input's digest stands for, one by one
+	runs     bool           // it runs a container
+	shortcut string         // another key under which its result can be found
+	change   func(base *image.Image) (upper string, err error)
 }
 
 // input is one thing on which the result of a step depends.
@@ -32,25 +34,30 @@ func (s *stage) commit(w progress.Work, a action) error {
 	if s.unknown {
 		return s.due([]string{"the step before it will give another image"})
 	}
-	if s.Epoch != nil {
-		a.add("SOURCE_DATE_EPOCH", s.Epoch.UTC().Format(time.RFC3339))
-	}
-	if s.id == "" {
-		a.add("platform", s.platform.OS+"/"+s.platform.Architecture+"/"+s.platform.Variant)
-	}
+	s.complete(&a)
 	key := keyOf(s.id, a.inputs)
 	if len(s.CacheFrom) > 0 {
 		if done, err := s.reuse(w, key, a); done || err != nil {
 			return err
 		}
 	} else if known, ok := s.cache.find(key); ok {
-		return s.hit(w, key, known, a)
+		return errors.Join(s.cache.keepShortcut(key, known, a), s.hit(w, key, known, a))
 	}
 	why := s.cause(key, a)
 	if s.Plan {
 		return s.due(why)
 	}
 	return s.miss(w, key, why, a)
+}
+
+// complete adds what every step depends on.
+func (s *stage) complete(a *action) {
+	if s.Epoch != nil {
+		a.add("SOURCE_DATE_EPOCH", s.Epoch.UTC().Format(time.RFC3339))
+	}
+	if s.id == "" {
+		a.add("platform", s.platform.OS+"/"+s.platform.Architecture+"/"+s.platform.Variant)
+	}
 }
 
 // hit takes the image of an earlier build.
@@ -71,6 +78,9 @@ func (s *stage) hit(w progress.Work, key string, known record, a action) error {
 // miss carries the step out.
 func (s *stage) miss(w progress.Work, key string, why []string, a action) error {
 	begun := time.Now()
+	if a.runs {
+		s.engine.Containers.Warm()
+	}
 	base, err := s.load()
 	if err != nil {
 		return err
@@ -85,7 +95,7 @@ func (s *stage) miss(w progress.Work, key string, why []string, a action) error 
 	}
 	s.past.add(s.at.Step, pastStep{Stage: s.number, Text: a.said, Key: key, Parent: s.id, Image: img.ID, Inputs: a.inputs})
 	s.id, s.image, s.missed = img.ID, img, true
-	if err := s.cache.keep(key, made, a.files); err != nil {
+	if err := errors.Join(s.cache.keep(key, made, a.files), s.cache.keepShortcut(key, made, a)); err != nil {
 		return err
 	}
 	return s.account(StepAccount{Outcome: Made, Why: why, Image: s.id, Bytes: made.Size, Took: made.Took, Made: made.Made}, img)
@@ -105,6 +115,9 @@ func (s *stage) draw(base *image.Image, a action) (*image.Image, error) {
 		if upper, err = a.change(base); err != nil {
 			return nil, err
 		}
+	}
+	if s.runsNext() {
+		s.engine.Containers.Warm() // its monitor comes up while this step's layer is written
 	}
 	d := image.Draft{Base: base, Sparse: true, Hold: s.hold, Event: "create"}
 	now := s.now()

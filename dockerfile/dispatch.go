@@ -247,19 +247,23 @@ func (s *stage) copy(w progress.Work, c instructions.Command, args []string) err
 		o.Epoch = *s.Epoch
 	}
 	name, from := order(&o, c)
-	done := func() error { return nil }
 	if from == "" {
 		o.From = &s.Context.Tree
-	} else {
-		img, err := s.imageFrom(s.ctx, from, w)
-		if err == nil {
-			o.From, done, err = s.tree(s.ctx, img)
-		}
-		if err != nil {
-			return fmt.Errorf("invalid from flag value %s: %w", from, err)
-		}
+		return s.copyOrder(w, name, &o, "")
 	}
-	return errors.Join(s.copyOrder(w, name, &o), done())
+	img, err := s.imageFrom(s.ctx, from, w)
+	if err != nil {
+		return fmt.Errorf("invalid from flag value %s: %w", from, err)
+	}
+	shortcut := s.shortcut(name, &o, img)
+	if known, ok := s.cache.find(shortcut); ok && len(s.CacheFrom) == 0 {
+		return s.hit(w, known.As, known, action{said: known.Text, inputs: known.Inputs})
+	}
+	var done func() error
+	if o.From, done, err = s.tree(s.ctx, img); err != nil {
+		return fmt.Errorf("invalid from flag value %s: %w", from, err)
+	}
+	return errors.Join(s.copyOrder(w, name, &o, shortcut), done())
 }
 
 // order is what COPY or ADD asks for.
@@ -288,15 +292,27 @@ func (s *stage) expandDocuments(c instructions.SupportsSingleWordExpansionRaw, a
 	return c.ExpandRaw(expander(lex, slices.Concat(s.edit.Env, args)))
 }
 
+// shortcut is a second key of a COPY from an image: by the image's id, so that its files need not be read to know that nothing has changed.
+func (s *stage) shortcut(name string, o *source.Order, img *image.Image) string {
+	a := action{}
+	a.add("instruction", strings.Join([]string{name, o.Chown, o.Chmod, spoken(switches(o)), list(o.Paths), o.Workdir, o.Dest}, " "))
+	for _, f := range o.Inline {
+		a.add("here-document "+f.Name, string(f.Data))
+	}
+	a.add("from", idOf(img))
+	s.complete(&a)
+	return keyOf(s.id, a.inputs)
+}
+
 // copyOrder finds the files, and copies them unless that was done once. Files that change meanwhile are looked for anew.
-func (s *stage) copyOrder(w progress.Work, name string, o *source.Order) error {
+func (s *stage) copyOrder(w progress.Work, name string, o *source.Order, shortcut string) error {
 	for tries := 0; ; tries++ {
 		p, err := o.Find(s.ctx)
 		if err != nil {
 			return err
 		}
 		said := spoken([][2]string{{"chown", o.Chown}, {"chmod", o.Chmod}})
-		a := action{said: s.nop(fmt.Sprintf("#(nop) %s %s%s in %s ", name, said, p.Classic, o.Dest)), files: p.Entries}
+		a := action{said: s.nop(fmt.Sprintf("#(nop) %s %s%s in %s ", name, said, p.Classic, o.Dest)), files: p.Entries, shortcut: shortcut}
 		a.add("instruction", fmt.Sprintf("%s %s%s%s %s", name, said, spoken(switches(o)), list(o.Paths), o.Dest))
 		a.add("files", string(p.Digest))
 		a.change = func(base *image.Image) (string, error) { return s.build.copy(s.ctx, base, p) }

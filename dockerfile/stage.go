@@ -42,10 +42,11 @@ type stage struct {
 	id       digest.Digest // empty: there is nothing yet, FROM scratch
 	image    *image.Image  // that of id; nil: it has not been needed yet
 
-	borrowed []*image.Image // those of --cache-from whose history may still agree with what is done here
-	at       progress.Task  // the step that is being carried out
-	missed   bool           // a step had to be carried out
-	unknown  bool           // in a plan: a step would have to be, and nobody knows what it would give
+	left     []instructions.Command // what comes after that
+	borrowed []*image.Image         // those of --cache-from whose history may still agree with what is done here
+	at       progress.Task          // the step that is being carried out
+	missed   bool                   // a step had to be carried out
+	unknown  bool                   // in a plan: a step would have to be, and nobody knows what it would give
 	once     sync.Once
 	started  atomic.Bool
 	passed   []chan struct{} // closed one by one as the steps end, FROM's the first, and all at once should the stage fail
@@ -224,7 +225,7 @@ func (s *stage) step(i int, t progress.Task, where []parser.Range, do func(progr
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	s.at = t
+	s.at, s.left = t, s.Commands[i:]
 	w := s.build.begin(t)
 	err := parser.WithLocation(do(w), where)
 	if err == nil {
@@ -233,6 +234,15 @@ func (s *stage) step(i int, t progress.Task, where []parser.Range, do func(progr
 	}
 	w.End(err)
 	return err
+}
+
+// runsNext tells whether the step behind this one runs something.
+func (s *stage) runsNext() bool {
+	if len(s.left) == 0 {
+		return false
+	}
+	_, is := s.left[0].(*instructions.RunCommand)
+	return is
 }
 
 // findTwins finds stages that begin alike. The later one goes behind the earlier: each step is then carried out once, as it would be were one stage

@@ -70,10 +70,11 @@ func (c *Containers) startHeld(r *record, attach func(*record, *monitor.Client) 
 // Warm starts a monitor for the next Start of this process, while the container is still being made. One that is not needed
 // ends with this process.
 func (c *Containers) Warm() {
-	warm := spawn()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.warm = warm
+	if c.warm == nil { // the stages of a build may have the same thought
+		c.warm = spawn()
+	}
 }
 
 // spawn starts a monitor that does not know yet what for. Not in a goroutine: until Go had a thread for that, the quarter of a

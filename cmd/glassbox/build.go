@@ -61,8 +61,10 @@ func (c *call) build(ctx context.Context, f *buildFlags, where string) error {
 	if f.explain {
 		o.Account = &dockerfile.Account{}
 	}
+	c.beside = progress.Beside(w, c.stderr)
 	result, err := c.buildIn(ctx, b.builds, o, f, where, w)
 	err = w.Close(result, err)
+	c.beside = c.stderr
 	if f.explain {
 		if e := writeBuildAccount(c.stderr, o.Account, f.format); err == nil {
 			err = e
