@@ -224,3 +224,32 @@ func (t *tty) logs(rows []row, height int) (shown []*vertex) {
 	}
 	return shown
 }
+
+// Beside is where lines go that have nothing to do with the build, and would go to otherwise: above what is drawn, if anything is.
+func Beside(w Watcher, otherwise io.Writer) io.Writer {
+	if b, is := w.(*board); is {
+		if t, is := b.view.(*tty); is {
+			return above{b, t}
+		}
+	}
+	return otherwise
+}
+
+type above struct {
+	board *board
+	tty   *tty
+}
+
+func (a above) Write(p []byte) (int, error) {
+	a.board.mu.Lock()
+	defer a.board.mu.Unlock()
+	if a.tty.drawn {
+		a.tty.write(fmt.Appendf(nil, "\033[%dA\r\033[J", a.tty.height+1))
+	}
+	a.tty.write(p)
+	if a.tty.drawn {
+		a.tty.drawn = false
+		a.tty.draw(false)
+	}
+	return len(p), nil
+}

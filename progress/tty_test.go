@@ -171,6 +171,22 @@ T end
 `)
 }
 
+// What others have to say stands above the drawing.
+func TestTTYBeside(t *testing.T) {
+	g, b, _ := draw(t, 40, 20)
+	w := Beside(b, nil)
+	fmt.Fprintln(w, "early")
+	run(b, 0, 1, "RUN one").End(nil)
+	g.shows(t, b, "early\n[+] Building 0.0s (1/1)\n => [stage-0 1/9] RUN one          0.0s\n")
+	fmt.Fprintln(w, "late")
+	g.shows(t, b, "early\nlate\n[+] Building 0.0s (1/1)\n => [stage-0 1/9] RUN one          0.0s\n")
+	b.Close(Result{}, nil)
+	var plain bytes.Buffer
+	if Beside(newClassic(&plain), &plain) != &plain {
+		t.Error("a line among classic ones has another place")
+	}
+}
+
 // A real terminal says how wide it is; what is none is refused.
 func TestTTYSize(t *testing.T) {
 	master, slave, err := pty.Open()

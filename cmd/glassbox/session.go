@@ -22,6 +22,7 @@ type session struct {
 	stdin     io.Reader
 	stdout    io.Writer
 	stderr    io.Writer
+	beside    io.Writer // where lines go while something is drawn on stderr
 	porcelain bool
 	open      func() (*backend, error)
 	opened    *backend
@@ -30,9 +31,9 @@ type session struct {
 }
 
 func newSession(name string, stdin io.Reader, stdout, stderr io.Writer) *session {
-	s := &session{name: name, stdin: stdin, stdout: stdout, stderr: stderr, verbs: map[*cli.Command]verb{}}
+	s := &session{name: name, stdin: stdin, stdout: stdout, stderr: stderr, beside: stderr, verbs: map[*cli.Command]verb{}}
 	s.open = func() (*backend, error) {
-		warn := func(message string) { fmt.Fprintf(stderr, "%s: %s\n", name, oneLine(message)) }
+		warn := func(message string) { fmt.Fprintf(s.beside, "%s: %s\n", name, oneLine(message)) }
 		tell := func(message string) {
 			if !s.porcelain && !s.isDocker() {
 				warn(message)
