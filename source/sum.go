@@ -58,8 +58,9 @@ func finished(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
 
-// read gives a file's content to somebody, piece by piece.
-func read(fd int, name string, take func([]byte) error) (size int64, err error) {
+// read gives a file's content to somebody, piece by piece, and counts it. A file that was as long as is expected, and of which no more came when more
+// would have fitted, is not asked once more.
+func read(fd int, name string, expected int64, take func([]byte) error) (size int64, err error) {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	for {
@@ -73,7 +74,7 @@ func read(fd int, name string, take func([]byte) error) (size int64, err error) 
 			return size, nil
 		}
 		size += int64(n)
-		if err := take((*buf)[:n]); err != nil {
+		if err := take((*buf)[:n]); err != nil || size == expected && n < len(*buf) {
 			return size, err
 		}
 	}
@@ -131,7 +132,7 @@ func (t *Tree) hashOpen(fd int, f *file, take func([]byte) error) error {
 	}
 	h := t.label(f, "", attributes)
 	if f.kind() == unix.S_IFREG {
-		size, err := read(fd, f.name, func(b []byte) error { h.Write(b); return take(b) })
+		size, err := read(fd, f.name, f.st.Size, func(b []byte) error { h.Write(b); return take(b) })
 		if err != nil {
 			return err
 		}
@@ -161,8 +162,11 @@ func (t *Tree) carried(name string) bool {
 	return name == capabilities || t.Owners && strings.HasPrefix(name, "user.") && !strings.HasPrefix(name, "user.overlay.") && !strings.Contains(name, "=")
 }
 
-// attributes are a file's, by name. Capabilities lose the user namespace that they are bound to: elsewhere it is another one's.
+// attributes are a file's, by name. Only what can be executed has capabilities that mean something. They lose the user namespace that they are bound to: elsewhere it is another one's.
 func (t *Tree) attributes(fd int, f *file) (all []attribute, err error) {
+	if !t.Owners && (f.isDir() || f.st.Mode&0o111 == 0) {
+		return nil, nil
+	}
 	names, err := attributeNames(fd)
 	if err != nil {
 		return nil, named("listxattr", f.name, err)
