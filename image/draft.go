@@ -31,7 +31,8 @@ type Draft struct {
 	Hold     *Hold     // holds the image from the moment that it is there; nil: nobody
 	Event    string    // what is told of the image, beside its name: create or import; empty: nothing
 
-	notes map[string]string
+	notes  map[string]string
+	orphan bool // Base is not noted as its parent
 }
 
 // Document is an image's config as Docker writes it.
@@ -290,7 +291,7 @@ func (m *made) image(x *index) (*Image, error) {
 
 func (m *made) annotations() map[string]string {
 	all := map[string]string{idNote: m.configID.String()}
-	if m.Base != nil && m.Base.ID != m.configID {
+	if m.Base != nil && m.Base.ID != m.configID && !m.orphan {
 		all[parentNote] = m.Base.ID.String()
 	}
 	maps.Copy(all, m.notes)

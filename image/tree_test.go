@@ -75,6 +75,9 @@ func layout(t *testing.T, dir string) []string {
 		if st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0 {
 			st.Mtim = unix.Timespec{} // a mark of a deletion has no time
 		}
+		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			st.Nlink = 0 // overlayfs does not count for directories of several layers
+		}
 		line := fmt.Sprintf("%s %o %d:%d %d %x %d.%09d", path[len(dir):], st.Mode, st.Uid, st.Gid, st.Nlink, st.Rdev, st.Mtim.Sec, st.Mtim.Nsec)
 		if st.Mode&unix.S_IFMT == unix.S_IFREG {
 			body, err := os.ReadFile(path)
