@@ -26,7 +26,7 @@ type view interface {
 	ended(*vertex)
 	refresh() // ten times a second, and at the end
 	// close ends it; the error is of its own output.
-	close(all []*vertex, s script, failure error) error
+	close(all []*vertex, s script, r Result, failure error) error
 }
 
 const refreshEvery = 100 * time.Millisecond
@@ -97,7 +97,7 @@ func (b *board) Close(r Result, err error) error {
 		}
 	}
 	b.view.refresh()
-	unseen := b.view.close(b.vertices, b.script, err)
+	unseen := b.view.close(b.vertices, b.script, r, err)
 	if err == nil {
 		return unseen
 	}

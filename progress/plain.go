@@ -247,7 +247,7 @@ func (part *part) worth() bool {
 }
 
 // close shows once more what failed vertices wrote last, and the place in the Dockerfile.
-func (p *plain) close(vertices []*vertex, s script, err error) error {
+func (p *plain) close(vertices []*vertex, s script, r Result, err error) error {
 	for _, v := range vertices {
 		if v.failed() {
 			p.printf("------\n > %s:\n", v.name)
@@ -256,6 +256,9 @@ func (p *plain) close(vertices []*vertex, s script, err error) error {
 			}
 			p.printf("------\n")
 		}
+	}
+	for _, line := range r.Warnings {
+		p.printf("\n%s\n", line)
 	}
 	s.show(p.out, err)
 	return p.err

@@ -78,7 +78,7 @@ func TestPlain(t *testing.T) {
 	export.Made(digest.FromString("x"))
 	export.Tagged("docker.io/library/t1:latest")
 	export.End(nil)
-	if err := w.Close(Result{Image: made}, nil); err != nil {
+	if err := w.Close(Result{Image: made, Warnings: []string{"[Warning] of all"}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "plain", still(out.String()), internalPlain+`#4 [one  1/11] FROM docker.io/library/bb:latest
@@ -102,6 +102,8 @@ func TestPlain(t *testing.T) {
 #8 writing image `+digest.FromString("x").String()+` done
 #8 naming to docker.io/library/t1 done
 #8 DONE T
+
+[Warning] of all
 `)
 }
 

@@ -54,7 +54,7 @@ func (blank) moved(*vertex, *part)       {}
 func (blank) wrote(*vertex, int, []byte) {}
 func (blank) ended(*vertex)              {}
 func (blank) refresh()                   {}
-func (b blank) close(_ []*vertex, s script, err error) error {
+func (b blank) close(_ []*vertex, s script, _ Result, err error) error {
 	s.show(b.err, err)
 	return nil
 }

@@ -19,9 +19,10 @@ type rawJSON struct {
 
 type (
 	solveStatus struct {
-		Vertexes []solveVertex `json:"vertexes,omitempty"`
-		Statuses []solvePart   `json:"statuses,omitempty"`
-		Logs     []solveLog    `json:"logs,omitempty"`
+		Vertexes []solveVertex  `json:"vertexes,omitempty"`
+		Statuses []solvePart    `json:"statuses,omitempty"`
+		Logs     []solveLog     `json:"logs,omitempty"`
+		Warnings []solveWarning `json:"warnings,omitempty"`
 	}
 	solveVertex struct {
 		Digest    digest.Digest `json:"digest"`
@@ -47,6 +48,11 @@ type (
 		Timestamp time.Time     `json:"timestamp"`
 	}
 )
+
+type solveWarning struct {
+	Level int    `json:"level"`
+	Short []byte `json:"short"`
+}
 
 func newRawJSON(out io.Writer) *rawJSON {
 	return &rawJSON{enc: json.NewEncoder(out), names: map[*vertex]digest.Digest{}}
@@ -93,8 +99,13 @@ func (r *rawJSON) wrote(v *vertex, stream int, b []byte) {
 	r.send(solveStatus{Logs: []solveLog{{Vertex: r.names[v], Stream: stream, Data: b, Timestamp: time.Now().UTC()}}})
 }
 
-func (r *rawJSON) refresh()                             {}
-func (r *rawJSON) close([]*vertex, script, error) error { return r.err }
+func (r *rawJSON) refresh() {}
+func (r *rawJSON) close(_ []*vertex, _ script, result Result, _ error) error {
+	for _, line := range result.Warnings {
+		r.send(solveStatus{Warnings: []solveWarning{{1, []byte(line)}}})
+	}
+	return r.err
+}
 
 func moment(t time.Time) *time.Time {
 	if t.IsZero() {

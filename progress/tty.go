@@ -60,13 +60,16 @@ func (t *tty) ended(v *vertex) {
 func (t *tty) refresh() { t.draw(false) }
 
 // close draws everything, however much, and below it what the failed vertices wrote.
-func (t *tty) close(all []*vertex, s script, err error) error {
+func (t *tty) close(all []*vertex, s script, r Result, err error) error {
 	t.draw(true)
 	var b bytes.Buffer
 	for _, v := range all {
 		if v.failed() {
 			fmt.Fprintf(&b, "------\n > %s:\n%s------\n", v.name, t.screens[v].whole())
 		}
+	}
+	for _, line := range r.Warnings {
+		fmt.Fprintf(&b, "\n%s\n", line)
 	}
 	s.show(&b, err)
 	t.write(b.Bytes())
