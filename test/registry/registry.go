@@ -3,9 +3,8 @@
 package registry
 
 import (
-	"fmt"
+	"encoding/json"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,17 +20,39 @@ const (
 	hash = "$2a$05$Ls1v47vzJPs.E5m0Wux9IOFy9KBivX9VjK3H8MhQsDvKm21gWWxAi"
 )
 
+// Options say how a registry is to be. The zero one is open, and speaks plain HTTP on loopback.
+type Options struct {
+	Password bool        // asks for User and Password
+	Tokens   *Tokens     // sends whoever asks to this token server
+	Host     string      // an address; empty: 127.0.0.1
+	TLS      *Identities // speaks TLS
+	Clients  bool        // and wants to see a certificate of the same authority
+}
+
 // Start runs a registry with empty storage until the test ends, and returns its address, 127.0.0.1:PORT.
 // The test is skipped where docker-registry is not installed.
 func Start(t testing.TB, password bool) string {
+	t.Helper()
+	return Options{Password: password}.Start(t)
+}
+
+// Start is Start for registries that are more.
+func (o Options) Start(t testing.TB) string {
 	t.Helper()
 	program, err := exec.LookPath("docker-registry")
 	if err != nil {
 		t.Skip("docker-registry is missing (apt-get install docker-registry)")
 	}
-	dir, address := t.TempDir(), freePort(t)
+	if o.Host == "" {
+		o.Host = "127.0.0.1"
+	}
+	dir, address := t.TempDir(), freePort(t, o.Host)
 	config := filepath.Join(dir, "config.yml")
-	if err := os.WriteFile(config, []byte(configuration(t, dir, address, password)), 0o600); err != nil {
+	raw, err := json.Marshal(o.configuration(t, dir, address)) // which is YAML
+	if err == nil {
+		err = os.WriteFile(config, raw, 0o600)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	log, err := os.Create(filepath.Join(dir, "log"))
@@ -52,21 +73,37 @@ func Start(t testing.TB, password bool) string {
 	return address
 }
 
-func configuration(t testing.TB, dir, address string, password bool) string {
-	c := fmt.Sprintf("version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"+
-		"storage: {filesystem: {rootdirectory: %s/data}, delete: {enabled: true}}\nhttp: {addr: %q}\n", dir, address)
-	if !password {
-		return c
+type object = map[string]any
+
+func (o Options) configuration(t testing.TB, dir, address string) object {
+	http := object{"addr": address}
+	c := object{
+		"version": "0.1", "http": http,
+		"log":     object{"level": "error", "accesslog": object{"disabled": true}},
+		"storage": object{"filesystem": object{"rootdirectory": dir + "/data"}, "delete": object{"enabled": true}},
 	}
-	file := filepath.Join(dir, "htpasswd")
-	if err := os.WriteFile(file, []byte(User+":"+hash+"\n"), 0o600); err != nil {
-		t.Fatal(err)
+	if o.Password {
+		file := filepath.Join(dir, "htpasswd")
+		if err := os.WriteFile(file, []byte(User+":"+hash+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c["auth"] = object{"htpasswd": object{"realm": "test", "path": file}}
 	}
-	return c + fmt.Sprintf("auth: {htpasswd: {realm: test, path: %s}}\n", file)
+	if o.Tokens != nil {
+		c["auth"] = object{"token": object{"realm": o.Tokens.URL + "/token", "service": Service, "issuer": issuer, "rootcertbundle": o.Tokens.bundle}}
+	}
+	if o.TLS != nil {
+		tls := object{"certificate": o.TLS.Server + ".cert", "key": o.TLS.Server + ".key"}
+		if o.Clients {
+			tls["clientcas"] = []string{o.TLS.Authority}
+		}
+		http["tls"] = tls
+	}
+	return c
 }
 
-func freePort(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(t testing.TB, host string) string {
+	l, err := net.Listen("tcp", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,8 +113,8 @@ func freePort(t testing.TB) string {
 
 func await(t testing.TB, address, log string) {
 	for range 200 {
-		if resp, err := http.Get("http://" + address + "/v2/"); err == nil {
-			resp.Body.Close()
+		if c, err := net.Dial("tcp", address); err == nil {
+			c.Close()
 			return
 		}
 		time.Sleep(25 * time.Millisecond)
