@@ -44,15 +44,34 @@ func (i *Ignore) Hides(name string, dir bool) bool {
 	return i.matches(name) && !(dir && i.keepsBelow(name))
 }
 
-// matches reports whether the patterns name a file or a directory in which it is, and no exception does.
+// matches reports whether a file or directory is left out itself.
 func (i *Ignore) matches(name string) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	hidden, err := i.matcher.MatchesOrParentMatches(name)
-	return err == nil && hidden
+	hidden, _ := i.descend(name)
+	return hidden
 }
 
-// below is matches for who knows already what the patterns say of the directory.
+// descend asks about a path as whoever walks to it does, directory by directory: the matcher remembers of a directory what was asked about it, and
+// says other things of a file in it than when it is asked about the file alone.
+func (i *Ignore) descend(name string) (hidden bool, known patternmatcher.MatchInfo) {
+	if name == "." {
+		return false, known
+	}
+	for end := range len(name) + 1 {
+		if end < len(name) && name[end] != '/' {
+			continue
+		}
+		var err error
+		if hidden, known, err = i.below(name[:end], known); err != nil {
+			return false, known
+		}
+		if hidden && end < len(name) && !i.keepsBelow(name[:end]) {
+			return true, known // nobody goes further
+		}
+	}
+	return hidden, known
+}
+
+// below says what the patterns say of a file, by what they said of its directory.
 func (i *Ignore) below(name string, dir patternmatcher.MatchInfo) (bool, patternmatcher.MatchInfo, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -60,7 +60,11 @@ func (w *walk) from(p *place) error {
 		return named("open", p.name, err)
 	}
 	defer unix.Close(fd)
-	w.frames = []*frame{{file: file{name: p.name, inside: ".", st: p.st}, fd: fd, visited: true}}
+	top := &frame{file: file{name: p.name, inside: ".", st: p.st}, fd: fd, visited: true}
+	if w.sieve.ignore != nil {
+		_, top.strain.ignore = w.sieve.ignore.descend(p.name)
+	}
+	w.frames = []*frame{top}
 	return w.below()
 }
 
