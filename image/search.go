@@ -32,7 +32,9 @@ func (s *Store) Search(ctx context.Context, term string, limit int) ([]registry.
 	if !ok || !strings.ContainsAny(host, ".:") && host != "localhost" {
 		host, name = hubIndex, strings.TrimPrefix(term, "library/")
 	}
-	host = strings.Replace(host, hub, hubIndex, 1)
+	if host == hub {
+		host, name = hubIndex, strings.TrimPrefix(name, "library/")
+	}
 	all, err := s.searchIndex(ctx, host, name, limit, config)
 	var away *Unreachable
 	switch {
