@@ -21,6 +21,8 @@ import (
 //	serve: ARGS        runs the image with -d and these
 //	ask: SCRIPT -> WORDS
 //	                   is run on the machine outside, until it prints these words
+//	costly: WHY        only glassbox builds it, but for -all
+//	slow: WHY          nobody builds it, but for -all
 //	no BUILDER: WHY    the builder does not know it, or does it otherwise with reason
 //	differs in PLACE: BUILDER: WHY
 //	                   a line of a tree, a layer or a configuration that contains PLACE is not compared with that builder's
@@ -30,6 +32,8 @@ type Case struct {
 	Name    string
 	Steps   []Step
 	Uses    []Step // of what was built
+	Costly  bool
+	Slow    bool
 	Without map[string]bool
 	Differs map[string][]string
 	Files   []txtar.File
@@ -71,6 +75,10 @@ func parse(name string, a *txtar.Archive) (*Case, error) {
 		case word == "run" || word == "ask" || word == "serve":
 			text, want, _ := strings.Cut(rest, " -> ")
 			c.Uses = append(c.Uses, Step{word, text, want})
+		case word == "costly":
+			c.Costly = true
+		case word == "slow":
+			c.Slow = true
 		case first == "no" && rest != "":
 			c.Without[builder] = true
 			if !known(builder) {

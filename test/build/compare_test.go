@@ -92,8 +92,10 @@ func said(o Outcome) []string {
 		if step, instruction, found := strings.Cut(line, " : "); found && strings.HasPrefix(step, "Step ") {
 			runs = strings.HasPrefix(instruction, "RUN ")
 		}
+		line = colour.ReplaceAllString(line, "")
 		line = port.ReplaceAllString(ofWhom.ReplaceAllString(line, ""), "]:PORT")
-		if strings.HasPrefix(line, "Mirror ") { // of ours, when one has not got it
+		// A pull tells of moments that may be over too soon; a mirror that has not got an image is named by us alone.
+		if strings.HasPrefix(line, "ID: ") || strings.HasPrefix(line, "Mirror ") {
 			continue
 		}
 		if !runs && ofContainer.MatchString(line) || ofItself.MatchString(line) || line == "" {
@@ -105,7 +107,8 @@ func said(o Outcome) []string {
 }
 
 var (
-	ofWhom      = regexp.MustCompile(`^(glassbox: |Error response from daemon: |(\x1b\[\d+m)+)`)
+	ofWhom      = regexp.MustCompile(`^(glassbox: |Error response from daemon: )`)
+	colour      = regexp.MustCompile(`\x1b\[\d+m`)
 	port        = regexp.MustCompile(`\]:\d+`)
 	tagged      = regexp.MustCompile(`^(Successfully tagged corpus-.*):\w+$`)
 	ofContainer = regexp.MustCompile(`^ ---> (Running in|Removed intermediate container) ID$`)

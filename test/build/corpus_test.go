@@ -22,6 +22,7 @@ var (
 
 func TestCorpus(t *testing.T) {
 	corpus := cases(t, "testdata")
+	publish(t, append(images, "alpine")...)
 	var builders []*builder
 	if !*alone {
 		builders = append(builders, ofGlassbox(t).prepare(t, images...))
@@ -36,13 +37,16 @@ func TestCorpus(t *testing.T) {
 // chosen leaves out whom a quick test does not ask: BuildKit where the classic builder can tell, and buildah of every eighth case.
 func chosen(builders []*builder, c *Case, i int) []*builder {
 	return slices.DeleteFunc(slices.Clone(builders), func(b *builder) bool {
-		slow := b.name == "buildkit" && !c.Without["docker"] || b.name == "buildah" && i%8 != 0
+		slow := b.name == "buildkit" && !c.Without["docker"] || b.name == "buildah" && i%8 != 0 || b.name != "glassbox" && c.Costly
 		return c.Without[b.name] || slow && !*all && !*alone
 	})
 }
 
 // play has all builders build a case, each step at once, and holds the first one against the others.
 func (c *Case) play(t *testing.T, builders []*builder) {
+	if c.Slow && !*all {
+		t.Skip("slow: make soak plays it")
+	}
 	dir := world.Dir() + "/contexts/" + c.Name
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -72,6 +76,9 @@ func (c *Case) play(t *testing.T, builders []*builder) {
 	}
 	for i, b := range builders {
 		t.Logf("%s: %.2f s", b.name, last[i].Took.Seconds())
+	}
+	if last[0].Code != 0 && len(c.Uses) > 0 {
+		t.Errorf("we end with %d:\n%s", last[0].Code, end(last[0].Output))
 	}
 	if t.Failed() || last[0].Code != 0 {
 		return

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"testing"
 
 	"glassbox/test/debian"
 	"glassbox/test/world"
@@ -72,6 +74,8 @@ func programs(config v1.Config, more []world.File, names ...string) (v1.Image, e
 	if err != nil {
 		return nil, err
 	}
+	// An image's Python is managed by whoever builds the image, and so are Docker Hub's.
+	files = slices.DeleteFunc(files, func(f world.File) bool { return strings.HasSuffix(f.Name, "/EXTERNALLY-MANAGED") })
 	config.Env = append([]string{searchPath}, config.Env...)
 	return world.Image(unique(append(files, append(places(), more...)...)), config)
 }
@@ -115,16 +119,14 @@ done
 // python is Debian's, with a pip that asks the machine outside.
 func python() (v1.Image, error) {
 	link := func(name, to string) world.File { return world.File{Name: name, Mode: 0o777, Link: to} }
-	img, err := programs(v1.Config{
+	return programs(v1.Config{
 		Cmd: []string{"python3"},
 		Env: []string{"PIP_INDEX_URL=http://" + outsideAddress + "/simple", "PIP_TRUSTED_HOST=" + outsideAddress, "PIP_DISABLE_PIP_VERSION_CHECK=1"},
 	}, []world.File{
 		link("usr/bin/python", "python3.11"), link("usr/bin/python3", "python3.11"),
 		{Name: "usr/local/", Mode: 0o755}, {Name: "usr/local/bin/", Mode: 0o755}, {Name: "usr/local/lib/", Mode: 0o755},
-		{Name: "usr/lib/python3.11/EXTERNALLY-MANAGED", Mode: 0o644}, // empty: pip may install
-	}, "/usr/bin/python3.11", "/usr/bin/pip", "/usr/lib/python3.11", distPackages+"pip", distPackages+"pip-23.0.1.dist-info",
+	}, "/usr/bin/python3.11", "/usr/bin/pip", "/usr/sbin/useradd", "/etc/login.defs", "/etc/default/useradd", "/usr/lib/python3.11", distPackages+"pip", distPackages+"pip-23.0.1.dist-info",
 		distPackages+"setuptools", distPackages+"pkg_resources", "/etc/python3.11", "/usr/share/python-wheels")
-	return img, err
 }
 
 // golang is the Go that runs this test, with as much of its library as fmt needs.
@@ -186,23 +188,23 @@ http {
 	}, "nginx")
 }
 
-// fillMirror pushes all of them to a registry whose storage each machine's own will have.
-func fillMirror() error {
+// publish pushes images to a registry whose storage each machine's own has.
+func publish(t *testing.T, names ...string) {
+	t.Helper()
 	registry, _, err := world.StartRegistry()
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
 	defer registry.Stop()
-	for name, collect := range hub {
-		img, err := collect()
+	for _, name := range names {
+		img, err := hub[name]()
 		if err == nil {
 			err = world.Push(img, mirror+"/library/"+name)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			t.Fatalf("%s: %v", name, err)
 		}
 	}
-	return nil
 }
 
 // fillOutside makes what the machine outside serves: an index for pip, packages for apk.

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	os.Exit(world.Run(world.BuildGlassbox, func() int {
-		if err := errors.Join(fillMirror(), fillOutside(), fillServed()); err != nil {
+		if err := errors.Join(fillOutside(), fillServed()); err != nil {
 			fmt.Fprintln(os.Stderr, "filling the servers:", err)
 			return 1
 		}
