@@ -33,6 +33,16 @@ func newIgnore(patterns []string) (*Ignore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("checking context: %w", err)
 	}
+	for _, p := range m.Patterns() {
+		// A matcher finds out late that it cannot make anything of a pattern, and of an exception only where there is something to except.
+		alone, err := patternmatcher.New([]string{p.String()})
+		if err == nil {
+			_, err = alone.MatchesOrParentMatches("name")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("checking context: %w", err)
+		}
+	}
 	return &Ignore{matcher: m}, nil
 }
 
