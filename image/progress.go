@@ -19,11 +19,21 @@ type progress struct {
 	enc   *json.Encoder
 	pipe  *io.PipeWriter
 	drawn chan struct{}
+	told  Told
+}
+
+// Told is an output that wants to be told what lines are made of, and shows it in its own way: a build's does.
+type Told interface {
+	Tell(m jsonmessage.JSONMessage)
 }
 
 func newProgress(out io.Writer, quiet, terminal bool) *progress {
 	p := &progress{out: out, quiet: quiet}
 	if out == nil || quiet {
+		return p
+	}
+	if t, is := out.(Told); is {
+		p.told = t
 		return p
 	}
 	r, w := io.Pipe()
@@ -40,6 +50,9 @@ func newProgress(out io.Writer, quiet, terminal bool) *progress {
 }
 
 func (p *progress) send(m jsonmessage.JSONMessage) {
+	if p.told != nil {
+		p.told.Tell(m)
+	}
 	if p.enc == nil {
 		return
 	}

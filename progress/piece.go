@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/docker/docker/pkg/jsonmessage"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -47,7 +48,7 @@ func (w *piece) Running(string)    {}
 func (w *piece) Removed(string)    {}
 func (w *piece) Stdout() io.Writer { return stream{w, 1} }
 func (w *piece) Stderr() io.Writer { return stream{w, 2} }
-func (w *piece) Out() io.Writer    { return stream{w, 1} }
+func (w *piece) Out() io.Writer    { return transfer{stream{w, 1}} }
 
 func (w *piece) Cached() { w.tell(func(v *vertex) { v.cached = true }) }
 
@@ -89,4 +90,33 @@ type stream struct {
 func (s stream) Write(p []byte) (int, error) {
 	s.tell(func(v *vertex) { s.board.view.wrote(v, s.number, p) })
 	return len(p), nil
+}
+
+// transfer is where lines about a pull or push go, which tells what they are made of (image.Told): each blob is a part.
+type transfer struct{ stream }
+
+func (t transfer) Tell(m jsonmessage.JSONMessage) {
+	if m.ID == "" || m.Progress == nil {
+		return
+	}
+	t.tell(func(v *vertex) {
+		switch m.Status {
+		case "Downloading", "Pushing":
+			t.moved(m.ID, m.Progress.Current, m.Progress.Total, false)
+		case "Extracting":
+			t.finished(m.ID)
+			t.moved("extracting "+m.ID, 0, 0, false)
+		case "Pull complete", "Pushed", "Already exists", "Layer already exists", "Download complete":
+			t.finished(m.ID)
+			if m.Status == "Pull complete" {
+				t.finished("extracting " + m.ID)
+			}
+		}
+	})
+}
+
+// finished ends a part, with all of it there.
+func (w *piece) finished(id string) {
+	p := w.vertex.part(id)
+	w.moved(id, max(p.current, p.total), p.total, true)
 }

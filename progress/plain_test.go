@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/pkg/jsonmessage"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/opencontainers/go-digest"
 )
@@ -213,6 +214,33 @@ func TestSharedBase(t *testing.T) {
 	from(2).End(nil)
 	w.Close(Result{}, nil)
 	expect(t, "plain", still(out.String()), "#0 building with \"default\" instance using glassbox driver\n\n#1 [stage-0 1/2] FROM bb\n#1 DONE T\n")
+}
+
+// A pull tells what it fetches; its lines would say the same once more.
+func TestPlainPull(t *testing.T) {
+	var out bytes.Buffer
+	w := watcher(t, "plain", io.Discard, &out)
+	from := w.Begin(Task{Kind: Instruction, Text: "FROM bb", Inside: 1, Of: 1})
+	pull := from.Out().(interface{ Tell(jsonmessage.JSONMessage) })
+	layer := func(status string, current, total int64) {
+		pull.Tell(jsonmessage.JSONMessage{ID: "0123456789ab", Status: status, Progress: &jsonmessage.JSONProgress{Current: current, Total: total}})
+	}
+	pull.Tell(jsonmessage.JSONMessage{ID: "latest", Status: "Pulling from library/bb"})
+	layer("Pulling fs layer", 0, 0)
+	layer("Downloading", 1000, 4000)
+	layer("Downloading", 3000, 4000)
+	layer("Download complete", 0, 0)
+	layer("Extracting", 0, 0)
+	layer("Pull complete", 0, 0)
+	from.End(nil)
+	w.Close(Result{}, nil)
+	expect(t, "plain", still(out.String()), `#0 building with "default" instance using glassbox driver
+
+#1 [1/1] FROM bb
+#1 0123456789ab 4.00kB / 4.00kB done
+#1 extracting 0123456789ab done
+#1 DONE T
+`)
 }
 
 func TestPlainOutputLost(t *testing.T) {
