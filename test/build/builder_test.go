@@ -143,13 +143,12 @@ func ofDocker(t testing.TB) (classic, buildkit *builder) {
 
 // buildx is Docker's plugin for BuildKit, which is inside of dockerd.
 func buildx(t testing.TB) string {
-	for _, path := range []string{cache + "/docker-buildx", "/tmp/buildx/docker-buildx"} {
-		if _, err := os.Stat(path); err == nil {
-			return absolute(t, path)
-		}
+	t.Helper()
+	path := absolute(t, cache+"/docker-buildx")
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%v: test/tools/buildx/build.sh test/.cache/docker", err)
 	}
-	t.Fatal("docker-buildx is missing: test/tools/buildx/build.sh test/.cache/docker")
-	return ""
+	return path
 }
 
 // ofBuildah keeps its images beside podman, which tells of them.
