@@ -36,8 +36,11 @@ func (w *piece) Status(id string, current, total int64) {
 
 func (w *piece) moved(id string, current, total int64, done bool) {
 	p := w.vertex.part(id)
+	if !p.ended.IsZero() {
+		return
+	}
 	p.current, p.total = current, total
-	if done && p.ended.IsZero() {
+	if done {
 		p.ended = time.Now()
 	}
 	w.board.view.moved(w.vertex, p)
