@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"os"
 	"strconv"
@@ -40,6 +41,7 @@ func (s *scene) ssh(m *instructions.Mount) error {
 	case !given:
 		return nil
 	}
+	log.SetOutput(io.Discard) // where package agent would tell of what readOnly refuses, in the middle of our output
 	keys, err := openAgent(from)
 	if err != nil {
 		return err

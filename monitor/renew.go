@@ -263,7 +263,13 @@ func (m *monitor) keepRules() error {
 	if m.spec == nil || m.c == nil {
 		return nil
 	}
-	return store.Write(m.path(fileRules), m.c.Rules())
+	r := m.c.Rules()
+	if r.Process != nil {
+		p := *r.Process
+		p.Env = nil // no other process gets it, and some of it is to be in no file
+		r.Process = &p
+	}
+	return store.Write(m.path(fileRules), r)
 }
 
 // rules is what the container demands of further processes.
