@@ -130,6 +130,8 @@ func TestRefusals(t *testing.T) {
 		{"no meaning", isManifest, 200, `{}`, "unsupported manifest format"},
 		{"no config", isManifest, 200, `{"schemaVersion":2,"layers":[]}`, "unsupported manifest format: no config"},
 		{"a chart", isManifest, 200, `{"schemaVersion":2,"config":{"mediaType":"application/vnd.cncf.helm.config.v1+json"},"layers":[]}`, "unsupported media type application/vnd.cncf.helm.config.v1+json"},
+		{"foreign", isManifest, 200, `{"schemaVersion":2,"config":{"digest":"sha256:` + strings.Repeat("0", 64) + `","size":2},"layers":[{"mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip","digest":"sha256:` + strings.Repeat("0", 64) + `","size":2,"urls":["http://127.0.0.1:1/x"]}]}`, "is foreign (application/vnd.docker.image.rootfs.foreign.diff.tar.gzip)"},
+		{"a list of lists", isManifest, 200, `{"schemaVersion":2,"manifests":[{"digest":"sha256:` + strings.Repeat("0", 64) + `","platform":{"os":"linux","architecture":"` + thisPlatform().Architecture + `"}}]}`, "manifest verification failed"},
 		{"bad digest", isManifest, 200, `{"schemaVersion":2,"config":{"digest":"sha256:../../../etc"},"layers":[]}`, "invalid checksum digest"},
 		{"empty list", isManifest, 200, `{"schemaVersion":2,"manifests":[]}`, "no matching manifest for " + formatPlatform(thisPlatform()) + " in the manifest list entries"},
 		{"endless manifest", isManifest, 200, strings.Repeat(" ", maxDocument+10), "the manifest is larger than"},

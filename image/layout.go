@@ -139,8 +139,8 @@ func usable(m ocispec.Manifest) error {
 
 // checkLayerType refuses what cannot be a layer here.
 func checkLayerType(d ocispec.Descriptor) error {
-	if strings.Contains(d.MediaType, "nondistributable") || strings.Contains(d.MediaType, ".foreign.") {
-		return fmt.Errorf("layer %s is foreign (%s): its content is not distributed with the image", d.Digest, d.MediaType)
+	if err := checkForeign(d); err != nil {
+		return err
 	}
 	base, _, _ := strings.Cut(d.MediaType, "+")
 	switch base {

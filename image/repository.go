@@ -361,9 +361,12 @@ func (m *document) parse(contentType string) error {
 	return m.check()
 }
 
-// isForeign tells a layer that registries must not pass on: whoever wants it is to fetch it from its maker. Docker does on Windows alone.
-func isForeign(d ocispec.Descriptor) bool {
-	return len(d.URLs) > 0 && (strings.Contains(d.MediaType, ".foreign.") || strings.Contains(d.MediaType, ".nondistributable."))
+// checkForeign refuses a layer that whoever passes on images must not pass on: one is to fetch it from its maker. Docker does on Windows alone.
+func checkForeign(d ocispec.Descriptor) error {
+	if strings.Contains(d.MediaType, ".nondistributable.") || strings.Contains(d.MediaType, ".foreign.") {
+		return fmt.Errorf("layer %s is foreign (%s): its content is not distributed with the image", d.Digest, d.MediaType)
+	}
+	return nil
 }
 
 // check refuses what is no container image, and digests that are none.
@@ -380,8 +383,8 @@ func (m *document) check() error {
 		if d.Size < 0 {
 			return fmt.Errorf("reading the manifest: blob %s has size %d", d.Digest, d.Size)
 		}
-		if isForeign(d) {
-			return fmt.Errorf("layer %s is foreign: the registry does not have it, and refers to %s", d.Digest, strings.Join(d.URLs, ", "))
+		if err := checkForeign(d); err != nil {
+			return err
 		}
 	}
 	return nil
