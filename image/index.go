@@ -2,15 +2,10 @@ package image
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-
-	"glassbox/store"
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
@@ -26,17 +21,15 @@ type index struct{ ocispec.Index }
 // readIndex reads the names; a store that does not exist yet has none.
 func (s *Store) readIndex() (*index, error) {
 	x := &index{ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}}
-	raw, err := os.ReadFile(filepath.Join(s.dir, ocispec.ImageIndexFile))
+	was, err := s.index.read(s.indexPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		x.Manifests = []ocispec.Descriptor{}
 		return x, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(raw, &x.Index)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the list of images: %w", err)
 	}
+	x.Index = was
 	return x, nil
 }
 
@@ -55,11 +48,7 @@ func (s *Store) changeIndex(ctx context.Context, f func(*index) error) error {
 }
 
 func (s *Store) writeIndex(x *index) error {
-	raw, err := json.MarshalIndent(x.Index, "", "  ")
-	if err != nil {
-		return err
-	}
-	return store.Replace(filepath.Join(s.dir, ocispec.ImageIndexFile), append(raw, '\n'), 0o644)
+	return s.index.write(s.indexPath(), x.Index)
 }
 
 // refOf is the reference of an entry, in normal form; nil for a nameless one.

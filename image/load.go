@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 
@@ -463,7 +464,9 @@ func (s *Store) adopt(ctx context.Context, parents map[digest.Digest]digest.Dige
 			if err := s.descends(d, parent); err != nil {
 				return err
 			}
-			x.Manifests[i].Annotations[parentNote] = parents[id].String()
+			notes := maps.Clone(d.Annotations)
+			notes[parentNote] = parents[id].String()
+			x.Manifests[i].Annotations = notes
 		}
 		return nil
 	})

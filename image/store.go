@@ -31,6 +31,7 @@ type Store struct {
 
 	dir    string
 	layers string
+	index  indexFile
 	patience
 }
 
