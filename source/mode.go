@@ -47,12 +47,15 @@ func (m *mode) of(old uint32) uint32 {
 	return bits(m.change.Apply(fileMode(old)))
 }
 
-// made is the mode of a directory that is on the way and was not there.
+// wayMode is the mode of a directory that is on the way and was not there.
+const wayMode = 0o755
+
+// made is that mode where --chmod gives one; set-id bits are not for it, as in BuildKit.
 func (m *mode) made() uint32 {
 	if m == nil || m.changes {
-		return 0o755
+		return wayMode
 	}
-	return m.bits
+	return m.bits & 0o777
 }
 
 var special = map[uint32]os.FileMode{unix.S_ISUID: os.ModeSetuid, unix.S_ISGID: os.ModeSetgid, unix.S_ISVTX: os.ModeSticky}

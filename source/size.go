@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +31,14 @@ func (c *Context) Size() (int64, error) {
 		if f.bare {
 			return nil // only what is in it is sent
 		}
-		size += header(f.name, f.isDir())
+		link := ""
+		if f.kind() == unix.S_IFLNK {
+			var err error
+			if link, err = readlink(f.dir, f.base); err != nil {
+				return named("readlink", f.name, err)
+			}
+		}
+		size += header(f.name, link, f.isDir())
 		if f.kind() != unix.S_IFREG {
 			return nil
 		}
@@ -47,8 +55,7 @@ func (c *Context) Size() (int64, error) {
 	if err := w.from(at); err != nil {
 		return 0, err
 	}
-	own, err := c.own()
-	return size + own, err
+	return size + c.own(), nil
 }
 
 // capable is what a file's capabilities take: only executables are looked at, since to others they mean nothing.
@@ -63,19 +70,45 @@ func capable(f *file) int64 {
 	return block + rounded(int64(record("SCHILY.xattr."+capabilities, string(make([]byte, min(n, freeLength))))))
 }
 
-// header is how long a file's header is: one block, and two and more for a name that does not fit.
-func header(name string, dir bool) int64 {
+// header is how long a file's header is: one block, and two and more for a name or a link's target that does not fit.
+func header(name, link string, dir bool) int64 {
 	if dir {
 		name += "/"
 	}
-	ascii := true
-	for i := range len(name) {
-		ascii = ascii && name[i] < utf8.RuneSelf
+	var records int
+	if !ascii(name) || len(name) > nameLength && !splits(name) {
+		records += record("path", name)
 	}
-	if len(name) <= 100 && ascii {
+	if !ascii(link) || len(link) > nameLength {
+		records += record("linkpath", link)
+	}
+	if records == 0 {
 		return block
 	}
-	return 2*block + rounded(int64(record("path", name)))
+	return 2*block + rounded(int64(records))
+}
+
+func ascii(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// Lengths of the fields of a header, POSIX ustar.
+const (
+	nameLength   = 100
+	prefixLength = 155
+)
+
+// splits reports whether a name fits into both its fields, divided at a slash.
+func splits(name string) bool {
+	head := name[:min(len(name), prefixLength+1)]
+	i := strings.LastIndex(strings.TrimSuffix(head, "/"), "/")
+	rest := len(name) - i - 1
+	return i > 0 && rest > 0 && rest <= nameLength
 }
 
 // record is the length of a PAX record, which counts its own length's digits: "30 path=...\n".
@@ -91,7 +124,7 @@ func record(key, value string) int {
 
 // own is what Docker's client sends of Dockerfile and .dockerignore in addition: both are sent even if they are ignored, a Dockerfile from
 // elsewhere under a name of its own, which is added to what is ignored.
-func (c *Context) own() (int64, error) {
+func (c *Context) own() int64 {
 	var extra int64
 	stat := func(name string) (int64, bool) {
 		at, err := follow(int(c.Root.Fd()), name, nil)
@@ -102,20 +135,19 @@ func (c *Context) own() (int64, error) {
 		return at.st.Size, at.there()
 	}
 	if size, there := stat(".dockerignore"); there && c.Ignore.Hides(".dockerignore", false) {
-		extra += header(".dockerignore", false) + rounded(size)
+		extra += block + rounded(size)
 	}
 	if !c.added {
 		if c.Ignore.Hides(c.Name, false) {
-			extra += header(c.Name, false) + rounded(int64(len(c.Dockerfile)))
+			extra += header(c.Name, "", false) + rounded(int64(len(c.Dockerfile)))
 		}
-		return extra, nil
+		return extra
 	}
-	extra += block + rounded(int64(len(c.Dockerfile)))
+	// Docker's client copies the archive to add them, and ends the copy before its last file is filled up and the archive closed.
 	const line = 34 // "\n.dockerfile." and twenty letters and "\n"
+	extra -= 2 * block
 	if size, there := stat(".dockerignore"); there {
-		extra += rounded(size+line) - rounded(size)
-	} else {
-		extra += block + rounded(int64(len(".dockerignore"))+line)
+		return extra + rounded(size+line) - rounded(size) + block + int64(len(c.Dockerfile))
 	}
-	return extra, nil
+	return extra + block + rounded(int64(len(c.Dockerfile))) + block + int64(len(".dockerignore")) + line
 }

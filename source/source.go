@@ -3,7 +3,8 @@
 //
 // Everything is looked up by descriptors, one component of a path after the other, and read once to be known (Find) and once more to be copied (Write):
 // what is written is what the key was made of, or Write says ErrChanged. Where Docker's classic builder and BuildKit disagree about the files that come of
-// an instruction, the classic builder is followed, but that set-id bits and capabilities are not lost.
+// an instruction, the classic builder is followed, but that set-id bits and an
+// image's capabilities are not lost.
 package source
 
 import (

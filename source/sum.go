@@ -157,7 +157,7 @@ const (
 	freeLength        = 20
 )
 
-// carried: of a context only capabilities come along, as with Docker; of images and stages also what users have put there.
+// carried: of images and stages capabilities and what users have put there come along. A context's capabilities do not, but are in Docker's sum.
 func (t *Tree) carried(name string) bool {
 	return name == capabilities || t.Owners && strings.HasPrefix(name, "user.") && !strings.HasPrefix(name, "user.overlay.") && !strings.Contains(name, "=")
 }

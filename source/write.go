@@ -112,7 +112,7 @@ func (w *writer) owner(t *Tree, st *unix.Stat_t) owner {
 }
 
 // parents makes what is missing of a path, and opens its last directory.
-func (w *writer) parents(to *place, missing []string, who owner) (target, error) {
+func (w *writer) parents(to *place, missing []string, who owner, mode uint32) (target, error) {
 	if to.kind() != unix.S_IFDIR {
 		return target{}, named("mkdir", "/"+to.full(), unix.ENOTDIR)
 	}
@@ -122,7 +122,7 @@ func (w *writer) parents(to *place, missing []string, who owner) (target, error)
 	}
 	at := target{fd: fd, name: to.name, existed: true}
 	for _, name := range missing {
-		next, err := w.mkdir(at, name, who)
+		next, err := w.mkdir(at, name, who, mode)
 		unix.Close(at.fd)
 		if err != nil {
 			return target{}, err
@@ -132,7 +132,7 @@ func (w *writer) parents(to *place, missing []string, who owner) (target, error)
 	return at, nil
 }
 
-func (w *writer) mkdir(in target, name string, who owner) (target, error) {
+func (w *writer) mkdir(in target, name string, who owner, mode uint32) (target, error) {
 	at := target{name: path.Join(in.name, name)}
 	if err := unix.Mkdirat(in.fd, name, 0o700); err != nil {
 		return at, named("mkdir", "/"+at.name, err)
@@ -141,7 +141,8 @@ func (w *writer) mkdir(in target, name string, who owner) (target, error) {
 	if at.fd, err = unix.Openat(in.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0); err != nil {
 		return at, named("open", "/"+at.name, err)
 	}
-	if err := errors.Join(unix.Fchown(at.fd, who.uid, who.gid), unix.Fchmod(at.fd, w.mode.made())); err != nil {
+	var st unix.Stat_t // below a set-group-id directory it is one too, mkdir(2)
+	if err := errors.Join(unix.Fstat(at.fd, &st), unix.Fchown(at.fd, who.uid, who.gid), unix.Fchmod(at.fd, mode|st.Mode&unix.S_ISGID)); err != nil {
 		unix.Close(at.fd)
 		return at, named("chown", "/"+at.name, err)
 	}
@@ -152,11 +153,11 @@ func (w *writer) mkdir(in target, name string, who owner) (target, error) {
 // spot finds where a single file goes: into a directory that is there or is asked for by how Dest is written, or to that very name.
 func (w *writer) spot(called string, to *place, who owner) (target, string, error) {
 	if to.dir() || directory(w.order.Dest) {
-		at, err := w.parents(to, to.missing, who)
+		at, err := w.parents(to, to.missing, who, w.mode.made())
 		return at, called, err
 	}
 	if n := len(to.missing); n > 0 {
-		at, err := w.parents(to, to.missing[:n-1], who)
+		at, err := w.parents(to, to.missing[:n-1], who, w.mode.made())
 		return at, to.missing[n-1], err
 	}
 	dir, base := path.Split(to.name)
@@ -165,7 +166,7 @@ func (w *writer) spot(called string, to *place, who owner) (target, string, erro
 		return target{}, "", err
 	}
 	defer above.close()
-	at, err := w.parents(above, above.missing, who)
+	at, err := w.parents(above, above.missing, who, w.mode.made())
 	return at, base, err
 }
 
@@ -210,7 +211,7 @@ func (w *writer) inline(p *piece, to *place) error {
 
 // unpack extracts an archive into the directory, as whose it says.
 func (w *writer) unpack(s *scan, to *place) error {
-	at, err := w.parents(to, to.missing, w.owner(nil, nil))
+	at, err := w.parents(to, to.missing, w.owner(nil, nil), wayMode)
 	if err != nil {
 		return err
 	}
@@ -263,7 +264,7 @@ func dup(fd int, name string) (*os.File, error) {
 // original's; the directory itself, if it was not there, is given to whom the files are.
 func (w *writer) directory(s *scan, to *place) error {
 	existed := to.dir()
-	at, err := w.parents(to, to.missing, owner{})
+	at, err := w.parents(to, to.missing, owner{}, w.mode.made())
 	if err != nil {
 		return err
 	}
@@ -538,6 +539,9 @@ func (w *writer) dress(fd int, t *Tree, f *file, attributes []attribute, name st
 		return named("chown", "/"+name, err)
 	}
 	for _, a := range attributes {
+		if !t.Owners { // a context's capabilities are lost in Docker's builders too, as are those of what is cloned
+			break
+		}
 		if err := unix.Fsetxattr(fd, a.name, []byte(a.value), 0); err != nil && err != unix.ENOTSUP && err != unix.EPERM {
 			return named("setxattr "+a.name, "/"+name, err)
 		}
@@ -607,7 +611,7 @@ func MakeDir(root *os.File, dir string, uid, gid int) (made bool, err error) {
 	if at.kind() != unix.S_IFDIR {
 		return false, fmt.Errorf("Cannot mkdir: %s is not a directory", dir) //nolint:staticcheck // Docker's words
 	}
-	to, err := w.parents(at, at.missing, owner{uid, gid})
+	to, err := w.parents(at, at.missing, owner{uid, gid}, wayMode)
 	if err != nil {
 		return false, err
 	}

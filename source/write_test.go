@@ -100,7 +100,8 @@ func TestCopies(t *testing.T) {
 	}
 }
 
-// TestOwnersStay: files of an image or a stage keep theirs, and their names in user.*; a context's capabilities come along.
+// TestOwnersStay: files of an image or a stage keep theirs, and capabilities and what stands in user.*; of a context's
+// there is nothing in Docker's images either.
 func TestOwnersStay(t *testing.T) {
 	from, image := files(t, "d/f=f 4755 3:4", "d/l->f 5:6", "d/ 700 7:8"), t.TempDir()
 	capability := "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
@@ -111,8 +112,8 @@ func TestOwnersStay(t *testing.T) {
 	same(t, listing(t, image), []string{"context/ 755 now", "context/f=f 4755", "context/l->f", "stage/ 755 now", "stage/f=f 4755 3:4", "stage/l->f 5:6"})
 	b := make([]byte, 64)
 	for file, noted := range map[string]bool{"context/f": false, "stage/f": true} {
-		if n, err := unix.Getxattr(image+"/"+file, "security.capability", b); err != nil || string(b[:n]) != capability {
-			t.Errorf("%s has not its capability: %q, %v", file, b[:max(n, 0)], err)
+		if n, err := unix.Getxattr(image+"/"+file, "security.capability", b); (err == nil) != noted || noted && string(b[:n]) != capability {
+			t.Errorf("capabilities of %s: %q, %v", file, b[:max(n, 0)], err)
 		}
 		if _, err := unix.Getxattr(image+"/"+file, "user.note", b); (err == nil) != noted {
 			t.Errorf("user.note of %s: %v", file, err)
@@ -198,6 +199,14 @@ func TestInterrupted(t *testing.T) {
 	if _, err := o.Find(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("finding: %v", err)
 	}
+}
+
+// TestDirectoriesOfAGroup: what is made below a set-group-id directory is one too.
+func TestDirectoriesOfAGroup(t *testing.T) {
+	image := files(t, "srv/ 2775 0:8", "a=")
+	_, err := MakeDir(open(t, image), "/srv/w", 0, 0)
+	do(t, err, carry(t, Order{From: tree(t, image), Paths: []string{"a"}, Dest: "/srv/c/"}, image))
+	same(t, listing(t, image), []string{"a= 644", "srv/ 2775 0:8 now", "srv/c/ 2755 now", "srv/c/a= 644", "srv/w/ 2755 now"})
 }
 
 func TestMakeDir(t *testing.T) {
