@@ -20,6 +20,7 @@ import (
 // What stands in for Docker Hub: images under well-known names, each with what its courses expect of it, collected from this machine.
 var hub = map[string]func() (v1.Image, error){
 	"busybox": busybox, "tree": tree, "alpine": alpine, "python:3.11-slim": python, "golang:1.26": golang, "nginx": nginx,
+	"debian:bookworm-slim": slim,
 }
 
 // The machine beside each host is what stands in for the rest of the internet.
@@ -210,7 +211,7 @@ func publish(t *testing.T, names ...string) {
 // fillOutside makes what the machine outside serves: an index for pip, packages for apk.
 func fillOutside() error {
 	dir := world.Dir() + "/outside"
-	if err := errors.Join(os.MkdirAll(dir+"/apk", 0o755), wheelIndex(dir)); err != nil {
+	if err := errors.Join(os.MkdirAll(dir+"/apk", 0o755), wheelIndex(dir), servePackages(dir)); err != nil {
 		return err
 	}
 	files, err := debian.Programs("redis-server", "redis-cli")

@@ -30,13 +30,23 @@ func TestMain(m *testing.M) {
 		fmt.Println("SKIP: the corpus needs Docker 28.5.2: test/tools/docker/build.sh test/.cache/docker")
 		return
 	}
-	os.Exit(world.Run(world.BuildGlassbox, func() int {
+	os.Exit(world.Run(prepare, func() int {
 		if err := errors.Join(fillOutside(), fillServed()); err != nil {
 			fmt.Fprintln(os.Stderr, "filling the servers:", err)
 			return 1
 		}
 		return m.Run()
 	}))
+}
+
+// prepare does what needs the machine's network.
+func prepare(dir string) error {
+	if *all {
+		if err := fetchDebian(); err != nil {
+			return err
+		}
+	}
+	return world.BuildGlassbox(dir)
 }
 
 // mirror is where each machine has what stands in for Docker Hub: a registry of its own on loopback, all of them with the same images.
