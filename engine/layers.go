@@ -138,8 +138,8 @@ func (out *Layers) describe(img *image.Image, dirs []string) {
 		if i < len(img.Config.RootFS.DiffIDs) {
 			l.Diff = img.Config.RootFS.DiffIDs[i]
 		}
-		if i < len(by) {
-			l.CreatedBy = by[i]
+		if n := i - len(dirs) + len(by); n >= 0 { // what has no history is below what was built on it
+			l.CreatedBy = by[n]
 		}
 		out.Layers = append(out.Layers, l)
 	}

@@ -39,6 +39,9 @@ func (c *call) build(ctx context.Context, f *buildFlags, where string) error {
 	if err := c.outputs(f, &o); err != nil {
 		return plainFailure("%w", err)
 	}
+	if modern(mode) && !o.Keep {
+		o.ForceRemove = true // BuildKit leaves no container of a RUN that failed
+	}
 	if toStdout(o) {
 		c.stdout = c.stderr
 	}

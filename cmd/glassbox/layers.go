@@ -152,7 +152,7 @@ func (p *layersPrinter) title() string {
 func (p *layersPrinter) made(l *engine.Layer) string {
 	switch {
 	case l.Writable:
-		return "this container: " + l.Dir
+		return "what this container has written"
 	case l.Name == "init":
 		return "what every container has: /.dockerenv, /etc/hosts ..."
 	case l.Number == 0:
@@ -172,10 +172,16 @@ func clip(text string, width int) string {
 	return text
 }
 
-// copies tells what it cost a container to change files of its image.
+// copies tells where a container writes, and what it cost to change files of its image.
 func (p *layersPrinter) copies() {
 	top := p.Layers.Layers[len(p.Layers.Layers)-1]
-	if !top.Writable || top.CopiedUp == 0 {
+	if !top.Writable {
+		return
+	}
+	p.say("Upper is this directory:")
+	p.say("%s", top.Dir)
+	p.say("")
+	if top.CopiedUp == 0 {
 		return
 	}
 	files := "files"
