@@ -1,7 +1,6 @@
 package image
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,7 +24,10 @@ func (s *Store) Search(ctx context.Context, term string, limit int) ([]registry.
 	if strings.Contains(term, "://") {
 		return nil, fmt.Errorf("invalid repository name: repository name (%s) should not have a scheme", term)
 	}
-	if limit = cmp.Or(limit, 25); limit < 1 || limit > 100 {
+	if limit < 1 {
+		limit = 25
+	}
+	if limit > 100 {
 		return nil, fmt.Errorf("limit %d is outside the range of [1, 100]", limit)
 	}
 	host, name, ok := strings.Cut(term, "/")
@@ -39,18 +41,18 @@ func (s *Store) Search(ctx context.Context, term string, limit int) ([]registry.
 	var away *Unreachable
 	switch {
 	case errors.Is(err, errNoIndex):
-		all, err = s.searchCatalogue(ctx, direct(host, config), name)
+		all, err = s.searchCatalogue(ctx, direct(host, config), name, limit)
 	case errors.As(err, &away) && host == hubIndex:
 		for _, m := range config.Mirrors {
 			if u, bad := url.Parse(m); bad == nil && err != nil {
 				e := endpoint{schemes: []string{u.Scheme}, host: u.Host, prefix: strings.TrimSuffix(u.Path, "/"), mirror: true, lax: config.insecure(u.Host)}
-				if listed, failed := s.searchCatalogue(ctx, e, name); failed == nil {
+				if listed, failed := s.searchCatalogue(ctx, e, name, limit); failed == nil {
 					all, err = listed, nil
 				}
 			}
 		}
 	}
-	return all[:min(len(all), limit)], err
+	return all, err
 }
 
 // errNoIndex is for registries that do not have Docker Hub's interface for searches.
@@ -112,7 +114,7 @@ func found(resp *http.Response, host string) ([]registry.SearchResult, error) {
 }
 
 // searchCatalogue goes through all that a registry lists.
-func (s *Store) searchCatalogue(ctx context.Context, e endpoint, name string) (all []registry.SearchResult, err error) {
+func (s *Store) searchCatalogue(ctx context.Context, e endpoint, name string, limit int) (all []registry.SearchResult, err error) {
 	auth, err := credentials(e.host)
 	if err != nil {
 		return nil, err
@@ -136,7 +138,7 @@ func (s *Store) searchCatalogue(ctx context.Context, e endpoint, name string) (a
 		}
 	}
 	slices.SortFunc(all, func(a, b registry.SearchResult) int { return strings.Compare(a.Name, b.Name) })
-	return all, nil
+	return all[:min(len(all), limit)], nil
 }
 
 // catalogued is the name by which one would pull what a catalogue lists.

@@ -225,7 +225,7 @@ func TestSearch(t *testing.T) {
 		{open + "/alpine", 1, open + "/library/alpine\n"},
 		{open + "/nothing", 0, ""},
 		{open + "/x", 101, "limit 101 is outside the range of [1, 100]\n"},
-		{open + "/x", -1, "limit -1 is outside the range of [1, 100]\n"},
+		{open + "/alpine", -1, open + "/library/alpine\n" + open + "/some/alpine-like\n"},
 		{"http://" + open + "/x", 0, "invalid repository name: repository name (http://" + open + "/x) should not have a scheme\n"},
 		{closed + "/x", 0, "no basic auth credentials\n"},
 	} {
