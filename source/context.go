@@ -48,7 +48,7 @@ func (c *Context) open(ctx context.Context, where string, o Options) error {
 	case where == "-":
 		return prefixedNot(c.stream(ctx, o.In, o), "unable to prepare context from STDIN")
 	case err == nil:
-		return c.local(where, o)
+		return c.local(ctx, where, o)
 	case isGitURL(where):
 		return prefixedNot(c.repository(ctx, where, o), "unable to prepare context")
 	case isURL(where):
@@ -78,12 +78,12 @@ func (c *Context) Close() error {
 }
 
 // local is a directory.
-func (c *Context) local(where string, o Options) error {
+func (c *Context) local(ctx context.Context, where string, o Options) error {
 	dir, err := directoryAt(where)
 	if err != nil {
 		return prefixed("unable to prepare context", err)
 	}
-	return c.directory(dir, o)
+	return c.directory(ctx, dir, o)
 }
 
 func directoryAt(where string) (string, error) {
@@ -105,7 +105,7 @@ func directoryAt(where string) (string, error) {
 }
 
 // directory opens a directory of the user's, with its Dockerfile and what that or it itself wants to be ignored.
-func (c *Context) directory(dir string, o Options) (err error) {
+func (c *Context) directory(ctx context.Context, dir string, o Options) (err error) {
 	var ignore string
 	if o.Dockerfile == "-" {
 		c.Name, c.added = "Dockerfile", true
@@ -133,8 +133,10 @@ func (c *Context) directory(dir string, o Options) (err error) {
 	if c.Root, err = os.Open(dir); err != nil {
 		return prefixed("unable to prepare context", err)
 	}
-	c.Ignore, err = ignored(ignore, filepath.Join(dir, ".dockerignore"))
-	return err
+	if c.Ignore, err = ignored(ignore, filepath.Join(dir, ".dockerignore")); err != nil {
+		return err
+	}
+	return c.measure(ctx, dir)
 }
 
 // dockerfileAt finds the Dockerfile: the one that is asked for, relative to where the user stands, or the directory's own.

@@ -251,7 +251,7 @@ func (c *Context) repository(ctx context.Context, where string, o Options) error
 		}
 		o.Dockerfile = filepath.Join(dir, o.Dockerfile)
 	}
-	if err := c.directory(dir, o); err != nil {
+	if err := c.directory(ctx, dir, o); err != nil {
 		return err
 	}
 	if strings.HasPrefix(c.Name, "../") || c.added && o.Dockerfile != "-" {

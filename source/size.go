@@ -2,6 +2,11 @@ package source
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -16,46 +21,85 @@ func rounded(n int64) int64 { return (n + block - 1) / block * block }
 
 // Size is how many bytes Docker's client would send for it, as a tar archive.
 func (c *Context) Size() (int64, error) {
-	if c.sent >= 0 {
-		return c.sent, nil
+	if c.sent < 0 {
+		if err := c.measure(context.Background(), c.Root.Name()); err != nil {
+			return 0, err
+		}
 	}
-	size := int64(2 * block) // an archive's end
-	links := map[inode]bool{}
+	return c.sent, nil
+}
+
+// measure finds out the size, and whether all can be read that Docker's client would read.
+func (c *Context) measure(ctx context.Context, dir string) error {
+	m := measuring{size: 2 * block, dir: dir, links: map[inode]bool{}, may: readsAll()} // an archive's end is two blocks
 	at, err := follow(int(c.Root.Fd()), ".", nil)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer at.close()
-	w := walk{ctx: context.Background(), tree: &c.Tree, sieve: sieve{ignore: c.Ignore}}
-	w.visit = func(f *file) error {
-		if f.bare {
-			return nil // only what is in it is sent
+	w := walk{ctx: ctx, tree: &c.Tree, sieve: sieve{ignore: c.Ignore}, visit: m.visit}
+	if err := w.from(at); errors.Is(err, fs.ErrPermission) {
+		var denied *os.PathError
+		if errors.As(err, &denied) {
+			err = fmt.Errorf("checking context: can't stat '%s'", filepath.Join(dir, denied.Path))
 		}
-		link := ""
-		if f.kind() == unix.S_IFLNK {
-			var err error
-			if link, err = readlink(f.dir, f.base); err != nil {
-				return named("readlink", f.name, err)
-			}
+		return err
+	} else if err != nil {
+		return err
+	}
+	c.sent = m.size + c.own()
+	return nil
+}
+
+type measuring struct {
+	size  int64
+	dir   string // what errors call the context
+	links map[inode]bool
+	may   bool // read everything
+}
+
+func (m *measuring) visit(f *file) error {
+	if f.bare {
+		return nil // only what is in it is sent
+	}
+	link := ""
+	if f.kind() == unix.S_IFLNK {
+		var err error
+		if link, err = readlink(f.dir, f.base); err != nil {
+			return named("readlink", f.name, err)
 		}
-		size += header(f.name, link, f.isDir())
-		if f.kind() != unix.S_IFREG {
-			return nil
-		}
-		if f.shared() {
-			id := inode{f.st.Dev, f.st.Ino}
-			if links[id] {
-				return nil
-			}
-			links[id] = true
-		}
-		size += rounded(f.st.Size) + capable(f)
+	}
+	m.size += header(f.name, link, f.isDir())
+	if f.kind() != unix.S_IFREG {
 		return nil
 	}
-	if err := w.from(at); err != nil {
-		return 0, err
+	if !m.may && unix.Faccessat(f.dir, f.base, unix.R_OK, unix.AT_EACCESS) != nil {
+		return &unreadable{filepath.Join(m.dir, f.name)}
 	}
-	return size + c.own(), nil
+	if f.shared() {
+		id := inode{f.st.Dev, f.st.Ino}
+		if m.links[id] {
+			return nil
+		}
+		m.links[id] = true
+	}
+	m.size += rounded(f.st.Size) + capable(f)
+	return nil
+}
+
+// unreadable is a file that Docker's client could not read to send it.
+type unreadable struct{ file string }
+
+func (u *unreadable) Error() string {
+	return "checking context: no permission to read from '" + u.file + "'"
+}
+
+// readsAll reports whether modes forbid us nothing, capabilities(7).
+func readsAll() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	const enough = 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH
+	return unix.Capget(&header, &data[0]) == nil && data[0].Effective&enough != 0
 }
 
 // capable is what a file's capabilities take: only executables are looked at, since to others they mean nothing.

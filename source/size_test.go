@@ -2,7 +2,10 @@ package source
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -51,5 +54,37 @@ func TestSize(t *testing.T) {
 	defer got.Close()
 	if size, err := got.Size(); err != nil || size != 2048+2048+1024+512 {
 		t.Errorf("with a capability and a hard link: %d, %v", size, err)
+	}
+}
+
+// TestUnreadable: what a user without rights cannot read is refused before anything is built, unless it is ignored.
+func TestUnreadable(t *testing.T) {
+	if dir := os.Getenv("GLASSBOX_UNREADABLE"); dir != "" {
+		got, err := Open(context.Background(), dir, Options{})
+		if err == nil {
+			err = got.Close()
+		}
+		fmt.Println("said:", err)
+		return
+	}
+	for _, c := range []struct {
+		lines []string
+		want  string
+	}{
+		{[]string{"f=x 600"}, "checking context: no permission to read from 'DIR/f'"}, {[]string{"d/", "d/ 700"}, "checking context: can't stat 'DIR/d'"},
+		{[]string{"f=x 600", "d/ 700", ".dockerignore=[df]"}, "<nil>"},
+	} {
+		dir := files(t, append(c.lines, "Dockerfile=FROM")...)
+		for up := dir; up != "/tmp" && up != "/"; up = filepath.Dir(up) {
+			do(t, os.Chmod(up, 0o755))
+		}
+		program, err := os.ReadFile(os.Args[0])
+		do(t, err, os.WriteFile(dir+".test", program, 0o755))
+		cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", dir+".test", "-test.run=^TestUnreadable$")
+		cmd.Env = append(os.Environ(), "GLASSBOX_UNREADABLE="+dir)
+		out, err := cmd.CombinedOutput()
+		if want := "said: " + strings.Replace(c.want, "DIR", dir, 1); err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v: %s, want %s", err, out, want)
+		}
 	}
 }
