@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"glassbox/image"
+	"glassbox/store"
 
+	"github.com/docker/docker/api/types/build"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 )
@@ -334,5 +338,113 @@ func TestCacheMounts(t *testing.T) {
 	}
 	if err := l.Release(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestKilledBuildIsSwept: a build that was killed leaves its lock and nothing else; the next one removes its directory and its containers, those too
+// that were never started.
+func TestKilledBuildIsSwept(t *testing.T) {
+	m := newMachine(t)
+	w, err := m.Builds.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	never, ran := m.step(w, "true"), m.step(w, "true")
+	if code, err := ran.Run(context.Background(), io.Discard, io.Discard); code != 0 || err != nil {
+		t.Fatal(code, err)
+	}
+	if err := w.lock.Release(); err != nil { // as the kernel does
+		t.Fatal(err)
+	}
+	found, err := m.System.Check(false)
+	if err != nil || !slices.ContainsFunc(found, func(f Finding) bool { return f.Object == "build/"+w.name }) {
+		t.Errorf("check finds %v, %v", found, err)
+	}
+	next := m.aBuild()
+	if next.name == w.name {
+		t.Fatal("two builds of one name")
+	}
+	if _, err := os.Lstat(w.Dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory of the killed build is left: %v", err)
+	}
+	if left := m.containers(); len(left) > 0 {
+		t.Errorf("containers are left: %v, of %s and %s", left, never.ID(), ran.ID())
+	}
+}
+
+func TestPruneOfBuilds(t *testing.T) {
+	m := newMachine(t)
+	ctx := context.Background()
+	bb, err := m.Images.Resolve("bb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, img := range map[string]string{strings.Repeat("a", 64): bb.ID.String(), strings.Repeat("b", 64): "sha256:" + strings.Repeat("0", 64)} {
+		if err := os.MkdirAll(m.Builds.Places().Steps(), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Write(m.Builds.Places().Step(key), map[string]any{"image": img, "text": "RUN " + key[:1], "size": 7}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := func(id string) *Cache {
+		t.Helper()
+		c, err := m.Builds.Cache(ctx, CacheOptions{ID: id, Fill: func(dir string) error { return os.WriteFile(dir+"/f", make([]byte, 1000), 0o600) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	busy := open("busy")
+	if err := open("idle").Release(); err != nil {
+		t.Fatal(err)
+	}
+	types := func(f ...filters.KeyValuePair) (all []string) {
+		t.Helper()
+		records, err := m.Builds.Usage(filters.NewArgs(f...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			all = append(all, fmt.Sprintf("%s %v %v", r.Description, r.Shared, r.InUse))
+		}
+		slices.Sort(all)
+		return all
+	}
+	all := []string{"RUN a true false", "cached mount busy false true", "cached mount idle false false"}
+	if got := types(); !slices.Equal(got, all) {
+		t.Errorf("usage is %v", got)
+	}
+	if got := types(filters.Arg("type", cachedMount), filters.Arg("inuse", "false")); !slices.Equal(got, all[2:]) {
+		t.Errorf("idle cache mounts are %v", got)
+	}
+	prune := func(o build.CachePruneOptions) int {
+		t.Helper()
+		report, err := m.Builds.Prune(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(report.CachesDeleted)
+	}
+	if n := prune(build.CachePruneOptions{Filters: filters.NewArgs(filters.Arg("until", "1h"))}); n != 1 { // the dead note has no time
+		t.Errorf("of what was not used for an hour %d went", n)
+	}
+	if n := prune(build.CachePruneOptions{ReservedSpace: 1 << 30}); n != 0 {
+		t.Errorf("%d went where a gigabyte may stay", n)
+	}
+	if n := prune(build.CachePruneOptions{}); n != 1 || !slices.Equal(types(), all[:2]) {
+		t.Errorf("%d went, %v stayed", n, types())
+	}
+	if n := prune(build.CachePruneOptions{All: true}); n != 1 || !slices.Equal(types(), all[1:2]) {
+		t.Errorf("of all %d went, %v stayed", n, types())
+	}
+	if err := busy.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if n := prune(build.CachePruneOptions{}); n != 1 || len(types()) != 0 {
+		t.Errorf("at last %d went, %v stayed", n, types())
+	}
+	if _, err := m.Builds.Prune(build.CachePruneOptions{Filters: filters.NewArgs(filters.Arg("colour", "red"))}); !Is(err, InvalidParameter) {
+		t.Errorf("a filter that nobody knows: %v", err)
 	}
 }

@@ -69,6 +69,7 @@ func (b *Builds) all() ([]cached, error) {
 	if err != nil {
 		return nil, err
 	}
+	slices.SortFunc(steps, func(a, b cached) int { return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.key, b.key)) })
 	mounts, err := b.mounts()
 	return append(steps, mounts...), err
 }

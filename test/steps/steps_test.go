@@ -302,13 +302,13 @@ func TestCachesStay(t *testing.T) {
 		"RUN --mount=type=cache,target=/root/.cache echo x >>/root/.cache/f; cat /root/.cache/f\n" +
 		"RUN --mount=type=cache,target=/elsewhere,id=/root/.cache,readonly cat /elsewhere/f; (echo y >/elsewhere/f) 2>/dev/null || echo read-only\n" +
 		"RUN --mount=type=cache,target=/own,uid=5,gid=6,mode=0700 stat -c '%a %u %g' /own\n" +
-		"RUN --mount=type=cache,target=/own,from=tiny,source=/bin ls /own/cat /own/f 2>/dev/null; echo z >>/own/f\n" +
+		"RUN --mount=type=cache,target=/own,from=tiny,source=/etc ls /own 2>/dev/null | grep -e passwd -e ^f; echo z >>/own/f\n" +
 		"RUN ls -d /root/.cache /elsewhere /own 2>/dev/null; true\n"
-	const first = "x\nx\nread-only\n700 5 6\n/own/cat\n"
+	const first = "x\nx\nread-only\n700 5 6\npasswd\n"
 	if said := p.build(more); said != first {
 		t.Errorf("first\n%s", said)
 	}
-	if said := p.build(more); said != "x\nx\nx\nx\nread-only\n700 5 6\n/own/cat\n/own/f\n" {
+	if said := p.build(more); said != "x\nx\nx\nx\nread-only\n700 5 6\nf\npasswd\n" {
 		t.Errorf("second\n%s", said)
 	}
 	if said := p.say("builder", "prune", "-f"); strings.Count(said, "\n") != 6 || !strings.Contains(said, "Deleted build cache objects:\n") {
@@ -358,9 +358,9 @@ RUN --mount=source=tool,target=/bin/tool sh /bin/tool
 RUN --mount=from=made,source=/opt/x,target=/x --mount=from=made,target=/all cat /x/one /all/opt/x/one
 RUN --mount=from=scratch,target=/void ls /void
 RUN --mount=type=tmpfs,target=/t echo >/t/f && grep -c ' /t tmpfs' /proc/mounts
-RUN ls -A / /work | grep -e ^x -e all -e void -e ^t$ -e in; echo only
+RUN ls -d /x /all /void /t /work/in 2>/dev/null; echo only
 `, dir)
-	want := "Dockerfile\nsub\ntool\na\n0\nread-only\nb\nc\na\nb\ntool\n1\n1\n1\nbin\nonly\n"
+	want := "Dockerfile\nsub\ntool\na\n0\nread-only\nb\nc\na\nb\ntool\n1\n1\n1\nonly\n"
 	if said = strings.Replace(said, "Dockerfile\n", "", 1); said != strings.Replace(want, "Dockerfile\n", "", 1) {
 		t.Errorf("it said\n%s\nnot\n%s", said, want)
 	}
@@ -380,7 +380,7 @@ func TestWhatARunRunsIn(t *testing.T) {
 	p := newPlace(t)
 	for _, c := range []struct{ run, want, args string }{
 		{"cat /etc/hosts | grep friend", "192.0.2.9\tfriend\n", "--add-host friend:192.0.2.9"},
-		{"df -k /dev/shm | tail -1 | awk '{print $2}'", "2048\n", "--shm-size 2m"},
+		{"grep -o '/dev/shm .*size=2048k' /proc/mounts | grep -c shm", "1\n", "--shm-size 2m"},
 		{"ulimit -n", "77\n", "--ulimit nofile=77:99"},
 		{"--network=none ls /sys/class/net", "lo\n", ""},
 		{"ls /sys/class/net | grep -c eth0", "1\n", ""},
