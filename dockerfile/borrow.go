@@ -52,7 +52,7 @@ func (s *stage) madeFrom(id digest.Digest) (bool, error) {
 // borrow finds a step in the history of one of --cache-from's images: if that agrees with all that was done so far, and with what is to be done now,
 // its layer is the step's. nil: there is none.
 func (s *stage) borrow(a action) (*image.Image, error) {
-	base, err := s.load()
+	base, err := s.load(s.ctx)
 	if err != nil {
 		return nil, err
 	}

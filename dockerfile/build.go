@@ -75,6 +75,11 @@ func Build(ctx context.Context, e *engine.Engine, o Options, w progress.Watcher)
 	if err := errors.Join(err, b.past.keep(b.steps, err == nil)); err != nil {
 		return result, err
 	}
+	if b.Squash {
+		if err := target.squash(ctx); err != nil {
+			return result, err
+		}
+	}
 	return b.export(ctx, target)
 }
 

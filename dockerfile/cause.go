@@ -12,9 +12,12 @@ func (s *stage) cause(key string, a action) []string {
 	if s.NoCache {
 		return []string{"--no-cache"}
 	}
+	if r, _ := s.cache.read(key); r.Image != "" {
+		return []string{fmt.Sprintf("the image %s that it gave is gone", short(r.Image))}
+	}
 	past, known := s.past.after(s.id, s.number)
 	if known && past.Key == key {
-		return []string{fmt.Sprintf("the image %s that it gave is gone, or its note in the cache", short(past.Image))}
+		return []string{"its note in the cache is gone"}
 	}
 	if known {
 		return s.differences(past, a)

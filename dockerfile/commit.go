@@ -81,7 +81,7 @@ func (s *stage) miss(w progress.Work, key string, why []string, a action) error 
 	if a.runs {
 		s.engine.Containers.Warm()
 	}
-	base, err := s.load()
+	base, err := s.load(s.ctx)
 	if err != nil {
 		return err
 	}

@@ -107,17 +107,17 @@ func (s *stage) imageFrom(ctx context.Context, name string, w progress.Work) (*i
 	if err := o.result(ctx); err != nil {
 		return nil, err
 	}
-	return o.load()
+	return o.load(ctx)
 }
 
 // load reads the image that the stage has come to; nil: it is still nothing.
-func (s *stage) load() (*image.Image, error) {
+func (s *stage) load(ctx context.Context) (*image.Image, error) {
 	if s.image != nil || s.id == "" {
 		return s.image, nil
 	}
 	img, err := s.engine.Images.Resolve(s.id.String())
 	if err == nil {
-		err = s.hold.Add(s.ctx, s.id)
+		err = s.hold.Add(ctx, s.id)
 	}
 	if err != nil {
 		return nil, err

@@ -205,7 +205,7 @@ func (b *build) push(ctx context.Context, tag reference.Named, r *progress.Resul
 
 // outputFiles writes files of the image, or archives of it.
 func (b *build) outputFiles(ctx context.Context, o Output, target *stage, w progress.Work) error {
-	img, err := target.load()
+	img, err := target.load(ctx)
 	if err != nil {
 		return err
 	}
