@@ -8,7 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"glassbox/engine"
 
@@ -162,7 +165,15 @@ func (p *layersPrinter) made(l *engine.Layer) string {
 	}
 	by := strings.TrimPrefix(l.CreatedBy, "/bin/sh -c ")
 	by = strings.TrimPrefix(strings.TrimPrefix(by, "#(nop)"), " ")
-	return strings.Join(strings.Fields(by), " ")
+	return shown(strings.Join(strings.Fields(by), " "))
+}
+
+// shown is a name from an image: what would move the terminal's cursor is written out.
+func shown(name string) string {
+	if strings.IndexFunc(name, func(r rune) bool { return !unicode.IsGraphic(r) || r == utf8.RuneError }) < 0 {
+		return name
+	}
+	return strconv.QuoteToGraphic(name)
 }
 
 func clip(text string, width int) string {
@@ -189,13 +200,13 @@ func (p *layersPrinter) copies() {
 		files = "file"
 	}
 	p.say("Copied up: %d %s, %s. To change one byte of a lower layer's file, overlayfs copies all of it first.", top.CopiedUp, files, size(top.Copied))
-	shown := 0
+	listed := 0
 	for _, c := range p.Wasted {
-		if c.Copied == 0 || shown == mostShown {
+		if c.Copied == 0 || listed == mostShown {
 			continue
 		}
-		shown++
-		p.say("%9s  %s", size(c.Copied), clip(fmt.Sprintf("%s (of %s)", c.Path, p.of(c)), p.width-11))
+		listed++
+		p.say("%9s  %s", size(c.Copied), clip(fmt.Sprintf("%s (of %s)", shown(c.Path), p.of(c)), p.width-11))
 	}
 	p.say("")
 }
@@ -219,13 +230,13 @@ func (p *layersPrinter) waste(all, wasted int64) {
 		return
 	}
 	p.say("Wasted: %s of %s (%.0f%%). Layers above hide it; it is stored, pulled and pushed all the same.", size(wasted), size(all), 100*float64(wasted)/float64(max(all, 1)))
-	shown := 0
+	listed := 0
 	for _, c := range p.Wasted {
-		if c.Bytes == 0 || shown == mostShown {
+		if c.Bytes == 0 || listed == mostShown {
 			continue
 		}
-		shown++
-		p.say("%9s  %s", size(c.Bytes), clip(fmt.Sprintf("%s (of %s, %s by %s)", c.Path, p.of(c), done(c), p.Layers.Layers[c.By].Name), p.width-11))
+		listed++
+		p.say("%9s  %s", size(c.Bytes), clip(fmt.Sprintf("%s (of %s, %s by %s)", shown(c.Path), p.of(c), done(c), p.Layers.Layers[c.By].Name), p.width-11))
 	}
 }
 
@@ -244,7 +255,7 @@ func (p *layersPrinter) next() {
 	p.say("")
 	switch {
 	case len(p.Wasted) > 0:
-		p.say("Next: %s %s %s", p.command, p.Name, p.Wasted[0].Path)
+		p.say("Next: %s %s %s", p.command, p.Name, shown(p.Wasted[0].Path))
 	case len(p.Layers.Layers) > 0:
 		p.say("Next: %s --layer %s %s", p.command, p.Layers.Layers[len(p.Layers.Layers)-1].Name, p.Name)
 	}
@@ -266,6 +277,7 @@ func (p *layersPrinter) changes() {
 		if c.Directory {
 			name += "/"
 		}
+		name = shown(name)
 		var notes []string
 		if c.Opaque {
 			notes = append(notes, "opaque")
@@ -292,7 +304,7 @@ func (p *layersPrinter) changes() {
 	p.say("")
 	name := "PATH"
 	if i := slices.IndexFunc(p.Changes, func(c engine.LayerChange) bool { return c.Names > 0 }); i >= 0 {
-		name = p.Changes[i].Path
+		name = shown(p.Changes[i].Path)
 	}
 	p.say("Next: %s %s %s", p.command, p.Name, name)
 }
@@ -317,7 +329,7 @@ func (p *layersPrinter) files() {
 		if f.Kind == "whiteout" || f.Kind == "hidden by its directory" {
 			mode, owner = "whiteout", "-"
 		}
-		p.say("%-6s %-10s %-11s %8s  %s%s", p.Layers.Layers[f.Layer].Name, mode, owner, held, f.Path, p.notes(f))
+		p.say("%-6s %-10s %-11s %8s  %s%s", p.Layers.Layers[f.Layer].Name, mode, owner, held, shown(f.Path), p.notes(f))
 	}
 	p.say("")
 	first := p.Files[0]
@@ -325,7 +337,7 @@ func (p *layersPrinter) files() {
 		p.say("Next: %s --layer %s %s", p.command, p.Layers.Layers[first.Layer].Name, p.Name)
 		return
 	}
-	p.say("On this host: %s", first.Host)
+	p.say("On this host: %s", shown(first.Host))
 	p.say("Next: %s --layer %s %s", p.command, p.Layers.Layers[first.Layer].Name, p.Name)
 }
 
@@ -359,7 +371,7 @@ func listedMode(m fs.FileMode) string {
 func (p *layersPrinter) notes(f engine.LayerFile) string {
 	var notes []string
 	if f.Target != "" {
-		notes = append(notes, "-> "+f.Target)
+		notes = append(notes, "-> "+shown(f.Target))
 	}
 	switch {
 	case f.Kind == "hidden by its directory":

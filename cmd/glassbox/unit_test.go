@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -28,5 +29,25 @@ func TestUnit(t *testing.T) {
 	}
 	if out, err := exec.Command(analyze, "verify", "--man=no", dir+"/glassbox.service").CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// What an image calls its files does nothing to the terminal.
+func TestShown(t *testing.T) {
+	for name, want := range map[string]string{"/bin/sh": "/bin/sh", "/größe €": "/größe €", "/a\x1b[2Jb": `"/a\x1b[2Jb"`, "/a\nb": `"/a\nb"`, "/\xff": `"/\xff"`} {
+		if got := shown(name); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestListedMode(t *testing.T) {
+	for m, want := range map[fs.FileMode]string{
+		0o644: "-rw-r--r--", fs.ModeDir | fs.ModeSticky | 0o777: "drwxrwxrwt", fs.ModeSetuid | 0o755: "-rwsr-xr-x", fs.ModeSetgid | 0o640: "-rw-r-S---",
+		fs.ModeSymlink | 0o777: "lrwxrwxrwx", fs.ModeDevice | 0o600: "brw-------", fs.ModeDevice | fs.ModeCharDevice | 0o620: "crw--w----",
+	} {
+		if got := listedMode(m); got != want {
+			t.Errorf("%v: %s, want %s", m, got, want)
+		}
 	}
 }
