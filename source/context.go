@@ -9,6 +9,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Context is the build context: the files that COPY and ADD may name, and the Dockerfile.
@@ -133,7 +135,7 @@ func (c *Context) directory(ctx context.Context, dir string, o Options) (err err
 	if c.Root, err = os.Open(dir); err != nil {
 		return prefixed("unable to prepare context", err)
 	}
-	if c.Ignore, err = ignored(ignore, filepath.Join(dir, ".dockerignore")); err != nil {
+	if c.Ignore, err = c.ignored(dir, ignore, filepath.Join(dir, ".dockerignore")); err != nil {
 		return err
 	}
 	return c.measure(ctx, dir)
@@ -188,13 +190,21 @@ func readDockerfile(r io.Reader) ([]byte, error) {
 	return text, nil
 }
 
-// ignored reads the first of the files that is there: the one that belongs to the Dockerfile goes before that of the directory.
-func ignored(files ...string) (*Ignore, error) {
+// ignored reads the first of the files that is there: the one that belongs to the Dockerfile goes before that of the directory. In what was fetched a
+// link must not lead to a file of this machine.
+func (c *Context) ignored(dir string, files ...string) (*Ignore, error) {
 	for _, file := range files {
-		f, err := os.Open(file)
+		real, err := filepath.EvalSymlinks(file)
 		if file == "" || errors.Is(err, os.ErrNotExist) {
 			continue
 		}
+		if err != nil {
+			return nil, err
+		}
+		if c.temp != "" && !strings.HasPrefix(real, dir+"/") {
+			return nil, fmt.Errorf("%s must be within the build context: a link in it leads out", filepath.Base(file))
+		}
+		f, err := os.Open(real)
 		if err != nil {
 			return nil, err
 		}
@@ -229,6 +239,9 @@ func (c *Context) unpackedDirectory(dir, asked string) (err error) {
 		c.Wrong = fmt.Errorf("Cannot locate specified Dockerfile: %s", asked) //nolint:staticcheck // Docker's words
 		return nil
 	}
+	if at.kind() != unix.S_IFREG { // it could be a device
+		return fmt.Errorf("failed to read dockerfile: %s is no file", c.Name)
+	}
 	if c.Dockerfile, err = dockerfileIn(descriptor(at.fd)); err != nil {
 		return err
 	}
@@ -242,7 +255,7 @@ func (c *Context) forget() error {
 		return err
 	}
 	defer at.close()
-	if !at.there() {
+	if !at.there() || at.kind() != unix.S_IFREG {
 		return nil
 	}
 	f, err := os.Open(descriptor(at.fd))

@@ -263,3 +263,41 @@ func TestLedger(t *testing.T) {
 		t.Errorf("%d entries of very many directories", n)
 	}
 }
+
+// TestFetchedLinksLeadNowhere: a repository's or an archive's Dockerfile and .dockerignore are not this machine's files, and no devices.
+func TestFetchedLinksLeadNowhere(t *testing.T) {
+	secret := files(t, "f=FROM\u00a0secret") + "/f"
+	for name, c := range map[string]struct {
+		make  string
+		fails string
+	}{
+		"a Dockerfile":     {"ln -s " + secret + " Dockerfile", "Cannot locate specified Dockerfile: Dockerfile"},
+		"a device":         {"mknod Dockerfile c 1 5", "failed to read dockerfile: Dockerfile is no file"},
+		"a pipe":           {"mkfifo Dockerfile", "failed to read dockerfile: Dockerfile is no file"},
+		"a .dockerignore":  {"echo FROM x >Dockerfile; ln -s " + secret + " .dockerignore", ""},
+		"one that is none": {"echo FROM x >Dockerfile; mkfifo .dockerignore", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			run := exec.Command("sh", "-ec", c.make)
+			run.Dir = dir
+			if out, err := run.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			pack(t, dir+".tar", dir)
+			got, err := Open(context.Background(), "-", Options{In: open(t, dir+".tar"), Temp: t.TempDir()})
+			if err == nil {
+				err = got.Wrong
+				do(t, got.Close())
+			}
+			if (err == nil) != (c.fails == "") || err != nil && !strings.HasSuffix(err.Error(), c.fails) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	temp := files(t, "Dockerfile=FROM\u00a0x", ".dockerignore->"+secret)
+	c := &Context{temp: temp, sent: -1}
+	if err := c.directory(context.Background(), temp, Options{}); err == nil || !strings.Contains(err.Error(), "a link in it leads out") {
+		t.Errorf("a repository's .dockerignore: %v", err)
+	}
+}

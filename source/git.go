@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -222,6 +223,7 @@ func git(ctx context.Context, dir string, words ...string) (string, error) {
 	c := exec.CommandContext(ctx, "git", append([]string{"-c", "protocol.file.allow=never"}, words...)...)
 	c.Dir = dir
 	c.Env = append(os.Environ(), "GIT_PROTOCOL_FROM_USER=0")
+	c.WaitDelay = time.Second // what git has started may live a little longer than git, with its output
 	out, err := c.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
