@@ -42,6 +42,13 @@ func (a *answer) Error() string {
 	return words + ": " + a.message
 }
 
+// IsUnauthorized tells that whoever gives a registry's tokens does not take a name and password, or an identity token.
+func IsUnauthorized(err error) bool {
+	var asked *url.Error
+	var a *answer
+	return errors.As(err, &asked) && errors.As(err, &a) && a.code == "UNAUTHORIZED"
+}
+
 // statusError reads a refusal. A body that is not the protocol's JSON leaves what the status says.
 func statusError(resp *http.Response) error {
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // without a body the status must do

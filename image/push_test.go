@@ -14,6 +14,7 @@ import (
 	"glassbox/test/registry"
 
 	"github.com/distribution/reference"
+	"github.com/klauspost/compress/zstd"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -251,6 +252,39 @@ func TestPushPlatforms(t *testing.T) {
 	d := enter(name+":lacking", lacking)
 	if pushed, out, err = pushText(s, t, name+":lacking", PushOptions{}); err != nil || pushed[0].Instead != d.Digest {
 		t.Errorf("%v %v\n%s", pushed, err, out)
+	}
+}
+
+// TestPushOnZstd puts a layer on an image whose layers are packed by zstd, of which Docker's manifests know nothing: the new one is OCI's.
+func TestPushOnZstd(t *testing.T) {
+	to, name := target(t, "zstd")
+	archive := registry.Tar(t, file("f", "below"))
+	z, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to.Push(t, "latest", config(thisPlatform().Architecture),
+		registry.Layer{Blob: z.EncodeAll(archive, nil), Diff: describe("", archive).Digest, MediaType: ocispec.MediaTypeImageLayerZstd})
+	s := newStore(t)
+	base, _, err := pullText(s, t, name, PullOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Draft{Base: base, Ref: reference.TagNameOnly(mustRef(t, name+"-more"))}
+	d.Document.History = make([]ocispec.History, 2)
+	img, err := s.Add(context.Background(), bytes.NewReader(registry.Tar(t, file("g", "above"))), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pushed, out, err := pushText(s, t, name+"-more:latest", PushOptions{})
+	if err != nil || strings.Count(out, "Mounted from zstd") != 1 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	other := newStore(t)
+	got, _, err := pullText(other, t, name+"-more", PullOptions{})
+	if err != nil || got.ID != img.ID || got.Manifest.Digest != pushed[0].Digest || got.Manifest.MediaType != ocispec.MediaTypeImageManifest ||
+		got.layers[0].MediaType != ocispec.MediaTypeImageLayerZstd || got.layers[1].MediaType != ocispec.MediaTypeImageLayerGzip {
+		t.Errorf("%+v %+v, %v", got.Manifest, got.layers, err)
 	}
 }
 

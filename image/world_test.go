@@ -257,6 +257,30 @@ func TestSearchMirror(t *testing.T) {
 	}
 }
 
+// TestNamedLoopback speaks plain HTTP with a registry whose name, in /etc/hosts, is this machine's, as with 127.0.0.1 itself.
+func TestNamedLoopback(t *testing.T) {
+	if !inOwnWorld(t) {
+		return
+	}
+	_, port, _ := strings.Cut(registry.Start(t, false), ":")
+	hosts := "127.0.0.1 localhost registry.test\n" + outside + " elsewhere.test\n"
+	if err := os.WriteFile("/etc/hosts", []byte(hosts), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(t)
+	madeHere(t, s, "registry.test:"+port+"/one", "1")
+	if _, out, err := pushText(s, t, "registry.test:"+port+"/one:latest", PushOptions{}); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if err := s.Tag("registry.test:"+port+"/one", "elsewhere.test:"+port+"/one"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := pushText(s, t, "elsewhere.test:"+port+"/one:latest", PushOptions{})
+	if err == nil || !strings.Contains(err.Error(), "https://elsewhere.test:"+port) {
+		t.Errorf("without TLS to another machine: %v", err)
+	}
+}
+
 // TestRetryAfter waits as long as a registry asks for, and not for what is longer than a user would.
 func TestRetryAfter(t *testing.T) {
 	for said, want := range map[string]string{"1": "", "3600": "toomanyrequests", "Wed, 21 Oct 2099 07:28:00 GMT": "toomanyrequests", "nonsense": ""} {

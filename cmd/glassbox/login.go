@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 
+	"glassbox/image"
+
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
 	"github.com/docker/cli/cli/config/credentials"
@@ -108,8 +110,11 @@ func (c *call) loginStored(ctx context.Context, auth types.AuthConfig) error {
 	c.note(c.stderr, "To login with a different account, run 'docker logout' followed by 'docker login'")
 	fmt.Fprint(c.stderr, "\n\n")
 	err := c.loginWith(ctx, auth)
-	if err != nil {
-		fmt.Fprintf(c.stderr, "Login did not succeed, error: %s\n", err.(*failure).docker)
+	switch {
+	case image.IsUnauthorized(err):
+		fmt.Fprintln(c.stderr, "Stored credentials invalid or expired")
+	case err != nil && ctx.Err() == nil:
+		fmt.Fprintf(c.stderr, "Login did not succeed, error: %s\n", engineFailure(err).(*failure).docker)
 	}
 	return err
 }
