@@ -121,11 +121,12 @@ func (s *stage) run(w progress.Work, c *instructions.RunCommand, args []string) 
 	if err := s.mounted(&a, w, c); err != nil {
 		return err
 	}
-	a.change = func(base *image.Image) (string, error) {
-		return s.build.run(s.ctx, running{
+	a.change = func(base *image.Image) (upper string, err error) {
+		upper, s.after, err = s.build.run(s.ctx, running{
 			base: base, command: c, config: config, args: args, files: files, insecure: insecure,
 			from: func(ctx context.Context, name string) (*image.Image, error) { return s.imageFrom(ctx, name, w) },
 		}, w)
+		return upper, err
 	}
 	a.runs = true
 	return s.commit(w, a)
@@ -177,6 +178,7 @@ func (s *stage) mounted(a *action, w progress.Work, c *instructions.RunCommand) 
 			}
 			a.add("files of "+path.Join("/", m.Source), string(p.Digest))
 			a.files = append(a.files, p.Entries...)
+			slices.SortStableFunc(a.files, func(x, y source.Entry) int { return strings.Compare(x.Name, y.Name) })
 			if err := p.Close(); err != nil {
 				return err
 			}

@@ -117,15 +117,15 @@ func takeFlag(n *parser.Node, name, bare string, allowed ...string) (value strin
 		}
 		switch {
 		case value != "":
-			return "", fmt.Errorf("duplicate flag specified: %s", name)
+			return "", fmt.Errorf("duplicate flag specified: --%s", name)
 		case !has && bare == "":
-			return "", fmt.Errorf("missing a value on flag: %s", name)
+			return "", fmt.Errorf("missing a value on flag: --%s", name)
 		case !has:
 			v = bare
 		}
 		if !slices.Contains(allowed, v) {
 			if bare != "" {
-				return "", fmt.Errorf("expecting boolean value for flag %s, not: %s", name, v)
+				return "", fmt.Errorf("expecting boolean value for flag --%s, not: %s", name, v)
 			}
 			return "", fmt.Errorf("%s %q is not valid", name, v)
 		}
