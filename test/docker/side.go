@@ -93,7 +93,7 @@ func (s *Side) furnish(files []txtar.File) error {
 // finds the images that prepare made, and nothing else.
 func (s *Side) sweep() error {
 	_, err := s.run(Step{Command: `for c in $(docker ps -aq --no-trunc); do docker unpause $c; docker rm -f -v $c; done
-docker network ls -q -f type=custom | xargs -r docker network rm; docker volume ls -q | xargs -r docker volume rm -f`})
+docker network ls -q -f type=custom | xargs -r docker network rm; docker volume ls -q | xargs -r docker volume rm -f; docker builder prune -a -f`})
 	if err != nil {
 		return err
 	}

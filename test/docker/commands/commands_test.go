@@ -15,8 +15,6 @@ var update = flag.Bool("update", false, "write COMMANDS.md anew")
 
 // absent are the commands of Docker's that glassbox does not have: the issue that brings each, or why none ever will.
 var absent = []Absence{
-	{Command: "image build", Issue: 6},
-	{Command: "builder", Issue: 6},
 	{Command: "image load", Issue: 6},
 	{Command: "image save", Issue: 6},
 	{Command: "trust", Why: "never: Notary v1 is being shut down, and Docker removes the command with version 29"},
