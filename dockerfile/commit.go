@@ -86,6 +86,10 @@ func (s *stage) miss(w progress.Work, key string, why []string, a action) error 
 		return err
 	}
 	img, err := s.draw(base, a)
+	if s.after != nil {
+		err = errors.Join(err, s.after())
+		s.after = nil
+	}
 	if err != nil {
 		return err
 	}

@@ -28,18 +28,19 @@ func (e *Exited) Error() string {
 }
 
 // run runs a RUN in a container of its own, and returns the directory of what it wrote, an overlay's upper, which is the caller's now. As in Docker,
-// the container of a RUN that fails stays, to be looked at, unless --force-rm; one that is broken off goes.
-func (b *build) run(ctx context.Context, r running, w progress.Work) (upper string, err error) {
+// the container of a RUN that fails stays, to be looked at, unless --force-rm; one that is broken off goes. after waits until the container is gone,
+// which need not be waited for before the layer is made.
+func (b *build) run(ctx context.Context, r running, w progress.Work) (upper string, after func() error, err error) {
 	shows, err := b.scene(ctx, r)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer func() { err = errors.Join(err, shows.end()) }()
 	s, err := b.work.Step(ctx, engine.StepOptions{
 		Base: r.base, Config: r.processConfig(), HostConfig: b.hostConfig(r), Env: shows.env, Mounts: shows.mounts,
 	})
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	w.Running(s.ID())
 	code, err := s.Run(ctx, w.Stdout(), w.Stderr())
@@ -47,7 +48,7 @@ func (b *build) run(ctx context.Context, r running, w progress.Work) (upper stri
 		err = &Exited{Args: r.config.Cmd, Code: code}
 	}
 	if err != nil {
-		return "", b.leave(s, ctx.Err() == nil && !b.ForceRemove, w, err)
+		return "", nil, b.leave(s, ctx.Err() == nil && !b.ForceRemove, w, err)
 	}
 	upper = filepath.Join(b.work.Dir, store.NewID()[:16])
 	take := s.Take
@@ -55,9 +56,17 @@ func (b *build) run(ctx context.Context, r running, w progress.Work) (upper stri
 		take = s.Copy
 	}
 	if err := take(upper); err != nil {
-		return "", b.leave(s, false, w, err)
+		return "", nil, b.leave(s, false, w, err)
 	}
-	return upper, b.leave(s, b.Keep, w, nil)
+	left := make(chan error, 1)
+	go func() { left <- s.Close(b.Keep) }()
+	return upper, func() error {
+		err := <-left
+		if err == nil && !b.Keep {
+			w.Removed(s.ID())
+		}
+		return err
+	}, nil
 }
 
 // leave is done with a container.

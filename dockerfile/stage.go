@@ -46,6 +46,7 @@ type stage struct {
 	borrowed []*image.Image         // those of --cache-from whose history may still agree with what is done here
 	at       progress.Task          // the step that is being carried out
 	missed   bool                   // a step had to be carried out
+	after    func() error           // waits until the container of a RUN is gone; nil: there is none
 	unknown  bool                   // in a plan: a step would have to be, and nobody knows what it would give
 	once     sync.Once
 	started  atomic.Bool
