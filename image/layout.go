@@ -110,6 +110,7 @@ func (l *loading) arrival(manifest []byte, refs []reference.NamedTagged) (*arriv
 		return nil, err
 	}
 	for _, d := range m.Layers {
+		a.names = append(a.names, blobName(d.Digest))
 		p, err := l.parts.find(blobName(d.Digest))
 		if err != nil {
 			return nil, err
@@ -117,7 +118,6 @@ func (l *loading) arrival(manifest []byte, refs []reference.NamedTagged) (*arriv
 		if p.made != nil && (p.made.blob.Digest != d.Digest || p.made.blob.Size != d.Size) {
 			return nil, fmt.Errorf("layer %s is not what its descriptor says: %s, %d of %d bytes", d.Digest, p.made.blob.Digest, p.made.blob.Size, d.Size)
 		}
-		a.parts = append(a.parts, p)
 	}
 	return a, nil
 }

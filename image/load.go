@@ -123,16 +123,9 @@ func (l *loading) docker(ctx context.Context, raw []byte) error {
 		if err != nil {
 			return err
 		}
-		a := &arrival{loading: l, config: config}
+		a := &arrival{loading: l, config: config, names: i.Layers}
 		if a.refs, err = tags(i.RepoTags); err != nil {
 			return err
-		}
-		for _, name := range i.Layers {
-			p, err := l.parts.find(name)
-			if err != nil {
-				return err
-			}
-			a.parts = append(a.parts, p)
 		}
 		id, err := a.load(ctx)
 		if err != nil {
@@ -183,6 +176,7 @@ func tags(names []string) (refs []reference.NamedTagged, err error) {
 type arrival struct {
 	*loading
 	config   []byte
+	names    []string // of the layers in the archive
 	parts    []*part
 	manifest []byte // as it came; nil: Docker's archives have none of their own
 	refs     []reference.NamedTagged
@@ -204,8 +198,15 @@ func (a *arrival) load(ctx context.Context) (digest.Digest, error) {
 	if p := a.options.Platform; p != nil && !platforms.OnlyStrict(*p).Match(ocispec.Platform{OS: k.OS, Architecture: k.Architecture, Variant: k.Variant}) {
 		return "", nil
 	}
-	if len(a.parts) != len(k.RootFS.DiffIDs) {
-		return "", fmt.Errorf("invalid manifest, layers length mismatch: expected %d, got %d", len(a.parts), len(k.RootFS.DiffIDs))
+	if len(a.names) != len(k.RootFS.DiffIDs) {
+		return "", fmt.Errorf("invalid manifest, layers length mismatch: expected %d, got %d", len(a.names), len(k.RootFS.DiffIDs))
+	}
+	for _, name := range a.names {
+		p, err := a.loading.parts.find(name)
+		if err != nil {
+			return "", err
+		}
+		a.parts = append(a.parts, p)
 	}
 	a.img.ID = digest.FromBytes(a.config)
 	defer a.discard()
