@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ const mirror = "127.0.0.1:5000"
 
 func served() string { return world.Dir() + "/served" }
 
-// fillServed makes what each machine has at http://127.0.0.1:8000.
+// fillServed makes what each machine has at http://127.0.0.1:8000, and git://127.0.0.1/repository.
 func fillServed() error {
 	if err := os.MkdirAll(served()+"/dir", 0o755); err != nil {
 		return err
@@ -79,8 +80,23 @@ func fillServed() error {
 			return err
 		}
 	}
+	out, err := exec.Command("sh", "-ec", repository, "sh", served()+"/repository").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("making a repository: %w\n%s", err, out)
+	}
 	return nil
 }
+
+const repository = `
+export HOME=/nonexistent GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.test GIT_AUTHOR_DATE=@1000000000 \
+	GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.test GIT_COMMITTER_DATE=@1000000000
+git init -q -b main "$1" && cd "$1" && chmod 755 .
+printf 'FROM busybox\nCOPY . /c\n' >Dockerfile; echo one >one; printf '#!/bin/sh\n' >program; chmod 755 program; ln -s one link
+git add . && git commit -qm first && git tag v1
+git checkout -q -b other
+mkdir sub; printf 'FROM busybox\nCOPY . /c\nRUN cat /c/file\n' >sub/Dockerfile; echo in a branch >sub/file
+git add . && git commit -qm second
+git checkout -q main`
 
 func pack(to io.Writer, zip bool, files []world.File) error {
 	if !zip {
@@ -106,9 +122,10 @@ func host(t testing.TB, name string) (h, outside *machines.Machine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serve(t, h, mirror+"/v2/", "docker-registry", "serve", world.RegistryConfig())
-	serve(t, h, "127.0.0.1:8000/file", "/bin/busybox", "httpd", "-f", "-p", "127.0.0.1:8000", "-h", served())
-	serve(t, outside, "127.0.0.1/simple/flask/", "/bin/busybox", "httpd", "-f", "-p", "80", "-h", world.Dir()+"/outside")
+	serve(t, h, wget(mirror+"/v2/"), "docker-registry", "serve", world.RegistryConfig())
+	serve(t, h, wget("127.0.0.1:8000/file"), "/bin/busybox", "httpd", "-f", "-p", "127.0.0.1:8000", "-h", served())
+	serve(t, h, "git ls-remote git://127.0.0.1/repository", "git", "daemon", "--export-all", "--listen=127.0.0.1", "--base-path="+served())
+	serve(t, outside, wget("127.0.0.1/simple/flask/"), "/bin/busybox", "httpd", "-f", "-p", "80", "-h", world.Dir()+"/outside")
 	return h, outside
 }
 
@@ -122,11 +139,13 @@ func machine(t testing.TB, name string) *machines.Machine {
 	return m
 }
 
-// serve runs a server on a machine, which is there when it answers.
-func serve(t testing.TB, m *machines.Machine, url, name string, args ...string) {
+func wget(url string) string { return "/bin/busybox wget -qO- http://" + url }
+
+// serve runs a server on a machine, which is there when a script can ask it.
+func serve(t testing.TB, m *machines.Machine, ask, name string, args ...string) {
 	t.Helper()
 	p, err := m.Daemon(func() error {
-		_, err := m.Output("/bin/busybox", "wget", "-qO-", "http://"+url)
+		_, err := m.Output("sh", "-c", ask)
 		return err
 	}, name, args...)
 	if err != nil {

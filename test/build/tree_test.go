@@ -19,6 +19,9 @@ import (
 // merged tells of an image's files as a container would see them: its layers, the topmost first, as the kernel's overlay puts them together.
 func merged(t testing.TB, layers []string) []string {
 	t.Helper()
+	if len(layers) == 0 {
+		return nil
+	}
 	dir := t.TempDir()
 	// The options of mount(2) are one page: layers go by short links. An overlay without an upper directory wants two of them.
 	var lower []string
