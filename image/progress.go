@@ -27,6 +27,11 @@ type Told interface {
 	Tell(m jsonmessage.JSONMessage)
 }
 
+// Drawn is an output that leads to a terminal, if it says so.
+type Drawn interface {
+	Terminal() (fd uintptr, is bool)
+}
+
 func newProgress(out io.Writer, quiet, terminal bool) *progress {
 	p := &progress{out: out, quiet: quiet}
 	if out == nil || quiet {
@@ -39,8 +44,11 @@ func newProgress(out io.Writer, quiet, terminal bool) *progress {
 	r, w := io.Pipe()
 	p.enc, p.pipe, p.drawn = json.NewEncoder(w), w, make(chan struct{})
 	var fd uintptr
-	if f, ok := out.(*os.File); ok {
-		fd = f.Fd()
+	switch o := out.(type) {
+	case *os.File:
+		fd = o.Fd()
+	case Drawn:
+		fd, terminal = o.Terminal()
 	}
 	go func() {
 		defer close(p.drawn)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/docker/docker/pkg/jsonmessage"
 	"github.com/docker/docker/pkg/stringid"
+	"github.com/moby/term"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -120,10 +121,13 @@ type step struct {
 	failed  bool
 }
 
+// live: it is its turn. The lock is held.
+func (s *step) live() bool { return s.number == 0 || s.number == s.classic.turn }
+
 // Write is called with the lock held.
 func (s *step) Write(p []byte) (int, error) {
 	var err error
-	if s.number == 0 || s.number == s.classic.turn {
+	if s.live() {
 		_, err = s.classic.out.Write(p)
 	} else {
 		_, err = s.held.Write(p)
@@ -143,7 +147,7 @@ func (w *stepWork) Running(container string) {
 	w.println(" ---> Running in " + stringid.TruncateID(container))
 }
 func (w *stepWork) Stdout() io.Writer { return locked{w.step, "", ""} }
-func (w *stepWork) Out() io.Writer    { return locked{w.step, "", ""} }
+func (w *stepWork) Out() io.Writer    { return drawing{locked{w.step, "", ""}} }
 
 // Stderr is red, and on standard output, as in Docker.
 func (w *stepWork) Stderr() io.Writer { return locked{w.step, "\033[91m", "\033[0m"} }
@@ -184,6 +188,16 @@ func (l locked) Write(p []byte) (int, error) {
 	}
 	l.step.Write(b)
 	return len(p), nil
+}
+
+// drawing is where lines about a pull or push go, which are drawn on a terminal (image.Drawn) as long as nothing else is.
+type drawing struct{ locked }
+
+func (d drawing) Terminal() (fd uintptr, is bool) {
+	d.classic.mu.Lock()
+	defer d.classic.mu.Unlock()
+	fd, is = term.GetFdInfo(d.classic.out)
+	return fd, is && d.live()
 }
 
 // sending is the context, of which Docker's client counts the bytes that it sends. It ends its line as that does, by \r\r\n.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/creack/pty"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -129,6 +130,26 @@ func TestClassicFailsAhead(t *testing.T) {
 			t.Errorf("Close: %v", err)
 		}
 		expect(t, "classic", out.String(), want)
+	}
+}
+
+// A pull may draw on a terminal when it is its step's turn.
+func TestClassicDraws(t *testing.T) {
+	master, slave, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer slave.Close()
+	for out, is := range map[io.Writer]bool{slave: true, new(bytes.Buffer): false} {
+		w := watcher(t, "classic", out, io.Discard)
+		for n, turn := range []bool{true, false} {
+			fd, drawn := instruction(w, n+1, 2, "FROM a").Out().(interface{ Terminal() (uintptr, bool) }).Terminal()
+			if drawn != (is && turn) || drawn && fd != slave.Fd() {
+				t.Errorf("step %d on %T: %d, %t", n+1, out, fd, drawn)
+			}
+		}
+		w.Close(Result{}, nil)
 	}
 }
 
