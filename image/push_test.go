@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"glassbox/test/registry"
@@ -315,10 +316,10 @@ func TestPushFaults(t *testing.T) {
 					t.Skip("means nothing there")
 				}
 				p, name := faulty(t)
-				left := c.times
+				var left atomic.Int32
+				left.Store(int32(c.times))
 				p.spoil = func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-					if r.Method == method && strings.Contains(r.URL.Path, "/blobs/uploads/") && left > 0 {
-						left--
+					if r.Method == method && strings.Contains(r.URL.Path, "/blobs/uploads/") && left.Add(-1) >= 0 {
 						c.spoil(w, r, next)
 						return
 					}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,11 +110,11 @@ func TestUploadGoesOn(t *testing.T) {
 // TestUploadStalls has a registry take nothing more in the middle, without closing the connection.
 func TestUploadStalls(t *testing.T) {
 	p, name := faulty(t)
-	left, release := 1, make(chan bool)
+	var stalled atomic.Bool
+	release := make(chan bool)
 	t.Cleanup(func() { close(release) })
 	p.spoil = func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.Method == http.MethodPatch && left > 0 {
-			left--
+		if r.Method == http.MethodPatch && stalled.CompareAndSwap(false, true) {
 			io.CopyN(io.Discard, r.Body, 10<<10)
 			<-release
 			return
@@ -124,7 +125,7 @@ func TestUploadStalls(t *testing.T) {
 	s.stall = 500 * time.Millisecond
 	to := strings.TrimSuffix(name, "some/thing") + "pushed"
 	madeHere(t, s, to, noise(32<<20)) // more than the kernel keeps for a reader
-	if _, out, err := pushText(s, t, to+":latest", PushOptions{}); err != nil || left != 0 || !strings.Contains(out, "Retrying in") {
+	if _, out, err := pushText(s, t, to+":latest", PushOptions{}); err != nil || !stalled.Load() || !strings.Contains(out, "Retrying in") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

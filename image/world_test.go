@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -285,10 +286,9 @@ func TestNamedLoopback(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	for said, want := range map[string]string{"1": "", "3600": "toomanyrequests", "Wed, 21 Oct 2099 07:28:00 GMT": "toomanyrequests", "nonsense": ""} {
 		p, name := faulty(t)
-		first := true
+		var asked atomic.Bool
 		p.spoil = func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			if isManifest(r) && first {
-				first = false
+			if isManifest(r) && asked.CompareAndSwap(false, true) {
 				w.Header().Set("Retry-After", said)
 				w.WriteHeader(http.StatusTooManyRequests)
 				return
