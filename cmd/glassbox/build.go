@@ -36,6 +36,9 @@ func (c *call) build(ctx context.Context, f *buildFlags, where string) error {
 	if err != nil {
 		return err
 	}
+	if modern(mode) && !o.Keep {
+		o.ForceRemove = true // nothing of what BuildKit prints tells of a container that stays
+	}
 	if err := c.outputs(f, &o); err != nil {
 		return plainFailure("%w", err)
 	}
