@@ -52,7 +52,7 @@ func steps(r *rig, t *table, base string) error {
 		{name: "glassbox build", argv: always(glassbox("build", "--no-cache", "-t", "steps", dir)...), watch: true},
 		{name: "buildah build", argv: always(buildah("build", "--layers", "--no-cache", "-t", "steps", dir)...)},
 	}
-	if err := race(cold, max(3, *rounds/10)); err != nil {
+	if err := race(cold, few()); err != nil {
 		return err
 	}
 	what := fmt.Sprintf("build of %d trivial `RUN`s", buildSteps)
@@ -93,7 +93,7 @@ func context(r *rig, t *table, base string) error {
 		{name: "glassbox build", before: changed, argv: always(glassbox("build", "-t", "context", dir)...), watch: true},
 		{name: "buildah build", before: changed, argv: always(buildah("build", "--layers", "-t", "context", dir)...)},
 	}
-	if err := race(runners, max(3, *rounds/10)); err != nil {
+	if err := race(runners, few()); err != nil {
 		return err
 	}
 	what := fmt.Sprintf("`COPY` of %d files, one changed", contextFiles)

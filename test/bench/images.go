@@ -38,7 +38,7 @@ func images(r *rig, t *table) error {
 }
 
 // few is how often what takes seconds is measured.
-func few() int { return max(3, *rounds/10) }
+func few() int { return max(1, *rounds/10) }
 
 func pull(r *rig, t *table, big, blobs string) error {
 	unpack := unpacked("pigz -d", "for b in "+blobs+"/*.gz; do pigz -dc $b; done")

@@ -22,16 +22,17 @@ type runner struct {
 	most          int  // KiB that it had at once, at most
 }
 
-// race runs all of them in every round, each round beginning with another one. Two rounds more than asked for go first, uncounted.
+// race runs all of them in every round, each round beginning with another one. Up to two more go first, uncounted.
 func race(runners []*runner, rounds int) error {
-	for round := range rounds + 2 {
+	warm := min(2, rounds/2)
+	for round := range warm + rounds {
 		for i := range runners {
 			r := runners[(round+i)%len(runners)]
 			took, err := r.once(round)
 			if err != nil {
 				return fmt.Errorf("%s: %w", r.name, err)
 			}
-			if round >= 2 {
+			if round >= warm {
 				r.times = append(r.times, took)
 			}
 		}
