@@ -327,7 +327,7 @@ func TestPushFaults(t *testing.T) {
 				}
 				s := newStore(t)
 				to := strings.TrimSuffix(name, "some/thing") + "pushed"
-				madeHere(t, s, to, noise(3<<20))
+				madeHere(t, s, to, noise(200<<10))
 				_, out, err := pushText(s, t, to+":latest", PushOptions{})
 				if c.want != "" {
 					if err == nil || !strings.Contains(err.Error(), c.want) {
