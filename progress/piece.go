@@ -99,13 +99,15 @@ func (s stream) Write(p []byte) (int, error) {
 type transfer struct{ stream }
 
 func (t transfer) Tell(m jsonmessage.JSONMessage) {
-	if m.ID == "" || m.Progress == nil {
+	if m.ID == "" {
 		return
 	}
 	t.tell(func(v *vertex) {
 		switch m.Status {
 		case "Downloading", "Pushing":
-			t.moved(m.ID, m.Progress.Current, m.Progress.Total, false)
+			if m.Progress != nil {
+				t.moved(m.ID, m.Progress.Current, m.Progress.Total, false)
+			}
 		case "Extracting":
 			t.finished(m.ID)
 			t.moved("extracting "+m.ID, 0, 0, false)

@@ -226,6 +226,7 @@ func TestPlainPull(t *testing.T) {
 		pull.Tell(jsonmessage.JSONMessage{ID: "0123456789ab", Status: status, Progress: &jsonmessage.JSONProgress{Current: current, Total: total}})
 	}
 	pull.Tell(jsonmessage.JSONMessage{ID: "latest", Status: "Pulling from library/bb"})
+	pull.Tell(jsonmessage.JSONMessage{ID: "ba9876543210", Status: "Already exists"})
 	layer("Pulling fs layer", 0, 0)
 	layer("Downloading", 1000, 4000)
 	layer("Downloading", 3000, 4000)
@@ -237,6 +238,7 @@ func TestPlainPull(t *testing.T) {
 	expect(t, "plain", still(out.String()), `#0 building with "default" instance using glassbox driver
 
 #1 [1/1] FROM bb
+#1 ba9876543210 done
 #1 0123456789ab 4.00kB / 4.00kB done
 #1 extracting 0123456789ab done
 #1 DONE T
