@@ -426,6 +426,9 @@ func TestContainersThatStay(t *testing.T) {
 	if _, err := p.try("FROM tiny\nRUN exit 9", "--force-rm"); err == nil || p.say("ps", "-aq") != "" {
 		t.Errorf("--force-rm: %v", err)
 	}
+	if _, err := p.try("FROM tiny\nRUN exit 9", "--progress=plain"); err == nil || p.say("ps", "-aq") != "" {
+		t.Errorf("--progress=plain: %v", err)
+	}
 }
 
 // TestBuildsBrokenOff: whatever ends a build ends its containers.
