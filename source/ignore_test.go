@@ -161,3 +161,18 @@ func FuzzIgnore(f *testing.F) {
 		}
 	})
 }
+
+// TestIgnoreOfADockerfile: NAME.dockerignore goes before the directory's own.
+func TestIgnoreOfADockerfile(t *testing.T) {
+	dir := files(t, "Dockerfile=FROM", "Other=FROM", ".dockerignore=a", "Other.dockerignore=b", "a=", "b=")
+	for file, want := range map[string][]string{
+		"":                  {".dockerignore", "Dockerfile", "Other", "Other.dockerignore", "b"},
+		dir + "/Other":      {".dockerignore", "Dockerfile", "Other", "Other.dockerignore", "a"},
+		dir + "/Dockerfile": {".dockerignore", "Dockerfile", "Other", "Other.dockerignore", "b"},
+	} {
+		c, err := Open(context.Background(), dir, Options{Dockerfile: file})
+		do(t, err)
+		same(t, kept(t, &c.Tree, "."), want)
+		do(t, c.Close())
+	}
+}
