@@ -177,19 +177,23 @@ func TestBuildKilled(t *testing.T) {
 // The disk fills while a step copies, while one runs, while what it wrote becomes a layer, and while an archive is loaded. Each is told, and
 // leaves the store as it was.
 func TestDiskFullWhileImagesAreMade(t *testing.T) {
-	small(t, "128m")
 	dir := contextOf(t, dockerfile)
+	if err := os.WriteFile(dir+"/big", bytes.Repeat([]byte{1}, 100<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	archive, saved := filepath.Join(world.Dir(), "big.tar"), filepath.Join(world.Dir(), "saved.tar")
+	t.Cleanup(func() { os.Remove(archive); os.Remove(saved) })
+	bigArchive(t, dir, archive)
+	for _, args := range [][]string{{"import", archive, "made"}, {"save", "-o", saved, "made"}, {"rmi", "made"}} {
+		if err := traces.Want(0, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	small(t, "128m")
 	t.Setenv("SOURCE_DATE_EPOCH", "1000000000")
 	want := build(t, dir)
 	forget(t)
 	before := stored(t)
-	noise := make([]byte, 100<<20)
-	if err := os.WriteFile(dir+"/big", noise, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	archive := filepath.Join(world.Dir(), "big.tar")
-	t.Cleanup(func() { os.Remove(archive) })
-	bigArchive(t, dir, archive)
 	for _, c := range []struct {
 		name, dockerfile string
 		code             int
@@ -199,6 +203,7 @@ func TestDiskFullWhileImagesAreMade(t *testing.T) {
 		{"running", "FROM tiny\nRUN true\nRUN cat /dev/zero >/big\n", 1, nil},
 		{"making a layer", "FROM tiny\nRUN true\nRUN head -c 40000000 /dev/zero >/big\n", 1, nil},
 		{"importing", "", 1, []string{"import", archive, "made"}},
+		{"loading", "", 1, []string{"load", "-q", "-i", saved}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			args := c.command
@@ -209,15 +214,13 @@ func TestDiskFullWhileImagesAreMade(t *testing.T) {
 				args = []string{"build", "--force-rm", "-t", "made", dir}
 			}
 			out, code := traces.Glassbox(args...)
+			t.Log(out)
 			if code != c.code || !strings.Contains(strings.ToLower(out), "no space left on device") {
 				t.Errorf("%v: exit %d: %s", args, code, out)
 			}
 			clean(t, c.name)
 			forget(t)
 			unchanged(t, before, c.name)
-			if t.Failed() {
-				t.Log(out)
-			}
 		})
 	}
 	if err := os.WriteFile(dir+"/Dockerfile", []byte(dockerfile), 0o644); err != nil {
