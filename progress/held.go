@@ -2,11 +2,10 @@ package progress
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-
-	"golang.org/x/sys/unix"
 )
 
 // held is output that waits for its turn: in memory at first, and in a file without a name when it becomes much, since a RUN may write
@@ -30,14 +29,17 @@ func (h *held) Write(p []byte) (int, error) {
 	return h.file.Write(p)
 }
 
+// spill goes on in a file, which loses its name at once: not every file system that may be /tmp has O_TMPFILE.
 func (h *held) spill() error {
-	dir := os.TempDir()
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	f, err := os.CreateTemp("", "glassbox-output-")
 	if err != nil {
-		return fmt.Errorf("holding back output in %s: %w", dir, err)
+		return fmt.Errorf("holding back output: %w", err)
 	}
-	h.file = os.NewFile(uintptr(fd), dir)
-	_, err = h.file.Write(h.memory.Bytes())
+	if err := os.Remove(f.Name()); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	h.file = f
+	_, err = f.Write(h.memory.Bytes())
 	h.memory = bytes.Buffer{}
 	return err
 }
