@@ -3,6 +3,8 @@ package source
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,6 +183,41 @@ func TestChangedMeanwhile(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// TestFullDisk: whoever copies, unpacks or downloads onto a full disk is told so.
+func TestFullDisk(t *testing.T) {
+	from, full := t.TempDir(), t.TempDir()
+	noise := make([]byte, 300_000)
+	for i := range noise {
+		noise[i] = byte(i * i >> 3)
+	}
+	do(t, os.WriteFile(from+"/big", noise, 0o600))
+	pack(t, from+"/big.tar", from)
+	if err := unix.Mount("tmpfs", full, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("mounting a tmpfs: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(full, unix.MNT_DETACH) })
+	server := httptest.NewServer(http.FileServer(http.Dir(from)))
+	defer server.Close()
+	for name, o := range map[string]Order{
+		"a file": {Paths: []string{"big"}}, "an archive": {Add: true, Paths: []string{"big.tar"}}, "a download": {Add: true, Paths: []string{server.URL + "/big"}, Temp: full},
+	} {
+		o.From, o.Dest = tree(t, from), "/x/"
+		if err := carry(t, o, full); !errors.Is(err, unix.ENOSPC) {
+			t.Errorf("%s: %v", name, err)
+		}
+		do(t, os.RemoveAll(full+"/x"))
+		if left, _ := os.ReadDir(full); len(left) > 0 {
+			t.Errorf("%s: left behind: %v", name, left)
+		}
+	}
+	if _, err := Open(context.Background(), "-", Options{In: open(t, from+"/big.tar"), Temp: full}); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("a context: %v", err)
+	}
+	if left, _ := os.ReadDir(full); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 
