@@ -1,4 +1,4 @@
-// Client asks the agent of SSH_AUTH_SOCK for its keys, has it sign, and tries to change it; a test runs it as a RUN.
+// Command client asks the agent of SSH_AUTH_SOCK for its keys, has it sign, and tries to change it; a test runs it as a RUN.
 package main
 
 import (
