@@ -184,3 +184,10 @@ func (p *Parcel) own(dir string) (*Tree, error) {
 	p.roots = append(p.roots, root)
 	return &Tree{Root: root}, nil
 }
+
+// told writes a line about what is fetched.
+func (o *Order) tell(line string) {
+	if o.Told != nil {
+		fmt.Fprint(o.Told, strings.TrimSuffix(line, "\n")+"\n")
+	}
+}

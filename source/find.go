@@ -6,12 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/moby/patternmatcher"
@@ -50,21 +48,6 @@ func (p *Parcel) Close() error {
 
 // Link says that the order came with --link.
 func (p *Parcel) Link() bool { return p.order.Link }
-
-// piece is one source: a file, a directory, a here-document.
-type piece struct {
-	tree    *Tree
-	path    string // below it, links resolved
-	called  string // the last part of what was asked for: what a file is called in a directory
-	data    []byte // of a here-document
-	inline  bool   // it is one
-	unpack  bool   // an archive, to be unpacked
-	sieve   sieve  // what of a directory is left out
-	bareSum bool   // fetched: the classic builder writes its number without "file:"
-
-	total   string // of all that it holds: what Write finds must come to the same
-	classic string
-}
 
 // Find looks up what o names. An error names the path, in Docker's words where Docker has some.
 func (o *Order) Find(ctx context.Context) (*Parcel, error) {
@@ -323,127 +306,3 @@ func slice(prefix string, sums []string) string {
 	h := sha256.Sum256([]byte(strings.Join(sums, ",")))
 	return prefix + ":" + hex.EncodeToString(h[:])
 }
-
-func (p *piece) sum(ctx context.Context, l *ledger) error {
-	if p.inline {
-		h := sha256.Sum256(p.data)
-		p.total = hex.EncodeToString(h[:])
-		p.classic = "file:" + p.total
-		l.add("<<"+p.called, p.total)
-		return nil
-	}
-	var sums classicSums
-	at, err := p.open()
-	if err != nil {
-		return err
-	}
-	defer at.close()
-	s := p.scan(ctx, at)
-	s.work = p.tree.hash
-	s.seen = func(f *file) error {
-		l.add(f.name, f.sum)
-		return sums.add(p.tree, f)
-	}
-	if err := s.run(); err != nil {
-		return err
-	}
-	if s.count == 0 && p.sieve.missing(p) {
-		return p.tree.notFound(p.asked())
-	}
-	p.total = s.total()
-	p.classic = sums.of(p, at)
-	return nil
-}
-
-func (p *piece) asked() string {
-	if p.sieve.asked != "" {
-		return p.sieve.asked
-	}
-	return p.path
-}
-
-// missing: nothing that a path names is there. A directory that .dockerignore leaves out is there only with what an exception keeps; a path
-// of --parents without wildcards must lead to something.
-func (s *sieve) missing(p *piece) bool {
-	if s.include != nil {
-		return !wild(s.asked)
-	}
-	if s.ignore == nil || p.path == "." {
-		return false
-	}
-	return s.ignore.matches(p.path)
-}
-
-func (p *piece) open() (*place, error) { return p.tree.at(p.path) }
-
-// scan goes through all that a piece is, in order, and makes one sum of theirs.
-type scan struct {
-	*piece
-	ctx   context.Context
-	at    *place
-	work  func(*file) error // sees to one file, and finds out its sum; of several files at once
-	seen  func(*file) error // one by one, a directory before what it holds, after work on it
-	leave func(*file) error
-	sums  hash.Hash
-	count int
-}
-
-func (p *piece) scan(ctx context.Context, at *place) *scan {
-	return &scan{piece: p, ctx: ctx, at: at, sums: sha256.New()}
-}
-
-func (s *scan) run() error {
-	if s.at.kind() != unix.S_IFDIR {
-		f := s.at.file()
-		if err := s.work(f); err != nil {
-			return err
-		}
-		return s.visit(f)
-	}
-	if err := s.itself(); err != nil {
-		return err
-	}
-	w := walk{ctx: s.ctx, tree: s.tree, sieve: s.sieve, work: s.work, leave: s.leave}
-	w.visit = func(f *file) error {
-		if f.isDir() {
-			if err := s.work(f); err != nil {
-				return err
-			}
-		}
-		return s.visit(f)
-	}
-	return w.from(s.at)
-}
-
-// itself counts the directory that is copied: its mode and owner are not copied, but are in Docker's number.
-func (s *scan) itself() error {
-	if s.path == "." || s.sieve.include != nil {
-		return nil
-	}
-	f := s.at.file()
-	f.bare = s.sieve.ignore != nil && s.sieve.ignore.matches(s.path)
-	if err := s.tree.hash(f); err != nil {
-		return err
-	}
-	s.note(f)
-	if s.seen == nil {
-		return nil
-	}
-	return s.seen(f)
-}
-
-func (s *scan) note(f *file) { s.sums.Write([]byte(strconv.Quote(f.inside) + f.sum + "\n")) }
-
-func (s *scan) visit(f *file) error {
-	s.count++
-	s.note(f)
-	if s.seen == nil {
-		return nil
-	}
-	return s.seen(f)
-}
-
-func (s *scan) total() string { return finished(s.sums) }
-
-// file is a place as a walk would have met it.
-func (p *place) file() *file { return &file{dir: p.fd, name: p.name, inside: ".", st: p.st} }

@@ -76,3 +76,9 @@ func number(image *os.File, file, name, missing string, ids func(io.Reader) ([]i
 	}
 	return found[0], nil
 }
+
+// Owner looks up "user" or "user:group" in an image, as --chown does.
+func Owner(root *os.File, who string) (uid, gid int, err error) {
+	o, err := parseOwner(who, root)
+	return o.uid, o.gid, err
+}

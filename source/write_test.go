@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// what lies where is compared with what Docker's classic builder makes of the same (test/docker/testdata/buildcopy.txtar, test/build); these
-// are its results, as /tmp/cases showed them, and those that Docker does not know.
+// copies are what comes of a COPY or ADD: what Docker's classic builder makes of the same, and BuildKit where only that knows a flag. test/build and
+// test/docker ask them anew.
 var copies = []struct {
 	name  string
 	order Order
