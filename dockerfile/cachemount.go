@@ -35,7 +35,7 @@ func (s *scene) cache(ctx context.Context, m *instructions.Mount, shown *engine.
 	}
 	uid, gid, mode := owner(m, 0o755)
 	if from == nil {
-		shown.Subpath = m.Source
+		shown.Subpath = path.Join("/", m.Source)
 		o.From = strings.Join([]string{number(m.UID), number(m.GID), number(m.Mode)}, ":")
 	}
 	o.Fill = func(dir string) error {

@@ -91,7 +91,7 @@ func (s *scene) bind(ctx context.Context, m *instructions.Mount, shown *engine.S
 	case "scratch":
 		shown.Source, err = s.build.directory()
 	default:
-		shown.Subpath = m.Source
+		shown.Subpath = path.Join("/", m.Source)
 		shown.Image, err = s.run.from(ctx, m.From)
 		if err == nil && shown.Image == nil { // a stage that is still nothing
 			shown.Source, err = s.build.directory()

@@ -376,6 +376,30 @@ RUN ls -d /x /all /void /t /work/in 2>/dev/null; echo only
 	}
 }
 
+// TestPlacesOfMounts: links on the way to a place are followed inside the image, and nothing of the way is in the layer.
+func TestPlacesOfMounts(t *testing.T) {
+	p := newPlace(t)
+	said := p.build(`FROM tiny
+RUN mkdir -p /run && ln -s /run /link && ln -s /nowhere /dangling && ln -s / /etc/loop
+RUN --mount=type=tmpfs,target=/link/x grep -o ' /run/x ' /proc/mounts
+RUN --mount=type=tmpfs,target=/dangling/x grep -o ' /[a-z]*/x ' /proc/mounts | wc -l
+RUN --mount=type=tmpfs,target=/etc/loop/etc/loop/y grep -o ' /y ' /proc/mounts
+RUN --mount=type=tmpfs,target=/../../z/deep --mount=type=tmpfs,target=/z grep -o ' /z[a-z/]* ' /proc/mounts
+RUN --mount=type=tmpfs,target=/z/deep ls /z && mkdir /z/own && stat -c %a /z
+RUN ls -d /run/* /y /nowhere 2>/dev/null; readlink /dangling; ls /z
+`)
+	if want := " /run/x \n1\n /y \n /z \n /z/deep \ndeep\n755\n/nowhere\nown\n"; said != want {
+		t.Errorf("it said\n%q, not\n%q", said, want)
+	}
+	for mount, wrong := range map[string]string{
+		"type=tmpfs,target=/etc/passwd/x": "not a directory", "type=cache,target=/c,source=../no": `"/no": not found`, "type=bogus,target=/c": `unsupported mount type "bogus"`,
+	} {
+		if said, err := p.try("FROM tiny\nRUN --mount=" + mount + " true"); err == nil || !strings.Contains(said, wrong) {
+			t.Errorf("%s: %v\n%s", mount, err, said)
+		}
+	}
+}
+
 func TestWhatARunRunsIn(t *testing.T) {
 	p := newPlace(t)
 	for _, c := range []struct{ run, want, args string }{
