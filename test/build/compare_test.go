@@ -94,8 +94,7 @@ func said(o Outcome) []string {
 		}
 		line = colour.ReplaceAllString(line, "")
 		line = port.ReplaceAllString(ofWhom.ReplaceAllString(line, ""), "]:PORT")
-		// A pull tells of moments that may be over too soon; a mirror that has not got an image is named by us alone.
-		if strings.HasPrefix(line, "ID: ") || strings.HasPrefix(line, "Mirror ") {
+		if ofPull.MatchString(line) {
 			continue
 		}
 		if !runs && ofContainer.MatchString(line) || ofItself.MatchString(line) || line == "" {
@@ -107,8 +106,10 @@ func said(o Outcome) []string {
 }
 
 var (
-	ofWhom      = regexp.MustCompile(`^(glassbox: |Error response from daemon: )`)
-	colour      = regexp.MustCompile(`\x1b\[\d+m`)
+	ofWhom = regexp.MustCompile(`^(glassbox: |Error response from daemon: )`)
+	colour = regexp.MustCompile(`\x1b\[\d+m`)
+	// Who has pulled an image for another case says nothing here. A mirror that has not got one is named by us alone.
+	ofPull      = regexp.MustCompile(`^(ID|[\w.-]+): (Pulling|Already|Waiting|Download|Verifying|Extracting|Pull complete)|^Digest: sha256:|^Status: |^Mirror `)
 	port        = regexp.MustCompile(`\]:\d+`)
 	tagged      = regexp.MustCompile(`^(Successfully tagged corpus-.*):\w+$`)
 	ofContainer = regexp.MustCompile(`^ ---> (Running in|Removed intermediate container) ID$`)

@@ -34,10 +34,10 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// chosen leaves out whom a quick test does not ask: BuildKit where the classic builder can tell, and buildah of every eighth case.
+// chosen leaves out whom a quick test does not ask: BuildKit where the classic builder can tell, and buildah of every twelfth case.
 func chosen(builders []*builder, c *Case, i int) []*builder {
 	return slices.DeleteFunc(slices.Clone(builders), func(b *builder) bool {
-		slow := b.name == "buildkit" && !c.Without["docker"] || b.name == "buildah" && i%8 != 0 || b.name != "glassbox" && c.Costly
+		slow := b.name == "buildkit" && !c.Without["docker"] || b.name == "buildah" && i%12 != 0 || b.name != "glassbox" && c.Costly
 		return c.Without[b.name] || slow && !*all && !*alone
 	})
 }
