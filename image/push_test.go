@@ -291,7 +291,8 @@ func TestPushOnZstd(t *testing.T) {
 
 // TestPushFaults breaks, slows and spoils what goes through a proxy to the registry.
 func TestPushFaults(t *testing.T) {
-	for _, c := range []struct {
+	p, name := faulty(t)
+	for i, c := range []struct {
 		title string
 		times int
 		spoil func(w http.ResponseWriter, r *http.Request, next http.Handler)
@@ -315,7 +316,6 @@ func TestPushFaults(t *testing.T) {
 				if c.title == "no place" && method != http.MethodPost || strings.HasPrefix(c.title, "flipped") && method != http.MethodPatch {
 					t.Skip("means nothing there")
 				}
-				p, name := faulty(t)
 				var left atomic.Int32
 				left.Store(int32(c.times))
 				p.spoil = func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -326,7 +326,7 @@ func TestPushFaults(t *testing.T) {
 					next.ServeHTTP(w, r)
 				}
 				s := newStore(t)
-				to := strings.TrimSuffix(name, "some/thing") + "pushed"
+				to := fmt.Sprintf("%s%s%d", strings.TrimSuffix(name, "some/thing"), strings.ToLower(method), i)
 				madeHere(t, s, to, noise(200<<10))
 				_, out, err := pushText(s, t, to+":latest", PushOptions{})
 				if c.want != "" {
