@@ -84,8 +84,9 @@ type watched struct {
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.Reader.Read(p)
-	w.n += int64(n)
-	w.moved("Loading layer", w.n)
+	if w.n += int64(n); n > 0 {
+		w.moved("Loading layer", w.n)
+	}
 	return n, err
 }
 

@@ -491,6 +491,20 @@ func TestLoadBad(t *testing.T) {
 			d[0].Digest = "sha256:../../../etc/passwd"
 			l.name(l.image(d, diff), "a:1")
 		}), "invalid checksum digest"},
+		"a bomb of zeros": {with(func(l *ociArchive, _ []ocispec.Descriptor, _ digest.Digest) {
+			bomb := zeros(t, 1<<30)
+			l.name(l.image([]ocispec.Descriptor{l.blob(ocispec.MediaTypeImageLayerZstd, bomb)}, emptyTar), "a:1")
+		}), "goes on long after its archive has ended"},
+		"a claim": {with(func(l *ociArchive, _ []ocispec.Descriptor, _ digest.Digest) {
+			var b bytes.Buffer
+			must(t, tar.NewWriter(&b).WriteHeader(&tar.Header{Name: "huge", Size: 1 << 50}))
+			l.name(l.image([]ocispec.Descriptor{l.blob(ocispec.MediaTypeImageLayer, b.Bytes())}, digest.FromBytes(b.Bytes())), "a:1")
+		}), "claims at least"},
+		"a document without an end": {archiveOf(t, map[string][]byte{"manifest.json": bytes.Repeat([]byte(" "), maxDocument+1)}), "holds no images"},
+		"many documents": {archiveOf(t, map[string][]byte{
+			"1": bytes.Repeat([]byte("1"), maxDocument), "2": bytes.Repeat([]byte("1"), maxDocument), "3": bytes.Repeat([]byte("1"), maxDocument),
+			"4": bytes.Repeat([]byte("1"), maxDocument), "5": bytes.Repeat([]byte("1"), maxDocument), "6": bytes.Repeat([]byte("1"), maxDocument), "7": []byte("1"),
+		}), "MB of documents"},
 		"null":            {docker(map[string]string{"manifest.json": "null"}), "invalid manifest, manifest cannot be null (but can be [])"},
 		"half a document": {docker(map[string]string{"manifest.json": `[{"Config":`}), "unexpected EOF"},
 		"no config":       {docker(map[string]string{"manifest.json": `[{"Config":"c.json"}]`}), "open c.json: no such file or directory"},
@@ -512,6 +526,20 @@ func TestLoadBad(t *testing.T) {
 		checkEmpty(t, s)
 		checkTidy(t, s)
 	}
+}
+
+// zeros is a little zstd for so many zeros: an archive without entries, and what follows it.
+func zeros(t *testing.T, n int) []byte {
+	var b bytes.Buffer
+	w, err := zstd.NewWriter(&b)
+	must(t, err)
+	block := make([]byte, 1<<20)
+	for range n / len(block) {
+		_, err := w.Write(block)
+		must(t, err)
+	}
+	must(t, w.Close())
+	return b.Bytes()
 }
 
 // TestLoadTwice: an entry of a name that was there replaces it, and links say that one layer is another, as older versions of Docker wrote it.
