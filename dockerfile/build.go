@@ -34,6 +34,7 @@ type build struct {
 	bases   bases
 	shows   contextFiles // what mounts show of the context
 
+	ctx       context.Context // what all stages share: an image that one of them looks for is there for others too
 	platform  ocispec.Platform
 	argErrors []error // of the ARGs before the first FROM, up to the first that has one
 	stages    []*stage
@@ -66,6 +67,9 @@ func Build(ctx context.Context, e *engine.Engine, o Options, w progress.Watcher)
 		return result, err
 	}
 	if err := b.openSources(); err != nil {
+		return result, err
+	}
+	if err := b.foresee(ctx); err != nil {
 		return result, err
 	}
 	target, err := b.carryOut(ctx)
@@ -163,13 +167,45 @@ func platformOf(name string) (ocispec.Platform, error) {
 	return platforms.Parse(name)
 }
 
+// foresee looks which stages the ONBUILD of base images asks for, as far as these are here: such stages are needed too.
+func (b *build) foresee(ctx context.Context) error {
+	for _, s := range b.stages {
+		if !s.needed || s.base != nil || s.wrong != nil || s.from == "scratch" || b.Pull {
+			continue
+		}
+		img, err := b.bases.here(ctx, b, s.from, s.Platform)
+		if err != nil {
+			return err
+		}
+		if img == nil {
+			continue
+		}
+		for _, text := range img.Docker.OnBuild {
+			if c, err := b.file.trigger(text); err == nil { // what is wrong with it, its step says
+				s.needSources(c)
+			}
+		}
+	}
+	b.count()
+	b.findTwins()
+	return nil
+}
+
 // count numbers the steps of the stages that are needed, in the file's order.
 func (b *build) count() {
 	b.steps = len(b.file.args)
 	for _, s := range b.stages {
-		s.first = b.steps + 1
 		if s.needed {
+			s.first = b.steps + 1
 			b.steps += 1 + len(s.Commands)
+		}
+	}
+	// A stage that turns out to be needed by an ONBUILD only comes behind all others.
+	behind := b.steps
+	for _, s := range b.stages {
+		if !s.needed {
+			s.first = behind + 1
+			behind += 1 + len(s.Commands)
 		}
 	}
 }
@@ -182,6 +218,7 @@ func (b *build) carryOut(ctx context.Context) (*stage, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	b.ctx = ctx
 	for _, s := range b.stages {
 		s.ctx, s.cancel = context.WithCancel(ctx)
 		defer s.cancel()

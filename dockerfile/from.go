@@ -1,8 +1,10 @@
 package dockerfile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -45,6 +47,9 @@ func (s *stage) begin(w progress.Work) error {
 		if err != nil {
 			return err
 		}
+		if err := s.await(c); err != nil {
+			return err
+		}
 		if err := s.dispatch(w, c); err != nil {
 			return err
 		}
@@ -79,7 +84,7 @@ func (s *stage) found(w progress.Work) error {
 		s.edit = engine.NewEdit(nil, s.lex)
 		return nil
 	}
-	img, err := s.bases.find(s.ctx, s.build, s.from, s.Platform, w)
+	img, err := s.bases.find(s.build, s.from, s.Platform, w)
 	if s.Plan && engine.Is(err, engine.NotFound) {
 		s.edit, s.unknown = engine.NewEdit(nil, s.lex), true
 		return nil
@@ -102,7 +107,7 @@ func (s *stage) imageFrom(ctx context.Context, name string, w progress.Work) (*i
 		return nil, err
 	}
 	if o == nil {
-		return s.bases.find(ctx, s.build, name, "", w)
+		return s.bases.find(s.build, name, "", w)
 	}
 	if err := o.result(ctx); err != nil {
 		return nil, err
@@ -138,30 +143,48 @@ type found struct {
 	err  error
 }
 
-func (b *bases) find(ctx context.Context, build *build, name, platform string, w progress.Work) (*image.Image, error) {
-	if platform == "" {
-		platform = build.Platform
-	}
-	b.mu.Lock()
-	f := b.known[platform+" "+name]
-	if f == nil {
-		if b.known == nil {
-			b.known = map[string]*found{}
-		}
-		f = &found{}
-		b.known[platform+" "+name] = f
-	}
-	b.mu.Unlock()
+func (b *bases) find(build *build, name, platform string, w progress.Work) (*image.Image, error) {
+	platform = cmp.Or(platform, build.Platform)
+	f := b.entry(platform + " " + name)
 	f.once.Do(func() {
-		if f.img, f.err = build.resolve(ctx, name, platform, w); f.err == nil {
-			f.err = build.hold.Add(ctx, f.img.ID)
+		if f.img, f.err = build.resolve(build.ctx, name, platform, build.Plan, w.Out()); f.err == nil {
+			f.err = build.hold.Add(build.ctx, f.img.ID)
 		}
 	})
 	return f.img, f.err
 }
 
+func (b *bases) entry(key string) *found {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.known[key]
+	if f == nil {
+		if b.known == nil {
+			b.known = map[string]*found{}
+		}
+		f = &found{}
+		b.known[key] = f
+	}
+	return f
+}
+
+// here finds an image without asking a registry; nil: it is not here, or something is wrong with it which its step will say.
+func (b *bases) here(ctx context.Context, build *build, name, platform string) (*image.Image, error) {
+	platform = cmp.Or(platform, build.Platform)
+	if f := b.known[platform+" "+name]; f != nil { // no stage has begun yet: nobody else asks
+		return f.img, f.err
+	}
+	img, err := build.resolve(ctx, name, platform, true, io.Discard)
+	if err != nil {
+		return nil, ctx.Err()
+	}
+	f := b.entry(platform + " " + name)
+	f.once.Do(func() { f.img, f.err = img, build.hold.Add(ctx, img.ID) })
+	return f.img, f.err
+}
+
 // resolve finds an image, here or at its registry.
-func (b *build) resolve(ctx context.Context, name, platform string, w progress.Work) (*image.Image, error) {
+func (b *build) resolve(ctx context.Context, name, platform string, here bool, out io.Writer) (*image.Image, error) {
 	if platform != "" {
 		p, err := platforms.Parse(platform)
 		if err != nil {
@@ -173,8 +196,16 @@ func (b *build) resolve(ctx context.Context, name, platform string, w progress.W
 	if ref, err := reference.ParseNormalizedNamed(name); err == nil {
 		shown = reference.TagNameOnly(ref).String()
 	}
-	meta := b.watch.Begin(progress.Task{Kind: progress.Metadata, Text: shown})
-	img, err := b.engine.BaseImage(ctx, engine.BaseOptions{Name: name, Platform: platform, Pull: b.Pull, Here: b.Plan, Out: w.Out()})
+	task := progress.Task{Kind: progress.Metadata, Text: shown}
+	if here { // that it is not here is no error to be shown
+		img, err := b.engine.BaseImage(ctx, engine.BaseOptions{Name: name, Platform: platform, Here: true, Out: out})
+		if err == nil {
+			b.watch.Begin(task).End(nil)
+		}
+		return img, err
+	}
+	meta := b.watch.Begin(task)
+	img, err := b.engine.BaseImage(ctx, engine.BaseOptions{Name: name, Platform: platform, Pull: b.Pull, Out: out})
 	meta.End(err)
 	return img, err
 }

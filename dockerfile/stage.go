@@ -123,10 +123,15 @@ func (s *stage) need() {
 		s.base.need()
 	}
 	for _, c := range s.Commands {
-		for _, name := range sourcesOf(c) {
-			if o, err := s.stageFor(name); err == nil && o != nil {
-				o.need()
-			}
+		s.needSources(c)
+	}
+}
+
+// needSources marks the stages from which an instruction takes files.
+func (s *stage) needSources(c instructions.Command) {
+	for _, name := range sourcesOf(c) {
+		if o, err := s.stageFor(name); err == nil && o != nil {
+			o.need()
 		}
 	}
 }
@@ -250,6 +255,7 @@ func (s *stage) runsNext() bool {
 // built after the other, and always by the same of them.
 func (b *build) findTwins() {
 	for k, s := range b.stages {
+		s.twin, s.alike = nil, 0
 		for _, o := range b.stages[:k] {
 			if n := s.likeness(o); o.needed && n > s.alike {
 				s.twin, s.alike = o, n
