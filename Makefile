@@ -40,6 +40,7 @@ bench: build
 
 soak: build
 	@. test/go.sh && $(SUDO) env PATH="$$PATH" SOAK=$(SOAK) go test -count=1 -v -p 1 -timeout 0 ./test/soak ./test/load
+	@. test/go.sh && $(SUDO) env PATH="$$PATH" sh -c 'test/tools/docker/build.sh test/.cache/docker && test/tools/buildx/build.sh test/.cache/docker && go test -count=1 -v -timeout 0 ./test/build -all'
 
 fuzz:
 	@. test/go.sh && test/fuzz.sh $(FUZZTIME)

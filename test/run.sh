@@ -63,9 +63,10 @@ packages() {
 		# The server's package would make a cluster, which nobody needs here: pg_createcluster(1).
 		test/packages.sh postgresql-common && sed -i 's/^#create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
 	fi
-	test/packages.sh apparmor bind9-dnsutils bubblewrap busybox-static ca-certificates containerd cpio curl debootstrap dnsmasq-base docker-registry \
-		e2fsprogs gcc iproute2 iptables jq kmod musl-tools netavark nftables nginx-light podman postgresql procps qemu-system-x86 redis-server \
-		redis-tools runc skopeo strace tcpdump tini tmux util-linux vagrant xz-utils
+	test/packages.sh apache2-utils apparmor attr bind9-dnsutils bubblewrap buildah busybox-static bzip2 ca-certificates containerd cpio curl debootstrap \
+		dnsmasq-base docker-registry e2fsprogs gcc git iproute2 iptables jq kmod musl-tools netavark nftables nginx-light openssh-client passwd podman \
+		postgresql procps python3-flask python3-pip qemu-system-x86 redis-server redis-tools runc skopeo strace tcpdump tini tmux umoci \
+		util-linux vagrant xz-utils zstd
 	go mod download && go build -o "$log/report" ./test/report
 }
 
@@ -80,21 +81,22 @@ style() {
 }
 
 build() { test/build.sh bin; }
-kernel() { tests "-timeout 15m" $(go list ./... | grep -v -e /test/conformance -e /test/docker -e /test/engines -e /test/load -e /test/network -e /test/soak -e /test/volume); }
+kernel() { tests "-timeout 15m" $(go list ./... | grep -v -e /test/build -e /test/conformance -e /test/docker -e /test/engines -e /test/load -e /test/network -e /test/soak -e /test/volume); }
 races() {
 	if ! command -v gcc >/dev/null; then
 		echo "no C compiler, which the race detector needs" | tee -a "$log/skips"
 		return 0
 	fi
-	CGO_ENABLED=1 tests "-race -short -timeout 10m" ./linux ./store ./namespaces ./cgroups ./confine ./network ./firewall ./volume ./attendant ./image ./event ./logfile ./archive ./seccomp
+	CGO_ENABLED=1 tests "-race -short -timeout 10m" ./linux ./store ./namespaces ./cgroups ./confine ./network ./firewall ./volume ./attendant ./image ./event ./logfile ./archive ./seccomp ./progress ./source ./dockerfile
 }
 conformance() { tests "-timeout 10m -parallel 6" ./test/conformance; }
-fuzz() { test/fuzz.sh 5s runtime oci seccomp; }
+fuzz() { test/fuzz.sh 3s runtime oci seccomp archive image source dockerfile; }
 docker() { test/tools/docker/build.sh test/.cache/docker; }
 # One after the other: both measure moments.
 components() { tests "-p 1 -timeout 10m" ./test/network ./test/volume; }
 load() { tests "-timeout 15m" ./test/load; }
 engines() { tests "-timeout 10m" ./test/engines; }
+builds() { tests "-timeout 10m" ./test/build; }
 sideBySide() { tests "-timeout 15m" ./test/docker/...; }
 
 vm() {
@@ -117,7 +119,7 @@ stage "build" build
 stage "golden, kernel and strace tests" kernel
 stage "OCI validation programs" conformance
 stage "race detector" races
-stage "fuzzing, for a moment: config.json, state files, seccomp" fuzz
+stage "fuzzing, for a moment: config.json, state files, seccomp, layers, archives, manifests, Dockerfiles" fuzz
 stage "Docker 28.5.2, built" docker
 stage "real engines: containerd, Docker and podman drive glassrun" engines
 stage "under load, at once, and after kills" load
@@ -127,6 +129,7 @@ if usable_cgroup2; then
 else
 	stage "cgroup v2 and a second kernel, in a virtual machine" vm
 fi
+stage "Dockerfiles beside Docker, BuildKit and buildah" builds
 stage "side by side with Docker 28.5.2" sideBySide
 
 echo
