@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"glassbox/engine"
+
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
@@ -161,9 +163,5 @@ func leftover(given map[string]*string, consumed map[string]bool) []string {
 }
 
 func expander(lex *shell.Lex, env []string) instructions.SingleWordExpander {
-	vars := shell.EnvsFromSlice(env)
-	return func(word string) (string, error) {
-		word, _, err := lex.ProcessWord(word, vars)
-		return word, err
-	}
+	return engine.Expander(lex, shell.EnvsFromSlice(env))
 }

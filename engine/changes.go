@@ -95,16 +95,27 @@ func (e *Edit) Fork(lex *dockersh.Lex) *Edit { return &Edit{Config: copied(e.Con
 // Clone is the config as it is now; edits of the one leave the other.
 func (e *Edit) Clone() *container.Config { return copied(e.Config) }
 
+// longest is what a word may become by its variables: sixty lines of ENV A=$A$A would take all memory, and execve(2) takes no string of more than
+// 128 KiB.
+const longest = 1 << 20
+
+// Expander puts variables into words.
+func Expander(lex *dockersh.Lex, env dockersh.EnvGetter) instructions.SingleWordExpander {
+	return func(word string) (string, error) {
+		expanded, _, err := lex.ProcessWord(word, env)
+		if err == nil && len(expanded) > max(longest, 2*len(word)) {
+			return "", fmt.Errorf("%.40q becomes %d bytes long with its variables, and at most %d are taken", word, len(expanded), longest)
+		}
+		return expanded, err
+	}
+}
+
 // Apply carries out an instruction that only changes the config. more are variables for its words beside the config's own. It returns what an
 // image's history says of it.
 func (e *Edit) Apply(command instructions.Command, more []string) (said string, err error) {
 	env := dockersh.EnvsFromSlice(append(slices.Clip(e.Env), more...))
 	if x, ok := command.(instructions.SupportsSingleWordExpansion); ok {
-		expand := func(word string) (string, error) {
-			word, _, err := e.Lex.ProcessWord(word, env)
-			return word, err
-		}
-		if err := x.Expand(expand); err != nil {
+		if err := x.Expand(Expander(e.Lex, env)); err != nil {
 			return "", err
 		}
 	}
