@@ -15,8 +15,6 @@ var update = flag.Bool("update", false, "write COMMANDS.md anew")
 
 // absent are the commands of Docker's that glassbox does not have: the issue that brings each, or why none ever will.
 var absent = []Absence{
-	{Command: "image load", Issue: 6},
-	{Command: "image save", Issue: 6},
 	{Command: "trust", Why: "never: Notary v1 is being shut down, and Docker removes the command with version 29"},
 	{Command: "checkpoint", Why: "never: it is CRIU's work, and experimental in Docker"},
 	{Command: "context", Why: "never: contexts choose between daemons, and there is none"},
