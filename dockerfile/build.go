@@ -76,7 +76,10 @@ func Build(ctx context.Context, e *engine.Engine, o Options, w progress.Watcher)
 	if b.Plan {
 		return result, err
 	}
-	if err := errors.Join(err, b.past.keep(b.steps, err == nil)); err != nil {
+	if e := b.past.keep(b.steps, err == nil); err == nil {
+		err = e // what has failed has a reason that matters more than this note
+	}
+	if err != nil {
 		return result, err
 	}
 	if b.Squash {

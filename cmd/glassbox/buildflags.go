@@ -59,7 +59,7 @@ func (b *buildFlags) define(f *pflag.FlagSet) {
 	f.BoolVar(&b.force, "force-rm", false, "Always remove intermediate containers")
 	f.BoolVarP(&b.quiet, "quiet", "q", false, "Suppress the build output and print image ID on success")
 	f.BoolVar(&b.pull, "pull", false, "Always attempt to pull a newer version of the image")
-	f.StringArrayVar(&b.cacheFrom, "cache-from", []string{}, "Images to consider as cache sources")
+	f.StringSliceVar(&b.cacheFrom, "cache-from", []string{}, "Images to consider as cache sources")
 	f.Bool("compress", false, "Compress the build context using gzip") // it is sent nowhere
 	f.StringSliceVar(&b.security, "security-opt", []string{}, "Security options")
 	f.StringVar(&b.network, "network", "default", "Set the networking mode for the RUN instructions during build")
@@ -153,24 +153,18 @@ func buildTags(names []string) (all []reference.Named, err error) {
 	return all, nil
 }
 
-// cacheImages are the images of --cache-from: a list of names, or BuildKit's type=registry,ref=NAME.
-func cacheImages(flags []string) (all []string, err error) {
-	for _, flag := range flags {
-		fields, err := csvvalue.Fields(flag, nil)
-		if err != nil {
-			return nil, fmt.Errorf("invalid value for --cache-from: %w", err)
-		}
-		if len(fields) == 0 || !strings.HasPrefix(fields[0], "type=") {
-			all = append(all, fields...)
-			continue
-		}
-		if fields[0] != "type=registry" {
-			return nil, fmt.Errorf("--cache-from %s: only images are taken for a cache; what builds here keep is found without it", fields[0])
-		}
-		for _, f := range fields[1:] {
-			if ref, is := strings.CutPrefix(f, "ref="); is {
-				all = append(all, ref)
-			}
+// cacheImages are the images of --cache-from: names, or BuildKit's type=registry,ref=NAME, which comes cut at its commas.
+func cacheImages(words []string) (all []string, err error) {
+	for _, word := range words {
+		key, value, is := strings.Cut(word, "=")
+		switch {
+		case !is:
+			all = append(all, word)
+		case key == "type" && value == "registry":
+		case key == "ref":
+			all = append(all, value)
+		default:
+			return nil, fmt.Errorf("--cache-from %s: only images are taken for a cache; what builds here keep is found without it", word)
 		}
 	}
 	return all, nil
