@@ -73,8 +73,9 @@ func (l *ledger) entries() []Entry {
 
 // classicSums are what the classic builder would make a source's number of.
 type classicSums struct {
-	sums []string
-	much bool
+	sums    []string
+	much    bool
+	targets map[string]string // of links, their sums: many links lead to one file
 }
 
 func (c *classicSums) add(t *Tree, f *file) error {
@@ -87,7 +88,7 @@ func (c *classicSums) add(t *Tree, f *file) error {
 	}
 	if f.kind() == unix.S_IFLNK {
 		var err error
-		if sum, err = t.behind(f); err != nil {
+		if sum, err = c.behind(t, f); err != nil {
 			return err
 		}
 	}
@@ -98,7 +99,7 @@ func (c *classicSums) add(t *Tree, f *file) error {
 }
 
 // behind is what the classic builder takes for a link's sum: that of the file to which it leads, if there is one.
-func (t *Tree) behind(f *file) (string, error) {
+func (c *classicSums) behind(t *Tree, f *file) (string, error) {
 	at, err := follow(int(t.Root.Fd()), f.name, t.Ignore.Hides)
 	if err != nil {
 		return f.name, nil // a link that leads in a circle, or through a file
@@ -113,10 +114,17 @@ func (t *Tree) behind(f *file) (string, error) {
 	if at.dir() && t.Ignore != nil && t.Ignore.matches(at.name) {
 		return f.name, nil // it was not in the archive that the daemon got
 	}
+	if sum, known := c.targets[at.name]; known {
+		return sum, nil
+	}
 	target := at.file()
 	if err := t.hash(target); err != nil {
 		return "", err
 	}
+	if c.targets == nil {
+		c.targets = map[string]string{}
+	}
+	c.targets[at.name] = target.sum
 	return target.sum, nil
 }
 

@@ -36,7 +36,7 @@ func (p *piece) sum(ctx context.Context, l *ledger) error {
 	}
 	defer at.close()
 	s := p.scan(ctx, at)
-	s.work = p.tree.hash
+	s.work = p.tree.hashed()
 	s.seen = func(f *file) error {
 		l.add(f.name, f.sum)
 		return sums.add(p.tree, f)

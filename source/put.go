@@ -15,7 +15,7 @@ func (w *writer) copy(t *Tree, f *file, at target, base string) error {
 		if first, ok := w.links[id]; ok {
 			return w.link(t, f, first, at, base)
 		}
-		w.links[id] = name
+		w.links[id] = linked{name, f.name}
 	}
 	switch f.kind() {
 	case unix.S_IFREG:
@@ -59,12 +59,12 @@ func clearAway(at target, base string) error {
 	return nil
 }
 
-func (w *writer) link(t *Tree, f *file, first string, at target, base string) error {
-	err := again(at, base, func() error { return unix.Linkat(w.root, first, at.fd, base, 0) })
+func (w *writer) link(t *Tree, f *file, first linked, at target, base string) error {
+	err := again(at, base, func() error { return unix.Linkat(w.root, first.made, at.fd, base, 0) })
 	if err != nil {
-		return &os.LinkError{Op: "link", Old: "/" + first, New: "/" + path.Join(at.name, base), Err: err}
+		return &os.LinkError{Op: "link", Old: "/" + first.made, New: "/" + path.Join(at.name, base), Err: err}
 	}
-	return t.hash(f)
+	return t.hashLink(f, first.from)
 }
 
 func (w *writer) symlink(t *Tree, f *file, at target, base string) error {

@@ -80,3 +80,19 @@ func (s *scan) total() string { return finished(s.sums) }
 
 // file is a place as a walk would have met it.
 func (p *place) file() *file { return &file{dir: p.fd, name: p.name, inside: ".", st: p.st} }
+
+// hashed is work that does nothing but hash. Files of several names come one after the other, walk.parallel.
+func (t *Tree) hashed() func(*file) error {
+	links := map[inode]string{}
+	return func(f *file) error {
+		if !f.shared() {
+			return t.hash(f)
+		}
+		id := inode{f.st.Dev, f.st.Ino}
+		if first, ok := links[id]; ok {
+			return t.hashLink(f, first)
+		}
+		links[id] = f.name
+		return t.hash(f)
+	}
+}

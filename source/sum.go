@@ -27,7 +27,11 @@ func (t *Tree) label(f *file, link string, attributes []attribute) hash.Hash {
 	case unix.S_IFCHR, unix.S_IFBLK:
 		major, minor = unix.Major(f.st.Rdev), unix.Minor(f.st.Rdev)
 	}
-	if f.kind() != unix.S_IFREG {
+	flag := typeflags[f.kind()]
+	if f.kind() == unix.S_IFREG && link != "" {
+		flag = tar.TypeLink
+	}
+	if flag != tar.TypeReg {
 		size = 0
 	}
 	if f.bare {
@@ -36,7 +40,7 @@ func (t *Tree) label(f *file, link string, attributes []attribute) hash.Hash {
 	b := make([]byte, 0, 256)
 	for _, word := range []string{
 		"name", name, "mode", strconv.Itoa(int(mode)), "uid", strconv.Itoa(uid), "gid", strconv.Itoa(gid), "size", strconv.FormatInt(size, 10),
-		"typeflag", string(typeflags[f.kind()]), "linkname", link, "uname", "", "gname", "",
+		"typeflag", string(flag), "linkname", link, "uname", "", "gname", "",
 		"devmajor", strconv.Itoa(int(major)), "devminor", strconv.Itoa(int(minor)),
 	} {
 		b = append(b, word...)
@@ -142,6 +146,23 @@ func (t *Tree) hashOpen(fd int, f *file, take func([]byte) error) error {
 	}
 	f.sum = finished(h)
 	return nil
+}
+
+// hashLink finds out the sum of another name of a file: what it is called, not once more what is in it.
+func (t *Tree) hashLink(f *file, first string) error {
+	if f.kind() != unix.S_IFREG {
+		return t.hash(f)
+	}
+	fd, err := f.open()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	attributes, err := t.attributes(fd, f)
+	if err == nil {
+		f.sum = finished(t.label(f, first, attributes))
+	}
+	return err
 }
 
 // attribute is an extended attribute, xattr(7).

@@ -17,7 +17,7 @@ import (
 // Write copies the parcel into a tree: root is the image's, mounted for writing, in which Dest, links on its way, and names of users are looked up.
 // What changed since Find is noticed: the error is then ErrChanged, and the caller finds anew.
 func (p *Parcel) Write(ctx context.Context, root *os.File) error {
-	w := &writer{Parcel: p, ctx: ctx, root: int(root.Fd()), links: map[inode]string{}}
+	w := &writer{Parcel: p, ctx: ctx, root: int(root.Fd()), links: map[inode]linked{}}
 	if p.order.Chown != "" {
 		users := root
 		if p.Users != nil {
@@ -47,11 +47,14 @@ type writer struct {
 	who  *owner // to whom --chown gives all; nil: files of a context become root's, others stay whose they are
 
 	dirs  []target
-	links map[inode]string // files of several names, by the first below root
+	links map[inode]linked // of this piece, files of several names
 	made  []string         // directories on the way that were not there
 }
 
 type inode struct{ dev, ino uint64 }
+
+// linked is the first name of a file that has several: as it was made, and where it came from.
+type linked struct{ made, from string }
 
 // dest is where the order leads, in the image.
 func (o *Order) dest() string {
@@ -76,6 +79,7 @@ func (w *writer) piece(p *piece) error {
 	}
 	defer at.close()
 	s := p.scan(w.ctx, at)
+	clear(w.links)
 	switch {
 	case at.dir():
 		err = prefixedNot(w.directory(s, to), "failed to copy directory")

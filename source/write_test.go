@@ -3,10 +3,12 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +140,30 @@ func TestKinds(t *testing.T) {
 	same(t, listing(t, image), []string{"x/ 755 now", "x/a=content 644", "x/pipe| 640 now", "x/sub/ 755 now", "x/sub/b==x/a 644"})
 	if err := carry(t, Order{From: tree(t, from), Paths: []string{"d/sock"}, Dest: "/s"}, image); err == nil || !strings.Contains(err.Error(), "not found") {
 		t.Errorf("a socket: %v", err)
+	}
+}
+
+// TestManyNames: a file of many names is hashed and written once, and links to it cost nothing.
+func TestManyNames(t *testing.T) {
+	from, image := files(t, "d/a="+strings.Repeat("x", 1<<20)), t.TempDir()
+	for i := range 400 {
+		do(t, os.Link(from+"/d/a", from+"/d/h"+strconv.Itoa(i)), os.Symlink("a", from+"/d/l"+strconv.Itoa(i)))
+	}
+	read := func() (n int64) { // by this process, proc_pid_io(5)
+		text, err := os.ReadFile("/proc/self/io")
+		do(t, err)
+		_, err = fmt.Sscanf(string(text), "rchar: %d", &n)
+		do(t, err)
+		return n
+	}
+	before := read()
+	do(t, carry(t, Order{From: tree(t, from), Paths: []string{"d"}, Dest: "/x/"}, image))
+	if n := read() - before; n > 16<<20 {
+		t.Errorf("%d MiB were read for a file of one", n>>20)
+	}
+	var st unix.Stat_t
+	if do(t, unix.Stat(image+"/x/a", &st)); st.Nlink != 401 {
+		t.Errorf("%d names", st.Nlink)
 	}
 }
 
