@@ -144,7 +144,7 @@ func (b *Builds) Prune(o build.CachePruneOptions) (build.CachePruneReport, error
 	var report build.CachePruneReport
 	keep, err := cacheFilter(o.Filters)
 	if err != nil {
-		return report, err
+		return report, prefixed("failed to prune build cache", err)
 	}
 	if err := b.sweep(); err != nil {
 		return report, err
