@@ -98,7 +98,7 @@ func (m *monitor) takeOver() error {
 	_, pidfd := c.pids()
 	p.pidfd, m.group = int(pidfd.Fd()), c.Group()
 	m.started = true
-	if err := m.holdNetwork(p.pid); err != nil {
+	if err := m.holdNetwork(p.pid); err != nil && !errors.Is(err, os.ErrNotExist) { // a process that ends just now has none any more
 		return err
 	}
 	if err := m.reopen(p); err != nil {
