@@ -8,6 +8,8 @@ import (
 	"io"
 	"sync"
 
+	"glassbox/archive"
+
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -237,6 +239,9 @@ func (p *pull) layers(ctx context.Context, r *repository, m document, layers []w
 			defer func() { <-turn }()
 			from := func(ctx context.Context) io.ReadCloser { return r.blob(ctx, w.blob, watch.status) }
 			if err := p.store.obtain(ctx, w, from, watch); err != nil {
+				if errors.Is(err, archive.ErrDuplicate) {
+					err = fmt.Errorf("failed to register layer: %w", err)
+				}
 				cancel(err)
 			}
 		})
