@@ -38,6 +38,7 @@ const (
 	Found  Outcome = "found"  // the image that FROM names
 	Cached Outcome = "cached" // the image of an earlier build
 	Made   Outcome = "made"
+	Failed Outcome = "failed"
 	Due    Outcome = "due" // it would be made, if this were no plan
 )
 

@@ -91,7 +91,7 @@ func (s *stage) miss(w progress.Work, key string, why []string, a action) error 
 		s.after = nil
 	}
 	if err != nil {
-		return err
+		return errors.Join(err, s.account(StepAccount{Outcome: Failed, Why: why, Took: time.Since(begun), Made: begun.UTC()}, nil))
 	}
 	made := record{Image: img.ID, Parent: s.id, Text: a.said, Inputs: a.inputs, Made: begun.UTC(), Took: time.Since(begun), Size: img.Size}
 	if base != nil {

@@ -46,6 +46,8 @@ func outcome(s dockerfile.StepAccount) string {
 		return fmt.Sprintf("cached: %s, made %s ago in %s; %s", id, units.HumanDuration(time.Since(s.Made)), brief(s.Took), layer)
 	case dockerfile.Made:
 		return fmt.Sprintf("made: %s in %s; %s", id, brief(s.Took), layer)
+	case dockerfile.Failed:
+		return fmt.Sprintf("failed after %s", brief(s.Took))
 	case dockerfile.Due:
 		return "to be carried out"
 	}

@@ -45,7 +45,7 @@ const (
 
 func openFake() (*backend, error) {
 	f := &fake{}
-	return &backend{containers: f, images: fakeImages{}, networks: fakeNetworks{}, volumes: fakeVolumes{}, info: f.info, diskUsage: fakeUsage, events: fakeEvents}, nil
+	return &backend{containers: f, images: fakeImages{}, networks: fakeNetworks{}, volumes: fakeVolumes{}, builds: fakeBuilds{}, info: f.info, diskUsage: fakeUsage, events: fakeEvents}, nil
 }
 
 func (f *fake) info() (system.Info, error) {
