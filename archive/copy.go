@@ -90,7 +90,7 @@ func (c *copier) node(to, from int, name, at string, st *unix.Stat_t) error {
 		}
 		return c.both(to, from, name, at, unix.O_RDONLY|unix.O_DIRECTORY, func(to, from int) error { return c.directory(to, from, at) })
 	case unix.S_IFLNK:
-		target, err := readlink(from, name)
+		target, err := Readlink(from, name)
 		if err == nil {
 			err = unix.Symlinkat(target, to, name)
 		}

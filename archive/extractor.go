@@ -2,7 +2,6 @@ package archive
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -154,8 +153,6 @@ func (e *extractor) regular(ctx context.Context, p place, h *tar.Header) (int, e
 	return fd, nil
 }
 
-var zeros [64 << 10]byte
-
 // content copies the entry's bytes. Blocks of zeros become holes, so that a sparse file stays one.
 func (e *extractor) content(ctx context.Context, fd int, name string, size int64) error {
 	var at int64
@@ -165,8 +162,8 @@ func (e *extractor) content(ctx context.Context, fd int, name string, size int64
 			return &Unreadable{noEOF(err)}
 		}
 		b := e.buf[:n]
-		if n < len(zeros) || !isZero(b) {
-			if err := writeAt(fd, b, at); err != nil {
+		if !IsHole(b) {
+			if err := WriteAt(fd, b, at); err != nil {
 				return named("write", name, err)
 			}
 		} else if at+int64(n) == size {
@@ -178,31 +175,6 @@ func (e *extractor) content(ctx context.Context, fd int, name string, size int64
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func isZero(b []byte) bool {
-	for len(b) > 0 {
-		n := min(len(b), len(zeros))
-		if !bytes.Equal(b[:n], zeros[:n]) {
-			return false
-		}
-		b = b[n:]
-	}
-	return true
-}
-
-func writeAt(fd int, b []byte, at int64) error {
-	for len(b) > 0 {
-		n, err := unix.Pwrite(fd, b, at)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		b, at = b[n:], at+int64(n)
 	}
 	return nil
 }

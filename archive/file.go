@@ -17,8 +17,8 @@ func list(fd int) ([]string, error) {
 	return dir.Readdirnames(-1)
 }
 
-// readlink reads the link that lies in a directory, or with an empty name the one that the descriptor itself stands for.
-func readlink(dir int, name string) (string, error) {
+// Readlink reads the link that lies in a directory, or with an empty name the one that the descriptor itself stands for.
+func Readlink(dir int, name string) (string, error) {
 	b := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(dir, name, b)
 	return string(b[:max(n, 0)]), err

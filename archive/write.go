@@ -166,7 +166,7 @@ func (p *writer) node(n *node) error {
 	case unix.S_IFDIR:
 		return p.directory(n, h)
 	case unix.S_IFLNK:
-		target, err := readlink(n.fd, "")
+		target, err := Readlink(n.fd, "")
 		if err != nil {
 			return named("readlinkat", n.name, err)
 		}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"glassbox/archive"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -129,7 +131,7 @@ func (f *follower) link(fd int) error {
 	if f.links++; f.links > mostLinks {
 		return unix.ELOOP
 	}
-	target, err := readlink(fd, "")
+	target, err := archive.Readlink(fd, "")
 	if err != nil {
 		return err
 	}
@@ -140,13 +142,6 @@ func (f *follower) link(fd int) error {
 	}
 	f.todo = slices.Concat(strings.Split(target, "/"), f.todo)
 	return nil
-}
-
-// readlink reads the link that lies in a directory, or with an empty name the one that the descriptor itself stands for.
-func readlink(dir int, name string) (string, error) {
-	b := make([]byte, unix.PathMax)
-	n, err := unix.Readlinkat(dir, name, b)
-	return string(b[:max(n, 0)]), err
 }
 
 func named(op, file string, err error) error {

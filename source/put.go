@@ -4,6 +4,8 @@ import (
 	"os"
 	"path"
 
+	"glassbox/archive"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -68,7 +70,7 @@ func (w *writer) link(t *Tree, f *file, first linked, at target, base string) er
 }
 
 func (w *writer) symlink(t *Tree, f *file, at target, base string) error {
-	leads, err := readlink(f.dir, f.base)
+	leads, err := archive.Readlink(f.dir, f.base)
 	if err != nil {
 		return named("readlink", f.name, err)
 	}

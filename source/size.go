@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"glassbox/archive"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -65,7 +67,7 @@ func (m *measuring) visit(f *file) error {
 	link := ""
 	if f.kind() == unix.S_IFLNK {
 		var err error
-		if link, err = readlink(f.dir, f.base); err != nil {
+		if link, err = archive.Readlink(f.dir, f.base); err != nil {
 			return named("readlink", f.name, err)
 		}
 	}

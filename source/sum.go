@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"glassbox/archive"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -110,7 +112,7 @@ func (f *file) open() (int, error) {
 func (t *Tree) hash(f *file) error {
 	switch {
 	case f.kind() == unix.S_IFLNK:
-		link, err := readlink(f.dir, f.base)
+		link, err := archive.Readlink(f.dir, f.base)
 		if err != nil {
 			return named("readlink", f.name, err)
 		}

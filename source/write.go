@@ -132,7 +132,7 @@ func (w *writer) inline(p *piece, to *place) error {
 	}
 	defer unix.Close(fd)
 	name := path.Join(at.name, base)
-	if err := writeAll(fd, p.data, 0); err != nil {
+	if err := archive.WriteAt(fd, p.data, 0); err != nil {
 		return named("write", "/"+name, err)
 	}
 	if err := errors.Join(unix.Fchown(fd, who.uid, who.gid), unix.Fchmod(fd, w.mode.of(0o644))); err != nil {
