@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
+
+	"glassbox/store"
 
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	"github.com/opencontainers/go-digest"
@@ -106,7 +107,7 @@ func (s *Store) document(d digest.Digest) ([]byte, error) {
 	if err := checkDigest(d); err != nil {
 		return nil, err
 	}
-	raw, err := os.ReadFile(s.blob(d))
+	raw, err := store.ReadFile(s.blob(d))
 	if err == nil && len(raw) > maxDocument {
 		return nil, fmt.Errorf("blob %s is larger than a manifest or config may be", d)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -27,7 +26,7 @@ type indexFile struct {
 
 // read decodes what the file holds, unless that is what it held before.
 func (f *indexFile) read(path string) (ocispec.Index, error) {
-	text, err := os.ReadFile(path)
+	text, err := store.ReadFile(path)
 	if err != nil {
 		return ocispec.Index{}, err
 	}
@@ -74,6 +73,9 @@ func (f *indexFile) write(path string, x ocispec.Index) error {
 	}
 	b.Write(end)
 	b.WriteByte('\n')
+	if bytes.Equal(b.Bytes(), f.text) {
+		return nil // the name that it was to have, it has
+	}
 	if err := store.Replace(path, b.Bytes(), 0o644); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type layer struct {
 // layer reads the record of an unpacked layer; the error is fs.ErrNotExist when it is not unpacked.
 func (s *Store) layer(chain digest.Digest) (layer, error) {
 	var l layer
-	raw, err := os.ReadFile(s.chain(chain))
+	raw, err := store.ReadFile(s.chain(chain))
 	if err == nil {
 		err = json.Unmarshal(raw, &l)
 	}

@@ -33,7 +33,7 @@ func (e *Corrupt) Unwrap() error { return e.Cause }
 // Read decodes a document. A damaged one is renamed to *.corrupt and reported as *Corrupt, so that it is
 // seen once and stands in nobody's way afterwards.
 func Read(path string, v any) error {
-	data, err := os.ReadFile(path)
+	data, err := ReadFile(path)
 	if errors.Is(err, unix.EISDIR) {
 		return setAside(path, err)
 	}
