@@ -90,14 +90,14 @@ func TestTokenExpires(t *testing.T) {
 	useConfig(t, dockerConfig(t, address, registry.Password))
 	s := newStore(t)
 	madeHere(t, s, address+"/one", "1", "2", "3")
-	tokens.Life = -time.Hour // docker-registry lets a token live a minute longer
+	tokens.Live(-time.Hour) // docker-registry lets a token live a minute longer
 	if _, _, err := pushText(s, t, address+"/one:latest", PushOptions{}); err == nil || !strings.Contains(err.Error(), "unauthorized: authentication required") {
 		t.Error(err)
 	}
 	if n := len(tokens.Asked()); n > 30 {
 		t.Errorf("asked %d times", n)
 	}
-	tokens.Life = time.Minute
+	tokens.Live(time.Minute)
 	if _, _, err := pushText(s, t, address+"/one:latest", PushOptions{}); err != nil {
 		t.Error(err)
 	}

@@ -29,8 +29,6 @@ const (
 // (offline_token) gets an identity token, with which it later need not show the password.
 type Tokens struct {
 	URL string
-	// Life is how long a token is good, whatever its answer says.
-	Life time.Duration
 
 	bundle string
 	key    *ecdsa.PrivateKey
@@ -38,12 +36,13 @@ type Tokens struct {
 
 	mu    sync.Mutex
 	asked []string
+	life  time.Duration
 }
 
 // StartTokens runs the server until the test ends.
 func StartTokens(t testing.TB) *Tokens {
 	t.Helper()
-	s := &Tokens{Life: time.Minute, bundle: t.TempDir() + "/signer"}
+	s := &Tokens{life: time.Minute, bundle: t.TempDir() + "/signer"}
 	s.cert, s.key = sign(t, s.bundle, &x509.Certificate{Subject: pkix.Name{CommonName: issuer}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}, nil, nil)
 	s.bundle += ".cert"
@@ -51,6 +50,19 @@ func StartTokens(t testing.TB) *Tokens {
 	t.Cleanup(server.Close)
 	s.URL = server.URL
 	return s
+}
+
+// Live says how long a token is good, whatever its answer says: at first a minute.
+func (s *Tokens) Live(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.life = d
+}
+
+func (s *Tokens) lives() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.life
 }
 
 // Asked lists what was asked for so far: "GET ali repository:x:pull".
@@ -109,7 +121,7 @@ func (s *Tokens) token(user string, scopes []string) string {
 	}
 	now := time.Now()
 	head := encoded(object{"typ": "JWT", "alg": "ES256", "x5c": []string{base64.StdEncoding.EncodeToString(s.cert.Raw)}})
-	body := encoded(object{"iss": issuer, "sub": user, "aud": Service, "exp": now.Add(s.Life).Unix(), "nbf": now.Add(-10 * time.Second).Unix(),
+	body := encoded(object{"iss": issuer, "sub": user, "aud": Service, "exp": now.Add(s.lives()).Unix(), "nbf": now.Add(-10 * time.Second).Unix(),
 		"iat": now.Unix(), "jti": fmt.Sprint(now.UnixNano()), "access": all})
 	sum := sha256.Sum256([]byte(head + "." + body))
 	a, b, err := ecdsa.Sign(rand.Reader, s.key, sum[:])
