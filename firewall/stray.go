@@ -152,6 +152,7 @@ func (s *Strays) Drop() error {
 					mine = append(mine, e)
 				}
 			}
+			slices.SortFunc(mine, fromStartToEnd)
 			if err := c.SetDeleteElements(set.nft(), mine); err != nil {
 				return err
 			}
@@ -166,6 +167,18 @@ func (s *Strays) Drop() error {
 		return fmt.Errorf("taking elements out of the nftables table %s: %w", tableName, errno)
 	}
 	return err
+}
+
+// fromStartToEnd is the order in which the kernel lets intervals go: each one's beginning, then its end, which must belong to the beginning before
+// it (nft_set_rbtree.c, since 6.18.y). It tells of them the other way round.
+func fromStartToEnd(a, b nftables.SetElement) int {
+	if c := bytes.Compare(a.Key, b.Key); c != 0 || a.IntervalEnd == b.IntervalEnd {
+		return c
+	}
+	if a.IntervalEnd { // the end of an interval right before the one that begins here
+		return -1
+	}
+	return 1
 }
 
 func (s *Strays) inOrder() []*set {

@@ -48,7 +48,7 @@ func TestCheckNamesAndCleans(t *testing.T) {
 		{"a range of ids", "ln -s ../containers/" + strange + " " + root + "/idranges/77"},
 		{"a network's name", "ln -s ../networks/" + strange + " " + root + "/networknames/old"},
 		{"a user of a volume", "ln -s ../../../containers/" + strange + " " + root + "/volumes/data/users/" + strange},
-		{"elements of the firewall", "nft add element inet glassbox everywhere4 '{ tcp . 4711 : 172.17.0.9 . 80 }'; nft add element inet glassbox masquerade4 '{ 10.99.0.0/16 }'"},
+		{"elements of the firewall", "nft add element inet glassbox everywhere4 '{ tcp . 4711 : 172.17.0.9 . 80 }'; nft add element inet glassbox masquerade4 '{ 10.99.0.0/16, 10.101.0.0/16 }'"},
 		{"an interface", "ip link add veth1234567 type veth peer name other && ip link set veth1234567 master br-" + network[:12]},
 		{"a mount", "mkdir -p " + run + "/containers/" + ended + "/m && mount -t tmpfs tmpfs " + run + "/containers/" + ended + "/m"},
 		{"a container without a record", "rm -r " + root + "/containers/" + lost},

@@ -134,6 +134,7 @@ func TestRunDirectoryDeleted(t *testing.T) {
 // small makes a data directory of its own on a disk of that size.
 func small(t *testing.T, size string) (root string) {
 	t.Helper()
+	t.Cleanup(func() { traces.Glassbox("system", "check") }) // of this one's networks, the firewall's table remembers some
 	root = filepath.Join(world.Dir(), "small")
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		t.Fatal(err)
