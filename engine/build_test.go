@@ -15,6 +15,7 @@ import (
 
 	"glassbox/image"
 	"glassbox/store"
+	"glassbox/test/need"
 
 	"github.com/docker/docker/api/types/build"
 	"github.com/docker/docker/api/types/container"
@@ -38,6 +39,10 @@ func (m *machine) aBuild() *Work {
 
 // step makes the container of a RUN of a shell's command.
 func (m *machine) step(w *Work, script string) *Step {
+	return m.limitedStep(w, script, container.Resources{})
+}
+
+func (m *machine) limitedStep(w *Work, script string, limits container.Resources) *Step {
 	m.t.Helper()
 	img, err := m.Images.Resolve("bb")
 	if err != nil {
@@ -46,12 +51,31 @@ func (m *machine) step(w *Work, script string) *Step {
 	s, err := w.Step(context.Background(), StepOptions{
 		Base:       img,
 		Config:     &container.Config{Image: img.ID.String(), Cmd: []string{"sh", "-c", script}, Entrypoint: []string{""}, Env: []string{"FROM=image", "ARGUMENT=given"}},
-		HostConfig: &container.HostConfig{NetworkMode: "none", LogConfig: container.LogConfig{Type: "none"}},
+		HostConfig: &container.HostConfig{NetworkMode: "none", LogConfig: container.LogConfig{Type: "none"}, Resources: limits},
 	})
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	return s
+}
+
+// TestStepLimits has a step read its limits, and one break that of its memory.
+func TestStepLimits(t *testing.T) {
+	need.CgroupV2(t, "memory", "cpu")
+	m := newMachine(t)
+	w := m.aBuild()
+	limits := container.Resources{Memory: 32 << 20, CPUPeriod: 100000, CPUQuota: 50000}
+	s := m.limitedStep(w, "cd /sys/fs/cgroup && cat memory.max cpu.max", limits)
+	var out bytes.Buffer
+	if code, err := s.Run(context.Background(), &out, &out); code != 0 || err != nil || out.String() != "33554432\n50000 100000\n" {
+		t.Errorf("%d, %v: %q", code, err, &out)
+	}
+	m.ok(s.Close(false))
+	s = m.limitedStep(w, "head -c 100000000 /dev/zero | tail -c 100000000 >/dev/null", limits)
+	if code, err := s.Run(context.Background(), io.Discard, io.Discard); code != 137 || err != nil {
+		t.Errorf("beyond its memory: %d, %v", code, err)
+	}
+	m.ok(s.Close(false))
 }
 
 func (m *machine) containers() (names []string) {
