@@ -91,7 +91,7 @@ races() {
 }
 conformance() { tests "-timeout 10m -parallel 6" ./test/conformance; }
 fuzz() { test/fuzz.sh 3s runtime oci seccomp archive image source dockerfile; }
-docker() { test/tools/docker/build.sh test/.cache/docker; }
+docker() { test/tools/docker/build.sh test/.cache/docker && test/tools/buildx/build.sh test/.cache/docker; }
 # One after the other: both measure moments.
 components() { tests "-p 1 -timeout 10m" ./test/network ./test/volume; }
 load() { tests "-timeout 15m" ./test/load; }
@@ -120,7 +120,7 @@ stage "golden, kernel and strace tests" kernel
 stage "OCI validation programs" conformance
 stage "race detector" races
 stage "fuzzing, for a moment: config.json, state files, seccomp, layers, archives, manifests, Dockerfiles" fuzz
-stage "Docker 28.5.2, built" docker
+stage "Docker 28.5.2 and buildx, built" docker
 stage "real engines: containerd, Docker and podman drive glassrun" engines
 stage "under load, at once, and after kills" load
 stage "networks and volumes with real components" components

@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("SKIP: the side-by-side sessions need Docker 28.5.2: test/tools/docker/build.sh test/.cache/docker")
 		return
 	}
+	os.Setenv("MOBY_DISABLE_PIGZ", "true") // where pigz is installed, Docker has it unpack, and its words are those of errors
 	os.Exit(world.Run(build, m.Run))
 }
 
