@@ -119,6 +119,9 @@ func (k *check) running(r *record) error {
 			if there, err := attendant.Running(r.place.Run); err != nil || there {
 				return err
 			}
+			if s, err := k.c.state(r); err != nil || !s.Alive() {
+				return errors.Join(errNotSo, err) // it has ended meanwhile, or is between two starts
+			}
 			return errors.New("it could not be started")
 		})
 	}
