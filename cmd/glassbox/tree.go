@@ -43,9 +43,9 @@ func containerVerbs() []verb {
 
 func imageVerbs() []verb {
 	return []verb{
-		buildVerb(), historyVerb(), importVerb(), imageInspectVerb(), imagesVerb().renamed("ls [OPTIONS] [REPOSITORY[:TAG]]", "list"), imagePruneVerb(),
-		loadVerb(), pullVerb(), pushVerb(), saveVerb(),
-		rmiVerb().renamed("rm [OPTIONS] IMAGE [IMAGE...]", "rmi", "remove"), tagVerb(),
+		buildVerb(), historyVerb(), importVerb(), imageInspectVerb(), loadVerb(),
+		imagesVerb().renamed("ls [OPTIONS] [REPOSITORY[:TAG]]", "list"), imagePruneVerb(), pullVerb(), pushVerb(),
+		rmiVerb().renamed("rm [OPTIONS] IMAGE [IMAGE...]", "rmi", "remove"), saveVerb(), tagVerb(),
 	}
 }
 
