@@ -34,7 +34,7 @@ func (c *copier) directory(to, from int, at string) error {
 	if err := unix.Fstat(from, &st); err != nil {
 		return failed("reading", at, err)
 	}
-	names, err := list(from)
+	names, err := List(from)
 	if err != nil {
 		return failed("reading", at, err)
 	}

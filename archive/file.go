@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// list reads a directory's names, also through a descriptor of O_PATH.
-func list(fd int) ([]string, error) {
+// List reads a directory's names, also through a descriptor of O_PATH.
+func List(fd int) ([]string, error) {
 	again, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err

@@ -43,7 +43,7 @@ func (s stack) close() {
 func (m *merger) entries(up, down stack, prefix string) error {
 	names := map[string]bool{}
 	for _, fd := range up {
-		all, err := list(fd)
+		all, err := List(fd)
 		if err != nil {
 			return named("reading the directory", prefix, err)
 		}

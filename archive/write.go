@@ -94,7 +94,7 @@ func (p *writer) root(fd int) error {
 
 // below writes the entries of a directory, whose names stand behind prefix.
 func (p *writer) below(n *node, prefix string) error {
-	names, err := list(n.fd)
+	names, err := List(n.fd)
 	if gone(err) {
 		return nil
 	}

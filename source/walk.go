@@ -2,12 +2,13 @@ package source
 
 import (
 	"context"
-	"os"
 	"path"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"glassbox/archive"
 
 	"golang.org/x/sys/unix"
 )
@@ -72,7 +73,7 @@ func (w *walk) top() *frame { return w.frames[len(w.frames)-1] }
 
 func (w *walk) below() error {
 	at := w.top()
-	names, err := list(at.fd)
+	names, err := archive.List(at.fd)
 	if err != nil {
 		return named("readdir", at.name, err)
 	}
@@ -230,15 +231,4 @@ func (w *walk) into(f *found) error {
 		return w.leave(&at.file)
 	}
 	return nil
-}
-
-// list reads a directory's names.
-func list(fd int) ([]string, error) {
-	again, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	dir := os.NewFile(uintptr(again), ".")
-	defer dir.Close()
-	return dir.Readdirnames(-1)
 }
