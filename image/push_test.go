@@ -312,10 +312,10 @@ func TestPushFaults(t *testing.T) {
 		{"no place", 1000, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(202) }, "does not say where to send"},
 	} {
 		for _, method := range []string{http.MethodPost, http.MethodPatch, http.MethodPut} {
+			if c.title == "no place" && method != http.MethodPost || strings.HasPrefix(c.title, "flipped") && method != http.MethodPatch {
+				continue // it means nothing there
+			}
 			t.Run(c.title+" "+method, func(t *testing.T) {
-				if c.title == "no place" && method != http.MethodPost || strings.HasPrefix(c.title, "flipped") && method != http.MethodPatch {
-					t.Skip("means nothing there")
-				}
 				var left atomic.Int32
 				left.Store(int32(c.times))
 				p.spoil = func(w http.ResponseWriter, r *http.Request, next http.Handler) {
