@@ -19,13 +19,14 @@ var floors = []struct {
 	number   int
 	packages []string
 }{
-	{1, []string{"linux", "store", "tiny"}},
+	{1, []string{"linux", "store", "tiny", "mechanism", "screen", "labs"}},
 	{2, []string{"program", "sealed", "event", "logfile", "seccomp", "progress"}},
 	{3, []string{"namespaces", "rootfs", "cgroups", "confine", "network", "firewall", "volume", "archive"}},
 	{4, []string{"runtime", "image"}},
 	{5, []string{"monitor", "attendant", "oci", "source"}},
 	{6, []string{"engine"}},
-	{7, []string{"dockerfile"}},
+	{7, []string{"dockerfile", "view", "experiment", "why", "doctor", "lab"}},
+	{8, []string{"recording"}},
 	{9, []string{"cmd/glassbox", "cmd/glassrun"}},
 }
 

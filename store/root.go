@@ -91,8 +91,11 @@ func (p Place) Spec() string    { return p.Run + "/config.json" }
 func (p Place) Layers() string  { return p.Run + "/layers.json" }
 func (p Place) Monitor() string { return p.Run + "/monitor.json" }
 func (p Place) Account() string { return p.Run + "/account.json" }
-func (p Place) Mount() string   { return p.Run + "/rootfs" }
-func (p Place) Shm() string     { return p.Run + "/shm" }
+
+// Step says where a start that is stepped waits.
+func (p Place) Step() string  { return p.Run + "/step.json" }
+func (p Place) Mount() string { return p.Run + "/rootfs" }
+func (p Place) Shm() string   { return p.Run + "/shm" }
 
 // Wiring is what the container has of networks while it runs, and Plugged the account of how it got that.
 func (p Place) Wiring() string  { return p.Run + "/network.json" }
