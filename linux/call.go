@@ -100,6 +100,17 @@ const (
 	Interface         // struct ifreq with flags to set
 	InterfaceOut      // struct ifreq whose flags the kernel writes
 	AmbientCapability // a capability, where the action before it takes one
+
+	// What only ordinary programs ask for.
+	Pointer       // an address that is a place, not something to look at
+	HexDataOut    // bytes that the kernel writes, in hexadecimal
+	StatOut       // struct stat that the kernel writes
+	UtsnameOut    // struct utsname that the kernel writes
+	TimespecOut   // struct timespec that the kernel writes
+	WaitStatusOut // a process's end, as wait(2) has it
+	SocketAddress // struct sockaddr
+	Vector        // array of struct iovec, whose bytes are read
+	CloneWord     // clone(2)'s, with the signal in the lowest byte
 )
 
 // Result says how a call's return value is written.
@@ -119,12 +130,13 @@ const (
 	HexOpen               // 0x8000 (flags O_RDONLY|O_LARGEFILE)
 	DecimalOne            // 1 (SUID_DUMP_USER)
 	HexPersonality
-	Never // it does not return
+	HexNumber // an address
+	Never     // it does not return
 )
 
-// Lookup returns the signature of the system call of this number, nil for one that no start makes.
+// Lookup returns the signature of the system call of this number, nil for one that no table has.
 func Lookup(number uintptr) *Call {
-	for _, table := range [...][]Call{calls[:], legacy[:]} {
+	for _, table := range [...][]Call{calls[:], legacy[:], ordinary[:], ordinaryLegacy[:]} {
 		for i := range table {
 			if table[i].Number == number {
 				return &table[i]

@@ -53,7 +53,7 @@ func TestSets(t *testing.T) {
 // No number stands twice in the table: the second would never be found.
 func TestCallsAreDistinct(t *testing.T) {
 	names := map[uintptr]string{}
-	for _, table := range [][]Call{calls[:], legacy[:]} {
+	for _, table := range [][]Call{calls[:], legacy[:], ordinary[:], ordinaryLegacy[:]} {
 		for _, c := range table {
 			if names[c.Number] != "" {
 				t.Errorf("%s and %s are both %d", names[c.Number], c.Name, c.Number)
