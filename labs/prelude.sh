@@ -26,3 +26,26 @@ by_hand() {
 		[ -n "$_container" ] || echo "$_pid"
 	done
 }
+
+# running CONTAINER: sets pid to that of its first process, or says why there is none.
+running() {
+	pid=$(state "$1" Pid)
+	[ -n "$pid" ] || missing "there is no container named $1"
+	[ "$pid" != 0 ] || missing "$1 does not run: it is $(state "$1" Status)"
+}
+
+# answer FILE: sets answer to what the learner wrote there, without white space around it.
+answer() {
+	[ -e "$1" ] || missing "there is no file $1 in $LAB: write your answer to it"
+	answer=$(sed 's/^[[:space:]]*//; s/[[:space:]]*$//' "$1")
+	[ -n "$answer" ] || missing "the file $1 is empty"
+}
+
+# group PID: the directory of a process's group in cgroup v2.
+group() {
+	_group=$(sed -n 's/^0:://p' "/proc/$1/cgroup" 2>/dev/null)
+	[ -z "$_group" ] || echo "$(findmnt -n -t cgroup2 -o TARGET | head -n 1)$_group"
+}
+
+# field FILE NAME: the value that stands behind a name in a file of lines "name value", as cgroup v2 and /proc/PID/status have them.
+field() { awk -v name="$2" '$1 == name || $1 == name ":" { print $2; exit }' "$1" 2>/dev/null; }
