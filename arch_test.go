@@ -19,7 +19,7 @@ var floors = []struct {
 	number   int
 	packages []string
 }{
-	{1, []string{"linux", "store", "tiny", "mechanism", "screen", "labs"}},
+	{1, []string{"linux", "store", "tiny", "mechanism", "screen", "labs", "binfmt"}},
 	{2, []string{"program", "sealed", "event", "logfile", "seccomp", "progress"}},
 	{3, []string{"namespaces", "rootfs", "cgroups", "confine", "network", "firewall", "volume", "archive"}},
 	{4, []string{"runtime", "image"}},

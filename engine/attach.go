@@ -254,7 +254,8 @@ func (a *attachment) signal(sig syscall.Signal) {
 		if err := a.record.intend(a.record.ends(sig)); err != nil {
 			a.containers.warn(err.Error())
 		}
-		a.containers.tell(a.record, "kill", "signal", strconv.Itoa(int(sig)))
+		s, _ := a.containers.state(a.record)
+		a.containers.tellSignal(a.record, s.Pid, sig)
 	}
 	a.client.Signal(a.exec, sig)
 }

@@ -42,6 +42,8 @@ type Containers struct {
 
 	// Warn is told of damaged documents that were set aside; may be nil.
 	Warn func(message string)
+	// Command is what acts, for the journal's notes of who sent a signal: "glassbox stop"; may be empty.
+	Command string
 
 	observe  sync.Once
 	facts    cgroups.Facts

@@ -25,8 +25,8 @@ type Error struct {
 	Hint  *Hint // what else is known, for people
 }
 
-// Hint says why something failed, how to check it and what cures it. Empty lines are not printed.
-type Hint struct{ Why, Check, Fix string }
+// Hint says why something failed, how to check it, what cures it, and which lesson is about it. Empty lines are not printed.
+type Hint struct{ Why, Check, Fix, Learn string }
 
 func (e *Error) Error() string { return e.Text }
 func (e *Error) Unwrap() error { return e.Cause }

@@ -3,12 +3,11 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
-	"runtime"
 	"strings"
 
+	"glassbox/binfmt"
 	"glassbox/cgroups"
 	"glassbox/monitor"
 	"glassbox/program"
@@ -132,94 +131,18 @@ func execError(name string, f files, errno unix.Errno) *Error {
 
 // whyNotRun reads the first bytes of a file that exists and yet could not be executed.
 func whyNotRun(look *os.File, name string, f files, errno unix.Errno) *Hint {
-	head := make([]byte, 4096)
-	n, err := io.ReadFull(look, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return nil
-	}
-	head = head[:n]
+	refused, err := binfmt.Examine(f.open, name)
 	switch {
+	case err != nil:
+		return nil
+	case refused != nil && refused.Errno == errno:
+		return &Hint{Why: refused.Why, Check: refused.Check, Fix: refused.Fix, Learn: "first-container"}
 	case errno == unix.EACCES:
-		return &Hint{Why: name + " exists but may not be executed: its mode has no x for this user", Check: "ls -l " + name + " in the image", Fix: "chmod +x " + name}
-	case strings.HasPrefix(string(head), "#!"):
-		return whyNotScript(head, name, f)
-	case strings.HasPrefix(string(head), "\x7fELF"):
-		return whyNotELF(head, name, f)
-	case errno == unix.ENOEXEC:
-		return &Hint{Why: name + " is neither an ELF program nor a script: its first line does not begin with #!", Fix: "put #!/bin/sh on its first line, or run it as `sh " + name + "`"}
+		mode := "its mode"
+		if info, err := look.Stat(); err == nil {
+			mode += ", " + info.Mode().String() + ","
+		}
+		return &Hint{Why: name + " exists but may not be executed: " + mode + " has no x for this user", Check: "ls -l " + name + " in the image", Fix: "chmod +x " + name}
 	}
 	return nil
-}
-
-// whyNotScript: execve(2) reports the interpreter's absence as if the script were missing.
-func whyNotScript(head []byte, name string, f files) *Hint {
-	line, _, _ := strings.Cut(string(head[2:]), "\n")
-	if strings.HasSuffix(line, "\r") {
-		return &Hint{
-			Why:   fmt.Sprintf("the first line of %s names the interpreter %q: the file has Windows line ends (CRLF)", name, strings.TrimLeft(line, " \t")),
-			Check: "head -1 " + name + " | od -c",
-			Fix:   "sed -i 's/\\r$//' " + name,
-		}
-	}
-	fields := strings.Fields(line)
-	if len(fields) == 0 {
-		return &Hint{Why: "the first line of " + name + " names no interpreter", Fix: "put #!/bin/sh on its first line"}
-	}
-	if look, err := f.open(fields[0]); err == nil {
-		look.Close()
-		return nil
-	}
-	return &Hint{Why: fmt.Sprintf("%s is a script for %s, and the image has no such file", name, fields[0]), Fix: "name an interpreter that the image has, such as /bin/sh"}
-}
-
-// machines are ELF's e_machine values (elf(5)) of what people build images for.
-var machines = map[uint16]string{3: "386", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64", 21: "ppc64le", 22: "s390x"}
-
-func whyNotELF(head []byte, name string, f files) *Hint {
-	if len(head) < 64 {
-		return nil
-	}
-	machine := machines[uint16(head[18])|uint16(head[19])<<8]
-	if machine != "" && machine != runtime.GOARCH {
-		return &Hint{Why: fmt.Sprintf("%s is a program for %s, and this machine is %s", name, machine, runtime.GOARCH), Fix: "use an image for linux/" + runtime.GOARCH}
-	}
-	loader := loaderOf(head)
-	if loader == "" {
-		return nil
-	}
-	if look, err := f.open(loader); err == nil {
-		look.Close()
-		return nil
-	}
-	return &Hint{
-		Why:   fmt.Sprintf("%s needs the loader %s, and the image has none", name, loader),
-		Check: "ls " + loader + " in the image: glibc programs need /lib64/ld-linux-x86-64.so.2, musl ones /lib/ld-musl-x86_64.so.1",
-		Fix:   "build it statically (CGO_ENABLED=0, or -static), or use a base image with that C library",
-	}
-}
-
-// loaderOf is the PT_INTERP of a 64-bit little-endian ELF file, as far as its first bytes show it.
-func loaderOf(head []byte) string {
-	number := func(at, size int) uint64 {
-		var v uint64
-		for i := size - 1; i >= 0 && at+i < len(head); i-- {
-			v = v<<8 | uint64(head[at+i])
-		}
-		return v
-	}
-	if head[4] != 2 || head[5] != 1 {
-		return ""
-	}
-	table, size, count := number(32, 8), number(54, 2), number(56, 2)
-	for i := uint64(0); i < min(count, 64); i++ {
-		at := int(min(table+i*size, uint64(len(head))))
-		if number(at, 4) != 3 { // PT_INTERP
-			continue
-		}
-		from, length := number(at+8, 8), number(at+32, 8)
-		if from+length <= uint64(len(head)) && length > 1 {
-			return string(head[from : from+length-1])
-		}
-	}
-	return ""
 }

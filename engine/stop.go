@@ -111,7 +111,7 @@ func (c *Containers) signal(r *record, s state, sig unix.Signal) error {
 	if !s.Alive() {
 		return nil
 	}
-	c.tell(r, "kill", "signal", strconv.Itoa(int(sig))) // beforehand: the container's end is told by its monitor
+	c.tellSignal(r, s.Pid, sig) // beforehand: the container's end is told by its monitor
 	if err := unix.PidfdSendSignal(fd, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("sending %s to process %d: %w", linux.Signal(int(sig)), s.Pid, err)
 	}

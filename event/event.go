@@ -1,7 +1,7 @@
 // Package event is the journal of what happened to containers, images, networks and volumes: written by whoever does it, read by `events`.
 //
 // The journal is a file, RUN/events, to which everybody appends lines, and its predecessor, RUN/events.1. A line is an event in JSON, as
-// `docker events --format json` prints it. Whoever appends holds the file's lock meanwhile, for a few microseconds, so lines stand in the
+// `docker events --format json` prints it, with a member more where there are notes. Whoever appends holds the file's lock meanwhile, for a few microseconds, so lines stand in the
 // order of their times. At `limit` bytes a file is closed for good: whoever finds it so renames it and begins a new one. Since nobody
 // appends to a file that has been renamed, a reader that follows misses nothing if it reads to the old one's end first.
 package event
@@ -24,6 +24,7 @@ type Event struct {
 	ID         string            // of the container, image or network; the volume's name; empty for a prune
 	Attributes map[string]string // of the actor: a container's image, name and labels, exitCode, signal, ...
 	Time       time.Time         // zero: when it is appended
+	Notes      map[string]string // what Docker's API has no place for: kept, and left out of what `events` prints
 }
 
 // Attributes are made of pairs: a name and its value.
@@ -60,6 +61,13 @@ func (e Event) append(b []byte) []byte {
 	b = strconv.AppendInt(b, e.Time.Unix(), 10)
 	b = append(b, `,"timeNano":`...)
 	b = strconv.AppendInt(b, e.Time.UnixNano(), 10)
+	if len(e.Notes) > 0 {
+		b = append(b, `,"Notes":{`...)
+		for _, name := range slices.Sorted(maps.Keys(e.Notes)) {
+			b = member(b, name, e.Notes[name])
+		}
+		b = append(closed(b), '}')
+	}
 	return append(b, "}\n"...)
 }
 
@@ -86,6 +94,7 @@ func decode(line []byte) (Event, error) {
 			Attributes map[string]string
 		}
 		TimeNano int64
+		Notes    map[string]string
 	}
 	if err := json.Unmarshal(line, &l); err != nil {
 		return Event{}, err
@@ -93,5 +102,5 @@ func decode(line []byte) (Event, error) {
 	if l.Type == "" || l.Action == "" || l.TimeNano == 0 {
 		return Event{}, errors.New("no type, action or time")
 	}
-	return Event{Type: l.Type, Action: l.Action, ID: l.Actor.ID, Attributes: l.Actor.Attributes, Time: time.Unix(0, l.TimeNano)}, nil
+	return Event{Type: l.Type, Action: l.Action, ID: l.Actor.ID, Attributes: l.Actor.Attributes, Time: time.Unix(0, l.TimeNano), Notes: l.Notes}, nil
 }

@@ -40,10 +40,10 @@ func (m *monitor) reap(p *process) {
 // mainEnded: what else the container held goes before its end is told, so that it can be started again at once.
 func (m *monitor) mainEnded() {
 	m.state.FinishedAt = time.Now().UTC()
+	m.state.Last = Last{Pid: m.state.Pid, Counts: m.group.Counts()} // the group is new with each start: any count is of this one
 	m.state.Pid, m.state.PidStart = 0, 0
 	m.health.end()
-	kills, _ := m.group.OOMKills() // the group is new with each start: any count is of this one
-	m.state.OOMKilled = kills > 0
+	m.state.OOMKilled = m.state.Last.Counts.OOMKills > 0
 	if err := m.demolish(); err != nil {
 		complain(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"glassbox/cgroups"
 	"glassbox/runtime"
 	"glassbox/store"
 )
@@ -25,6 +26,13 @@ type State struct {
 	Error      string
 	Health     string // of the last check: starting, healthy, unhealthy; empty: there has been no start with checks. See HealthState
 	Restarts   int    // how often it was started again by its restart policy since somebody started it
+	Last       Last   // of the life that FinishedAt ended
+}
+
+// Last is what can be known of a process that has ended while it is reaped, and not afterwards.
+type Last struct {
+	Pid    int            // of the first process, on the host
+	Counts cgroups.Counts // of its group, which goes with it
 }
 
 // End is what the event of the container's end says, as pairs: the exit code, and how many seconds it ran.

@@ -132,13 +132,13 @@ type backend struct {
 	events     func(ctx context.Context, o events.ListOptions, each func(events.Message) error) error
 }
 
-// openEngine opens the real one; warn is told of damage that it repaired, tell of what it changed on the host.
-func openEngine(warn, tell func(message string)) (*backend, error) {
+// openEngine opens the real one, for a command; warn is told of damage that it repaired, tell of what it changed on the host.
+func openEngine(command string, warn, tell func(message string)) (*backend, error) {
 	e, err := engine.Open()
 	if err != nil {
 		return nil, err
 	}
-	e.Containers.Warn, e.Networks.Warn = warn, tell
+	e.Containers.Warn, e.Networks.Warn, e.Containers.Command = warn, tell, command
 	e.Images.Applets = tiny.Names
 	e.Settle()
 	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, builds: engineBuilds{e}, info: e.System.Info, diskUsage: e.DiskUsage, check: e.System.Check, layers: e.Layers, events: e.System.Events}, nil

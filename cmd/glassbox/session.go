@@ -28,6 +28,7 @@ type session struct {
 	opened    *backend
 	file      *configfile.ConfigFile
 	verbs     map[*cli.Command]verb // what the leaves of the tree do
+	acting    string                // the command that runs: "glassbox stop"
 }
 
 func newSession(name string, stdin io.Reader, stdout, stderr io.Writer) *session {
@@ -39,7 +40,7 @@ func newSession(name string, stdin io.Reader, stdout, stderr io.Writer) *session
 				warn(message)
 			}
 		}
-		return openEngine(warn, tell)
+		return openEngine(s.acting, warn, tell)
 	}
 	return s
 }

@@ -62,6 +62,7 @@ func (s *session) command(parent string, v verb) *cli.Command {
 }
 
 func (s *session) invoke(ctx context.Context, path string, v verb, args []string) error {
+	s.acting = path
 	if v.starts && len(args) > 0 && args[0] != "--help" {
 		if b, err := s.backend(); err == nil {
 			b.containers.Warm()
