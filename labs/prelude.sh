@@ -15,15 +15,27 @@ own() { [ -n "$(ns "$1" "$2")" ] && [ "$(ns "$1" "$2")" != "$(ns $$ "$2")" ]; }
 # state CONTAINER FIELD: a field of inspect's State; nothing where there is no such container.
 state() { glassbox inspect -f "{{.State.$2}}" "$1" 2>/dev/null; }
 
-# by_hand KIND: the processes with a namespace of that kind other than ours that are in no container of glassbox's: what was made by hand.
+# others PID: the process belongs to a container of glassbox's, or to a service of the system's, which has namespaces for reasons of its own
+# (systemd gives some to udevd, logind and others). What this shell itself belongs to does not count.
+others() {
+	while IFS= read -r _line; do
+		case $_line in
+		*/glassbox/* | */system.slice/*.service*) grep -qxF "$_line" /proc/self/cgroup || return 0 ;;
+		esac
+	done 2>/dev/null <"/proc/$1/cgroup"
+	return 1
+}
+
+# by_hand KIND: the processes in a namespace of that kind which was made by hand since the lesson began: it is neither in $LAB/.before,
+# where the inode numbers of all namespaces of that moment are, nor a container's.
 by_hand() {
-	_containers=" $(glassbox ps -q --no-trunc | while read -r id; do glassbox inspect -f '{{.State.Pid}}' "$id"; done | tr '\n' ' ') "
-	for _dir in /proc/[0-9]*; do
-		_pid=${_dir#/proc/}
-		own "$_pid" "$1" || continue
-		_container=
-		for _c in $_containers; do [ "$(ns "$_c" "$1")" = "$(ns "$_pid" "$1")" ] && _container=$_c; done
-		[ -n "$_container" ] || echo "$_pid"
+	_known=" $(tr '\n' ' ' <"$LAB/.before") $(glassbox ps -q | xargs -r glassbox inspect -f '{{.State.Pid}}' |
+		while read -r _pid; do ns "$_pid" "$1"; echo; done | tr '\n' ' ') "
+	stat -Lc '%i %n' /proc/[0-9]*/ns/"$1" 2>/dev/null | while read -r _inode _path; do
+		_pid=${_path#/proc/}
+		_pid=${_pid%%/*}
+		case $_known in *" $_inode "*) continue ;; esac
+		others "$_pid" || echo "$_pid"
 	done
 }
 
