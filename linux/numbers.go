@@ -79,3 +79,13 @@ var x32Own = [...]uint16{
 }
 
 const x32First = 512
+
+// CallName is the call that a program of the architecture makes by this number.
+func (a Architecture) CallName(number uint32) string {
+	for _, c := range a.Calls {
+		if c.Number == number {
+			return c.Name
+		}
+	}
+	return "syscall_" + Hex(uint64(number))
+}

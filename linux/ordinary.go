@@ -5,8 +5,8 @@ import "golang.org/x/sys/unix"
 // Arguments that many of the following calls share.
 var (
 	size       = Argument{Form: Unsigned}
-	readAs     = Argument{Form: Data, Size: 3} // a buffer that the third argument measures
-	written    = Argument{Form: DataOut}
+	readAs     = Argument{Form: Data, Size: 3}    // a buffer that the third argument measures
+	written    = Argument{Form: DataOut, Size: 3} // what the kernel fills, as the third argument allows
 	attributes = Argument{Form: StatOut}
 	clock      = Argument{Form: One, Names: Clocks, Unknown: "CLOCK_???"}
 	until      = Argument{Form: Timespec}
@@ -30,7 +30,7 @@ var ordinary = [...]Call{
 	{Number: unix.SYS_SIGALTSTACK, Name: "sigaltstack", Args: []Argument{address, address}},
 	{Number: unix.SYS_RT_SIGRETURN, Name: "rt_sigreturn"},
 	{Number: unix.SYS_RT_SIGSUSPEND, Name: "rt_sigsuspend", Args: []Argument{{Form: SignalSet, Size: 2}, count}},
-	{Number: unix.SYS_GETRANDOM, Name: "getrandom", Args: []Argument{{Form: HexDataOut}, size, {Form: Set, Names: RandomFlags, Unknown: "GRND_???"}}},
+	{Number: unix.SYS_GETRANDOM, Name: "getrandom", Args: []Argument{{Form: HexDataOut, Size: 2}, size, {Form: Set, Names: RandomFlags, Unknown: "GRND_???"}}},
 	{Number: unix.SYS_UNAME, Name: "uname", Args: []Argument{{Form: UtsnameOut}}},
 	{Number: unix.SYS_SYSINFO, Name: "sysinfo", Args: []Argument{address}},
 	{Number: unix.SYS_TIMES, Name: "times", Args: []Argument{address}},

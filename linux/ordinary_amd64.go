@@ -23,3 +23,11 @@ var ordinaryLegacy = [...]Call{
 	{Number: unix.SYS_EPOLL_WAIT, Name: "epoll_wait", Args: []Argument{fd, address, integer, integer}},
 	{Number: unix.SYS_EPOLL_CREATE, Name: "epoll_create", Args: []Argument{integer}},
 }
+
+// statSize is sizeof(struct stat); its mode and size lie at these offsets, arch/x86/include/uapi/asm/stat.h.
+const (
+	statSize = 144
+	StatMode = 24
+	StatRdev = 40
+	StatLen  = 48
+)

@@ -12,7 +12,7 @@ import (
 
 // Ran is what the kernel answered to one step.
 type Ran struct {
-	Result int64         // as the call returned it: -errno for a failure; 0 for an execve that succeeded
+	Result int64         // as the call returned it: -errno for a failure; 0 for an execve that succeeded; skipped
 	At     time.Duration // since the start; 0 where no clock can be read without a system call
 	Out    [][]byte      // what the kernel left in the step's Out arguments, in their order
 }
@@ -84,10 +84,12 @@ func (s Step) Answer(r int64) string {
 		form = s.form(c)
 	}
 	switch {
+	case r == skipped:
+		return Skipped
 	case form.Form == linux.Never:
 		return "?"
 	case r < 0 && r >= -4095:
-		return refusal(-r)
+		return refused(-r)
 	}
 	return answer(form, uint64(r))
 }
@@ -111,6 +113,8 @@ func answer(form linux.Result, r uint64) string {
 			text = form.Prefix + form.Names.Join(r, "")
 		}
 		return comment(linux.Hex(r), text)
+	case linux.HexNumber:
+		return linux.Hex(r)
 	case linux.HexOpen:
 		return comment(linux.Hex(r), "flags "+openFlags(r))
 	case linux.HexPersonality:
@@ -131,6 +135,9 @@ func comment(number, text string) string {
 // refused reports whether the interpreter stopped at this answer: an error that the step does not tolerate, or a
 // read or write of less than it asked for.
 func (s Step) refused(r int64) bool {
+	if r == skipped {
+		return false
+	}
 	if r < 0 && r >= -4095 {
 		for _, e := range s.Tolerate {
 			if unix.Errno(-r) == e {

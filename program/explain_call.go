@@ -14,6 +14,15 @@ type printer struct {
 	step  Step
 	names Resolver
 	ran   *Ran // nil: it did not run
+	most  int  // bytes of a string that are shown; 0: longest
+}
+
+// longest is how much of a string is shown.
+func (p *printer) longest() int {
+	if p.most > 0 {
+		return p.most
+	}
+	return longest
 }
 
 // memory stands for an address: whose memory it is, and where, tells nobody anything.
@@ -122,6 +131,8 @@ func (p *printer) argument(i int, a linux.Argument) string {
 		return linux.Capabilities.Pick(v, "CAP_???")
 	case linux.Hexadecimal:
 		return p.number(i, linux.Hex)
+	case linux.CloneWord:
+		return cloneWord(v)
 	}
 	return p.pointed(i, a)
 }

@@ -2,7 +2,6 @@ package program
 
 import (
 	"encoding/binary"
-	"strconv"
 	"strings"
 
 	"glassbox/linux"
@@ -19,7 +18,7 @@ func (p *printer) pointed(i int, a linux.Argument) string {
 	case linux.PathName:
 		return quoteString(p.text(i), longestPath)
 	case linux.String:
-		return quoteString(p.text(i), longest)
+		return quoteString(p.text(i), p.longest())
 	case linux.String256:
 		return quoteFull(p.text(i), 256)
 	case linux.TaskName:
@@ -28,12 +27,12 @@ func (p *printer) pointed(i int, a linux.Argument) string {
 		if p.value(3)&(unix.MS_BIND|unix.MS_MOVE|propagation|unix.MS_REMOUNT) != 0 {
 			return memory
 		}
-		return quoteString(p.text(i), longest)
+		return quoteString(p.text(i), p.longest())
 	case linux.MountData:
 		if flags := p.value(3); flags&unix.MS_REMOUNT == 0 && flags&(unix.MS_BIND|unix.MS_MOVE|propagation) != 0 {
 			return memory
 		}
-		return quoteString(p.text(i), longest)
+		return quoteString(p.text(i), p.longest())
 	case linux.HostName:
 		if p.size(a) > 64 {
 			return memory
@@ -47,7 +46,11 @@ func (p *printer) pointed(i int, a linux.Argument) string {
 		return p.strings(i)
 	case linux.FilterProgram:
 		return p.filter(i)
-	case linux.DataOut, linux.IntegerOut, linux.PairOut, linux.IDOut, linux.RlimitOut, linux.CapabilityOut, linux.SignalSetOut,
+	case linux.SocketAddress:
+		return socketAddress([]byte(p.bytes(i, p.size(a))))
+	case linux.Vector:
+		return p.vector(i)
+	case linux.HexDataOut, linux.StatOut, linux.UtsnameOut, linux.TimespecOut, linux.WaitStatusOut, linux.DataOut, linux.IntegerOut, linux.PairOut, linux.IDOut, linux.RlimitOut, linux.CapabilityOut, linux.SignalSetOut,
 		linux.SignalActionOut, linux.StatfsOut, linux.WinsizeOut:
 		return p.out(i, a)
 	case linux.Address:
@@ -100,8 +103,8 @@ func (p *printer) size(a linux.Argument) uint64 { return p.value(a.Size - 1) }
 
 func (p *printer) data(i int, a linux.Argument) string {
 	b := p.bytes(i, p.size(a))
-	if len(b) > longest {
-		return quote(b[:longest]) + "..."
+	if len(b) > p.longest() {
+		return quote(b[:p.longest()]) + "..."
 	}
 	return quote(b)
 }
@@ -117,7 +120,7 @@ func (p *printer) strings(i int) string {
 		if j > 0 {
 			w.WriteString(", ")
 		}
-		w.WriteString(quoteString(s, longest))
+		w.WriteString(quoteString(s, p.longest()))
 	}
 	w.WriteByte(']')
 	return w.String()
@@ -126,15 +129,18 @@ func (p *printer) strings(i int) string {
 // out writes what the kernel left in argument i, if it did.
 func (p *printer) out(i int, a linux.Argument) string {
 	b, ok := p.filled(i)
-	if !ok {
+	if !ok || len(b) < a.Form.Size() {
 		return memory
 	}
-	if a.Form == linux.DataOut {
+	if a.Form == linux.DataOut || a.Form == linux.HexDataOut {
 		if n := int(p.ran.Result); n < len(b) {
 			b = b[:n]
 		}
-		if len(b) > longest {
-			return quote(string(b[:longest])) + "..."
+		if a.Form == linux.HexDataOut {
+			return quoteHex(string(b[:min(len(b), p.longest())]))
+		}
+		if len(b) > p.longest() {
+			return quote(string(b[:p.longest()])) + "..."
 		}
 		return quote(string(b))
 	}
@@ -160,6 +166,14 @@ func written(f linux.Form, b []byte) string {
 		return signalAction(b)
 	case linux.WinsizeOut:
 		return winsize(b)
+	case linux.StatOut:
+		return attributes(b)
+	case linux.UtsnameOut:
+		return names(b)
+	case linux.TimespecOut:
+		return timespec(b)
+	case linux.WaitStatusOut:
+		return "[" + waitStatus(u32(b, 0)) + "]"
 	}
 	return statfs(b)
 }
@@ -225,7 +239,7 @@ func (p *printer) structure(i int, a linux.Argument) string {
 	case linux.SignalInfo:
 		return signalInfo(b)
 	case linux.Timespec:
-		return "{tv_sec=" + strconv.FormatInt(int64(u64(b, 0)), 10) + ", tv_nsec=" + unsigned(u64(b, 8)) + "}"
+		return timespec(b)
 	case linux.LandlockRuleset:
 		return landlockRuleset(b, size)
 	case linux.LandlockPath:
