@@ -67,6 +67,9 @@ func Observe(r *specs.LinuxResources) (Facts, error) {
 	}
 	if limited {
 		f.seeFiles()
+		for file := range r.Unified {
+			f.seeFile(file)
+		}
 	}
 	return f, nil
 }
@@ -149,6 +152,19 @@ func (f *Facts) seeFiles() {
 	}
 	if isDir("/sys/module/bfq") {
 		f.Files["io.bfq.weight"] = true
+	}
+}
+
+// seeFile looks for a file that config.json names in some group that has files of the same controller.
+func (f *Facts) seeFile(file string) {
+	controller, _, _ := strings.Cut(file, ".")
+	for _, pattern := range []string{"*", "*/*"} {
+		have, _ := filepath.Glob(filepath.Join(f.Mount, pattern, controller+".*"))
+		if len(have) > 0 {
+			st, err := os.Stat(filepath.Join(filepath.Dir(have[0]), file))
+			f.Files[file] = err == nil && st.Mode().Perm()&0o222 != 0
+			return
+		}
 	}
 }
 

@@ -120,7 +120,7 @@ func (w write) do(path string) error {
 
 // absent is the refusal for a file that the kernel does not offer.
 func absent(controller, file, from string) error {
-	e := &LimitError{Controller: controller, Field: from, Cause: "this kernel offers no " + file,
+	e := &LimitError{Controller: controller, Field: from, Cause: "this kernel offers no " + file + " to write to",
 		Fix: "use a kernel built with it"}
 	switch file {
 	case "memory.swap.max":
@@ -338,7 +338,7 @@ func (l *limits) unified(files map[string]string) {
 			return
 		}
 		for line := range strings.SplitSeq(strings.TrimSuffix(files[file], "\n"), "\n") {
-			l.set(file, line, from, "as the spec says it for cgroup v2")
+			l.set(file, line, from, "%s", meaning(file))
 		}
 	}
 }

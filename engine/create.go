@@ -54,7 +54,7 @@ func (c *Containers) prepare(ctx context.Context, o *Options) (*record, []string
 	}
 	r := &record{
 		Created: time.Now().UTC(), Config: o.Config, HostConfig: o.HostConfig,
-		TimeOffset: o.TimeOffset, Explain: o.Explain,
+		TimeOffset: o.TimeOffset, Cgroup: o.Cgroup, Explain: o.Explain,
 	}
 	mismatch, err := c.base(ctx, r, o)
 	if err != nil {
@@ -213,11 +213,14 @@ func (c *Containers) host(r *record) error {
 
 // refuseLimits asks now whether this host could set the limits, rather than leave a container that cannot start.
 func (c *Containers) refuseLimits(r *record) error {
-	l, err := limits(r.HostConfig.Resources)
-	if err != nil || l.Memory == nil && l.CPU == nil && l.Pids == nil && l.BlockIO == nil {
+	l, err := r.limits()
+	if err != nil || l.Memory == nil && l.CPU == nil && l.Pids == nil && l.BlockIO == nil && l.Unified == nil {
 		return err
 	}
 	f, err := c.groups()
+	if l.Unified != nil && err == nil {
+		f, err = cgroups.Observe(l)
+	}
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type record struct {
 	IDMap      []specs.LinuxIDMapping // the user namespace's; empty: none
 	Range      string                 // the claimed block that IDMap came from, with --userns auto
 	TimeOffset map[string]int64
+	Cgroup     map[string]string // files of its group that were set by their names; Docker's HostConfig has no place for them
 	Explain    bool
 	Build      string                               // the build, store.Root.Build, of which it is a step: it ends and goes with who builds
 	Size       int64                                // how much it may write: --storage-opt size; 0: no limit

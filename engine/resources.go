@@ -144,9 +144,10 @@ func parseList(s string) (map[int]bool, error) {
 	return set, nil
 }
 
-// limits translates Docker's resources into OCI's.
-func limits(r container.Resources) (*specs.LinuxResources, error) {
-	l := &specs.LinuxResources{Memory: memoryLimits(r), CPU: cpuLimits(r)}
+// limits translates Docker's resources, and the files that were named, into OCI's.
+func (c *record) limits() (*specs.LinuxResources, error) {
+	r := c.HostConfig.Resources
+	l := &specs.LinuxResources{Unified: c.Cgroup, Memory: memoryLimits(r), CPU: cpuLimits(r)}
 	if r.PidsLimit != nil {
 		limit := *r.PidsLimit
 		if limit <= 0 {

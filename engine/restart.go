@@ -152,7 +152,7 @@ func (r *record) relimit() error {
 	if err := store.Read(r.place.Spec(), &spec); err != nil {
 		return err
 	}
-	l, err := limits(r.HostConfig.Resources)
+	l, err := r.limits()
 	if err != nil {
 		return err
 	}

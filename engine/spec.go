@@ -200,7 +200,7 @@ func (d *drawing) namespaces() error {
 }
 
 func (d *drawing) resources() error {
-	l, err := limits(d.HostConfig.Resources)
+	l, err := d.limits()
 	d.spec.Linux.Resources = l
 	return err
 }

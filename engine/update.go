@@ -23,6 +23,9 @@ func (c *Containers) Update(id string, u container.UpdateConfig) (warnings []str
 		return warnings, err
 	}
 	defer lock.Release()
+	if err := checkCgroup(r.Cgroup, u.Resources); err != nil {
+		return warnings, prefixed("Cannot update container "+r.ID, err)
+	}
 	if err := overlay(&r.HostConfig.Resources, u.Resources); err != nil {
 		return warnings, prefixed("Cannot update container "+r.ID, err)
 	}
@@ -69,7 +72,7 @@ func (c *Containers) apply(r *record) error {
 		return err
 	}
 	// Limits that depend on another one (swap on memory, quota on period) are computed from the whole.
-	l, err := limits(r.HostConfig.Resources)
+	l, err := r.limits()
 	if err != nil {
 		return err
 	}

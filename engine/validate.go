@@ -19,6 +19,9 @@ func (c *Containers) validate(o *Options) (warnings []string, err error) {
 	if err := validateConfig(o.Config); err != nil {
 		return nil, err
 	}
+	if err := checkCgroup(o.Cgroup, o.HostConfig.Resources); err != nil { // before defaults are put in: they have been asked for by nobody
+		return nil, err
+	}
 	for _, check := range []func(*container.HostConfig) ([]string, error){
 		validateHost, validateResources, validateModes, validateMachine,
 	} {

@@ -102,7 +102,7 @@ func (c *containerFlags) apply(o *engine.Options) error {
 		c.network.apply(o.Config, o.HostConfig),
 		c.storage.apply(o.Config, o.HostConfig),
 		c.health.apply(o.Config),
-		c.resources.apply(o.HostConfig),
+		c.resources.apply(o),
 		c.namespaces.apply(o),
 		c.network.attach(o),
 	)

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strings"
+
+	"glassbox/engine"
 
 	"github.com/docker/cli/opts"
 	"github.com/docker/docker/api/types/container"
@@ -61,6 +65,7 @@ type resourceFlags struct {
 	oomKillDisable                         bool
 	oomScoreAdj                            int
 	cgroupParent                           string
+	cgroup                                 cgroupFiles
 	cpuCount, cpuPercent                   int64
 	ioMaxBandwidth                         opts.MemBytes
 	ioMaxIOps                              uint64
@@ -82,6 +87,8 @@ func (r *resourceFlags) define(f *pflag.FlagSet) {
 	f.BoolVar(&r.oomKillDisable, "oom-kill-disable", false, "Disable OOM Killer")
 	f.IntVar(&r.oomScoreAdj, "oom-score-adj", 0, "Tune host's OOM preferences (-1000 to 1000)")
 	f.StringVar(&r.cgroupParent, "cgroup-parent", "", "Optional parent cgroup for the container")
+	f.Var(&r.cgroup, "cgroup", `Write to a cgroup v2 file of the container's group, such as memory.high=64M; may be repeated`)
+	own(f, "cgroup")
 	f.Var(&r.gpus, "gpus", "GPU devices to add to the container ('all' to pass all GPUs)")
 	f.Int64Var(&r.cpuCount, "cpu-count", 0, "CPU count (Windows only)")
 	f.Int64Var(&r.cpuPercent, "cpu-percent", 0, "CPU percent (Windows only)")
@@ -92,7 +99,8 @@ func (r *resourceFlags) define(f *pflag.FlagSet) {
 	}
 }
 
-func (r *resourceFlags) apply(h *container.HostConfig) error {
+func (r *resourceFlags) apply(o *engine.Options) error {
+	h := o.HostConfig
 	if r.swappiness < -1 || r.swappiness > 100 {
 		return fmt.Errorf("invalid value: %d. Valid memory swappiness range is 0-100", r.swappiness)
 	}
@@ -100,6 +108,7 @@ func (r *resourceFlags) apply(h *container.HostConfig) error {
 	h.BlkioWeightDevice = r.weightDevice.GetList()
 	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = r.readBps.GetList(), r.writeBps.GetList()
 	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = r.readIOps.GetList(), r.writeIOps.GetList()
+	o.Cgroup = r.cgroup
 	h.OomScoreAdj, h.CgroupParent = r.oomScoreAdj, r.cgroupParent
 	h.DeviceRequests = append(h.DeviceRequests, r.gpus.Value()...)
 	return nil
@@ -107,3 +116,25 @@ func (r *resourceFlags) apply(h *container.HostConfig) error {
 
 // windowsFlags are those that Docker's client refuses for a Linux engine.
 var windowsFlags = []string{"cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"}
+
+// cgroupFiles is --cgroup FILE=VALUE, repeatable. What is said of one file several times is written to it in that order, since some files
+// take a line for each device (io.max, cgroup-v2.rst).
+type cgroupFiles map[string]string
+
+func (c *cgroupFiles) Set(v string) error {
+	file, value, ok := strings.Cut(v, "=")
+	if !ok || file == "" {
+		return errors.New("not FILE=VALUE, such as memory.high=64M")
+	}
+	if *c == nil {
+		*c = cgroupFiles{}
+	}
+	if before, said := (*c)[file]; said {
+		value = before + "\n" + value
+	}
+	(*c)[file] = value
+	return nil
+}
+
+func (c *cgroupFiles) String() string { return "" }
+func (c *cgroupFiles) Type() string   { return "file=value" }
