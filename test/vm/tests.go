@@ -25,7 +25,7 @@ func runTests(args []string) (int, error) {
 	machineFlags(set, &m)
 	set.BoolVar(&m.Plan.Verbose, "v", false, "show all output")
 	all := set.Bool("all", false, "run every test, not only those that need cgroup v2 or a second kernel")
-	only := set.String("run", "", "of those, run tests matching this regular expression")
+	only := set.String("run", "", "of those, run tests matching this regular expression; as in `go test`, what stands behind a slash chooses subtests")
 	if err := set.Parse(args); err != nil {
 		return 2, err
 	}
@@ -79,7 +79,8 @@ func (m *machine) collect(packages []testPackage, all bool, only string) error {
 		if err != nil {
 			return err
 		}
-		if names, err = matching(names, only); err != nil {
+		top, sub, _ := strings.Cut(only, "/")
+		if names, err = matching(names, top); err != nil {
 			return err
 		}
 		if len(names) == 0 {
@@ -94,7 +95,7 @@ func (m *machine) collect(packages []testPackage, all bool, only string) error {
 		if err := p.build(filepath.Join(m.run, name)); err != nil {
 			return err
 		}
-		args := []string{local + "/" + name, "-test.run=^(" + strings.Join(names, "|") + ")$", "-test.timeout=" + m.Timeout.String()}
+		args := []string{local + "/" + name, "-test.run=^(" + strings.Join(names, "|") + ")$/" + sub, "-test.timeout=" + m.Timeout.String()}
 		if m.Plan.Verbose {
 			args = append(args, "-test.v")
 		}
