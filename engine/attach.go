@@ -27,6 +27,8 @@ type Streams struct {
 	Resize <-chan Size
 	// Signals are passed on to the process.
 	Signals <-chan os.Signal
+	// Gate is called when the container's process exists and waits, before its program runs; an error ends the start. May be nil.
+	Gate func(pid int) error
 }
 
 // Size is a terminal's size in characters.
@@ -46,7 +48,12 @@ var ErrDetached = errors.New("read escape sequence")
 // done after the container's end is the caller's, with Cleanup after Run; should the caller die, its monitor has that done.
 func (c *Containers) StartAttached(ctx context.Context, id string, s Streams) (Attachment, error) {
 	a := &attachment{containers: c, streams: s}
-	client, r, err := c.start(ctx, id, func(r *record, client *monitor.Client) error { return a.connect(r, client) })
+	client, r, err := c.start(ctx, id, func(r *record, client *monitor.Client) error {
+		if err := c.atGate(r, s.Gate); err != nil {
+			return err
+		}
+		return a.connect(r, client)
+	})
 	if err != nil {
 		return nil, errors.Join(err, a.hangUp())
 	}
@@ -58,6 +65,18 @@ func (c *Containers) StartAttached(ctx context.Context, id string, s Streams) (A
 		c.promise(r.ID, client)
 	}
 	return a, nil
+}
+
+// atGate lets somebody look at the process that waits.
+func (c *Containers) atGate(r *record, look func(pid int) error) error {
+	if look == nil {
+		return nil
+	}
+	s, err := c.state(r)
+	if err != nil {
+		return err
+	}
+	return look(s.Pid)
 }
 
 // Attach connects to a running container.

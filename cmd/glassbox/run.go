@@ -17,6 +17,7 @@ type runFlags struct {
 	containerFlags
 	detach, proxy, explain bool
 	keys, format           string
+	trace                  traceFlags
 }
 
 func (f *runFlags) define(set *pflag.FlagSet, pullUsage string) {
@@ -37,6 +38,7 @@ func runVerb() verb {
 			c.flags.StringVar(&f.format, "format", "", "Format of --explain: text or json")
 			own(c.flags, "explain")
 			own(c.flags, "format")
+			f.trace.define(c.flags)
 			return func(ctx context.Context, args []string) error { return c.runContainer(ctx, &f, args) }
 		},
 	}
@@ -48,6 +50,9 @@ func (c *call) runContainer(ctx context.Context, f *runFlags, args []string) err
 		return err
 	}
 	if err := checkExplain(f.explain, f.format); err != nil {
+		return badRequest("run", err)
+	}
+	if err := f.trace.check(f.detach); err != nil {
 		return badRequest("run", err)
 	}
 	o.Explain = f.explain
@@ -111,6 +116,8 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 	if w.signals {
 		ctx = context.WithoutCancel(ctx) // signals are the container's
 	}
+	t := c.traced(&f.trace, w, &s)
+	defer t.end()
 	a, err := b.containers.StartAttached(ctx, id, s)
 	if err != nil {
 		return c.failedStart(ctx, id, f, err)
@@ -130,6 +137,7 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 	if err != nil {
 		return err
 	}
+	t.wait()
 	c.noteEnd(id, code)
 	if err := b.containers.Cleanup(id); err != nil && !isNotFound(err) {
 		return engineFailure(err)

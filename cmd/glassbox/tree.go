@@ -36,7 +36,7 @@ func containerVerbs() []verb {
 	return []verb{
 		attachVerb(), cleanupVerb(), commitVerb(), copyVerb(), createVerb(), diffVerb(), execVerb(), exportVerb(), containerInspectVerb(), killVerb(), logsVerb(),
 		psVerb().renamed("ls [OPTIONS]", "ps", "list"), pauseVerb(), portVerb(), containerPruneVerb(), renameVerb(), replugVerb(), restartVerb(),
-		rmVerb().renamed("rm [OPTIONS] CONTAINER [CONTAINER...]", "remove"), runVerb(), startVerb(), statsVerb(), stopVerb(), topVerb(),
+		rmVerb().renamed("rm [OPTIONS] CONTAINER [CONTAINER...]", "remove"), runVerb(), startVerb(), statsVerb(), stopVerb(), topVerb(), traceVerb(),
 		unpauseVerb(), updateVerb(), waitVerb(),
 	}
 }
