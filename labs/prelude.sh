@@ -61,3 +61,10 @@ group() {
 
 # field FILE NAME: the value that stands behind a name in a file of lines "name value", as cgroup v2 and /proc/PID/status have them.
 field() { awk -v name="$2" '$1 == name || $1 == name ":" { print $2; exit }' "$1" 2>/dev/null; }
+
+# zombies PID: "ZOMBIE PARENT" for each process that has ended, and whose parent, in PID's PID namespace, has not waited for it.
+zombies() {
+	ps -e -o pid=,ppid=,stat= | while read -r _pid _parent _stat; do
+		case $_stat in Z*) [ "$(ns "$_parent" pid)" != "$(ns "$1" pid)" ] || echo "$_pid $_parent" ;; esac
+	done
+}
