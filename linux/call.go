@@ -104,9 +104,11 @@ const (
 	// What only ordinary programs ask for.
 	Pointer       // an address that is a place, not something to look at
 	HexDataOut    // bytes that the kernel writes, in hexadecimal
+	PathOut       // a path with its NUL that the kernel writes; the result is its length
 	StatOut       // struct stat that the kernel writes
 	UtsnameOut    // struct utsname that the kernel writes
 	TimespecOut   // struct timespec that the kernel writes
+	TaskNameOut   // a task's name that the kernel writes
 	WaitStatusOut // a process's end, as wait(2) has it
 	SocketAddress // struct sockaddr
 	Vector        // array of struct iovec, whose bytes are read

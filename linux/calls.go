@@ -177,6 +177,7 @@ var prctl = []Variant{
 	{Value: unix.PR_GET_KEEPCAPS},
 	{Value: unix.PR_SET_KEEPCAPS, Args: []Argument{count}},
 	{Value: unix.PR_SET_NAME, Args: []Argument{{Form: TaskName}}},
+	{Value: unix.PR_GET_NAME, Args: []Argument{{Form: TaskNameOut}}},
 	{Value: unix.PR_GET_SECCOMP},
 	{Value: unix.PR_SET_SECCOMP, Args: []Argument{{Form: One64, Names: SeccompModes, Unknown: "SECCOMP_MODE_???"}, {Form: FilterProgram}}},
 	{Value: unix.PR_CAPBSET_READ, Args: []Argument{capability}},

@@ -7,7 +7,7 @@ func (f Form) Size() int {
 		return 4
 	case PairOut, CapabilityHeader, Winsize, WinsizeOut, SignalSet, SignalSetOut:
 		return 8
-	case Rlimit, RlimitOut, Timespec, TimespecOut:
+	case Rlimit, RlimitOut, Timespec, TimespecOut, TaskNameOut:
 		return 16
 	case CapabilityData, CapabilityOut:
 		return 24
@@ -30,8 +30,8 @@ func (f Form) Size() int {
 // Fills says whether the kernel writes there.
 func (f Form) Fills() bool {
 	switch f {
-	case DataOut, HexDataOut, IntegerOut, PairOut, IDOut, PersonalityOut, CapabilityOut, RlimitOut, SignalSetOut, SignalActionOut, StatfsOut,
-		WinsizeOut, InterfaceOut, StatOut, UtsnameOut, TimespecOut, WaitStatusOut:
+	case DataOut, HexDataOut, PathOut, IntegerOut, PairOut, IDOut, PersonalityOut, CapabilityOut, RlimitOut, SignalSetOut, SignalActionOut, StatfsOut,
+		WinsizeOut, InterfaceOut, StatOut, UtsnameOut, TimespecOut, TaskNameOut, WaitStatusOut:
 		return true
 	}
 	return false

@@ -45,7 +45,7 @@ var ordinary = [...]Call{
 	{Number: unix.SYS_READV, Name: "readv", Args: []Argument{fd, address, count}},
 	{Number: unix.SYS_WRITEV, Name: "writev", Args: []Argument{fd, {Form: Vector, Size: 3}, count}},
 	{Number: unix.SYS_GETDENTS64, Name: "getdents64", Args: []Argument{fd, address, size}},
-	{Number: unix.SYS_GETCWD, Name: "getcwd", Args: []Argument{written, size}},
+	{Number: unix.SYS_GETCWD, Name: "getcwd", Args: []Argument{{Form: PathOut}, size}},
 	{Number: unix.SYS_TRUNCATE, Name: "truncate", Args: []Argument{path, long}},
 	{Number: unix.SYS_FSYNC, Name: "fsync", Args: []Argument{fd}},
 	{Number: unix.SYS_FDATASYNC, Name: "fdatasync", Args: []Argument{fd}},

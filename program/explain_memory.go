@@ -50,7 +50,7 @@ func (p *printer) pointed(i int, a linux.Argument) string {
 		return socketAddress([]byte(p.bytes(i, p.size(a))))
 	case linux.Vector:
 		return p.vector(i)
-	case linux.HexDataOut, linux.StatOut, linux.UtsnameOut, linux.TimespecOut, linux.WaitStatusOut, linux.DataOut, linux.IntegerOut, linux.PairOut, linux.IDOut, linux.RlimitOut, linux.CapabilityOut, linux.SignalSetOut,
+	case linux.HexDataOut, linux.StatOut, linux.UtsnameOut, linux.TimespecOut, linux.TaskNameOut, linux.WaitStatusOut, linux.PathOut, linux.DataOut, linux.IntegerOut, linux.PairOut, linux.IDOut, linux.RlimitOut, linux.CapabilityOut, linux.SignalSetOut,
 		linux.SignalActionOut, linux.StatfsOut, linux.WinsizeOut:
 		return p.out(i, a)
 	case linux.Address:
@@ -172,6 +172,10 @@ func written(f linux.Form, b []byte) string {
 		return names(b)
 	case linux.TimespecOut:
 		return timespec(b)
+	case linux.TaskNameOut:
+		return quoteString(string(b), 15)
+	case linux.PathOut:
+		return quoteString(string(b), longestPath)
 	case linux.WaitStatusOut:
 		return "[" + waitStatus(u32(b, 0)) + "]"
 	}

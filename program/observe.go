@@ -103,6 +103,9 @@ func (o *Observed) capacity(a linux.Argument) int {
 	if n := a.Form.Size(); n > 0 {
 		return n
 	}
+	if a.Form == linux.PathOut {
+		return longestPath + 1
+	}
 	return o.most + 1
 }
 
@@ -185,7 +188,7 @@ func (o *Observed) Done(result int64) Done {
 }
 
 func (o *Observed) filled(i, n int, result int64) []byte {
-	if f := o.forms()[i].Form; result > 0 && (f == linux.DataOut || f == linux.HexDataOut) {
+	if f := o.forms()[i].Form; result > 0 && (f == linux.DataOut || f == linux.HexDataOut || f == linux.PathOut) {
 		n = int(min(int64(n), result))
 	}
 	b := make([]byte, n)
