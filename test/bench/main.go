@@ -20,7 +20,7 @@ var (
 	docker = flag.String("docker", "", "the `directory` of docker and dockerd")
 	bin    = flag.String("bin", "", "the `directory` of glassbox and glassrun")
 	write  = flag.String("write", "", "put the table into this `file`, between its benchmark marks")
-	only   = flag.String("only", "", "measure one `part`: run, runtime, ps, memory, build, images, net, life or logs")
+	only   = flag.String("only", "", "measure one `part`: run, runtime, ps, memory, build, images, net, life, logs or explain")
 	serve  = flag.Bool("serve", false, "on a host or in a container: count what sendStreams sends")
 	send   = flag.String("send", "", "on a host or in a container: send to this `address` and write the bits per second")
 	knocks = flag.String("knock", "", "on a host or in a container: connect to this `address` and write the answers per second")
@@ -92,7 +92,7 @@ func measure(t *table) error {
 	for _, part := range []struct {
 		name string
 		run  func(*rig, *table) error
-	}{{"run", runs}, {"runtime", runtimes}, {"ps", list}, {"memory", monitors}, {"build", builds}, {"images", images}, {"net", networks}, {"life", lives}, {"logs", logs}} {
+	}{{"run", runs}, {"runtime", runtimes}, {"ps", list}, {"memory", monitors}, {"build", builds}, {"images", images}, {"net", networks}, {"life", lives}, {"logs", logs}, {"explain", explained}} {
 		if *only != "" && *only != part.name {
 			continue
 		}
