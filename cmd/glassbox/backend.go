@@ -129,6 +129,7 @@ type backend struct {
 	diskUsage  func() (types.DiskUsage, error)
 	check      func(clean bool) ([]engine.Finding, error)
 	layers     func(ref string, o engine.LayersOptions) (*engine.Layers, error)
+	sight      func(id string) (*engine.Sight, error)
 	events     func(ctx context.Context, o events.ListOptions, each func(events.Message) error) error
 }
 
@@ -141,7 +142,7 @@ func openEngine(command string, warn, tell func(message string)) (*backend, erro
 	e.Containers.Warn, e.Networks.Warn, e.Containers.Command = warn, tell, command
 	e.Images.Applets = tiny.Names
 	e.Settle()
-	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, builds: engineBuilds{e}, info: e.System.Info, diskUsage: e.DiskUsage, check: e.System.Check, layers: e.Layers, events: e.System.Events}, nil
+	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, builds: engineBuilds{e}, info: e.System.Info, diskUsage: e.DiskUsage, check: e.System.Check, layers: e.Layers, sight: e.Containers.Sight, events: e.System.Events}, nil
 }
 
 // engineBuilds joins what the engine keeps of builds with who builds.

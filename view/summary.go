@@ -1,0 +1,336 @@
+package view
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"glassbox/screen"
+
+	"github.com/docker/go-units"
+)
+
+// Sections are the parts that can be shown by themselves, in the order of `all`.
+func Sections() []string {
+	return []string{"processes", "namespaces", "mounts", "users", "rights", "cgroup", "network", "names", "clocks", "limits"}
+}
+
+// All is the section that is all of them.
+const All = "all"
+
+// Draw writes one section, or the summary where section is empty. command is how the program is called: "glassbox".
+func (v *View) Draw(s *screen.Screen, section, command string) {
+	v.title(s)
+	switch section {
+	case "":
+		v.summary(s)
+	case All:
+		for _, name := range Sections() {
+			v.section(s, name)
+		}
+	default:
+		v.section(s, section)
+	}
+	v.verdict(s)
+	v.next(s, section, command)
+}
+
+func (v *View) title(s *screen.Screen) {
+	s.Title("Container %s (%s): %s, process %d of the host, began %s ago", v.Name, v.ID[:12], v.statusWord(), v.Pid, units.HumanDuration(time.Since(v.Started)))
+	if w := v.Waits; w != nil {
+		s.Tell(screen.Notice, fmt.Sprintf("Half made: process %d steps through its start, which waits before %s.", w.Stepper, waits(v.sight.Halted)))
+	}
+	s.Blank()
+}
+
+func (v *View) statusWord() string {
+	if v.Waits != nil {
+		return "not started yet"
+	}
+	return v.Status
+}
+
+// shownProcesses is how many the summary lists.
+const shownProcesses = 4
+
+func (v *View) summary(s *screen.Screen) {
+	v.processTable(s, shownProcesses)
+	s.Blank()
+	v.sides(s)
+	s.Blank()
+	v.limitTable(s, false)
+	s.Blank()
+	v.interfaceTable(s, false)
+}
+
+func (v *View) processTable(s *screen.Screen, most int) {
+	var rows [][]screen.Cell
+	for _, p := range v.Processes[:min(most, len(v.Processes))] {
+		state := screen.Cell{Text: stateWord(p.State)}
+		if p.Zombie {
+			state.Tone = screen.Notice
+		}
+		command := screen.Shown(p.Command)
+		if p.Role == "entered" {
+			command += "  (entered from outside)"
+		}
+		if p.Mark != "" {
+			command += "  " + p.Mark
+		}
+		row := append(screen.Row(fmt.Sprint(p.Pid), orNone(p.Inside), id(p.User), id(p.UserIn)), state, screen.Cell{Text: screen.Clip(command, max(s.Width()-56, 24))})
+		rows = append(rows, row)
+	}
+	s.Table([]string{"HOST'S PID", "PID INSIDE", "HOST'S USER", "INSIDE", "STATE", "COMMAND"}, rows)
+	if more := len(v.Processes) - most; more > 0 {
+		s.Tell(screen.Faint, fmt.Sprintf("  ... and %d more, %s", more, several(v.zombies(), "zombie")+" in all"))
+	}
+}
+
+func (v *View) zombies() (n int) {
+	for _, p := range v.Processes {
+		if p.Zombie {
+			n++
+		}
+	}
+	return n
+}
+
+// sides is what host and container have of the same thing, beside each other.
+func (v *View) sides(s *screen.Screen) {
+	var rows [][]screen.Cell
+	row := func(what, host, container, mark string) {
+		rows = append(rows, []screen.Cell{{Text: what}, {Text: screen.Shown(host)}, marked(screen.Shown(container), mark)})
+	}
+	for _, n := range v.Namespaces {
+		row(n.Kind+" namespace", fmt.Sprint(n.Host), fmt.Sprintf("%d  %s", n.Container, same(n.Same)), n.Mark)
+	}
+	row("root", "its own", v.rootWord(), v.Root.ReadOnly.Mark)
+	row("users", "its own", v.userWord(), v.Users.Mark)
+	row("capabilities", fmt.Sprintf("%d known", v.Capabilities.Known), v.capabilityWord(), v.Capabilities.Mark)
+	row("seccomp", several(v.Seccomp.Inherited, "filter"), v.seccompWord(), v.Seccomp.Mark)
+	row("host name", v.Hostname.Host, v.Hostname.Container, v.Hostname.Mark)
+	if v.shifted() {
+		for _, c := range v.Clocks {
+			row(c.Name+" clock", c.Host, c.Inside, c.Mark)
+		}
+	}
+	s.Table([]string{"", "HOST", "CONTAINER"}, rows)
+}
+
+// marked is a value with its mark behind it.
+func marked(text, mark string) screen.Cell {
+	if mark == "" {
+		return screen.Cell{Text: text}
+	}
+	return screen.Cell{Text: text + "  " + mark, Tone: screen.Notice}
+}
+
+func (v *View) shifted() bool {
+	return slices.ContainsFunc(v.Clocks, func(c Clock) bool { return c.Offset != "0s" || c.Mark != "" })
+}
+
+func (v *View) rootWord() string {
+	if v.Root.Same {
+		return "the host's, with " + several(len(v.Mounts), "mount")
+	}
+	writable := "writable"
+	if v.Root.ReadOnly.Container == "true" {
+		writable = "read-only"
+	}
+	hidden := 0
+	for _, m := range v.Mounts {
+		if m.Role == roleMask || m.Role == roleReadOnly {
+			hidden++
+		}
+	}
+	return fmt.Sprintf("%s, %s; %s in it, of which %d hide or protect something", v.Root.Type, writable, several(len(v.Mounts)-1, "mount"), hidden)
+}
+
+func (v *View) userWord() string {
+	if v.Users.All {
+		return "the host's: root inside is root"
+	}
+	if len(v.Users.UIDs) == 0 {
+		return "no maps: every user is nobody"
+	}
+	return written(v.Users.UIDs)
+}
+
+func (v *View) capabilityWord() string {
+	c := v.Capabilities
+	if len(c.Missing) == 0 {
+		return fmt.Sprintf("all %d", c.Known)
+	}
+	return fmt.Sprintf("%d now, %d at most; not %s", len(c.Effective), len(c.Bounding), important(c.Missing))
+}
+
+// important names first what containers are kept from most.
+func important(missing []string) string {
+	first := []string{"CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYS_PTRACE", "CAP_SYS_MODULE"}
+	var names []string
+	for _, n := range first {
+		if slices.Contains(missing, n) {
+			names = append(names, n)
+		}
+	}
+	for _, n := range missing {
+		if !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	const most = 3
+	text := strings.ReplaceAll(strings.Join(names[:min(most, len(names))], " "), "CAP_", "")
+	if more := len(names) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+func (v *View) seccompWord() string {
+	c := v.Seccomp
+	if c.Mode != "filter" {
+		return c.Mode + ": no call is refused"
+	}
+	n := 0
+	for _, r := range c.Refused {
+		n += len(r.Calls)
+	}
+	text := fmt.Sprintf("%s: %d of %d calls refused, %d with some arguments", several(c.Filters, "filter"), n, c.Calls, len(c.Sometimes))
+	if c.Source == "asked" {
+		text += " (as asked for)"
+	}
+	return text
+}
+
+// limitTable lists the group's files: on the first screen those that bound something, or that somebody has asked for or changed.
+func (v *View) limitTable(s *screen.Screen, all bool) {
+	c := v.Cgroup
+	if c.Path == "" {
+		s.Say("No group: no cgroup2 is mounted here.")
+		return
+	}
+	var rows [][]screen.Cell
+	lacking := map[string][]string{}
+	for _, l := range c.Limits {
+		if l.Missing != "" && l.Mark == "" && !all {
+			if l.Used == "" || slices.Contains(c.files("memory.high", "cpu.weight"), l.File) {
+				controller, _, _ := strings.Cut(l.File, ".")
+				lacking[l.Missing] = append(lacking[l.Missing], controller)
+				continue
+			}
+		} else if l.Used == "" && len(l.Asked) == 0 && l.Mark == "" && !all {
+			continue
+		}
+		rows = append(rows, limitRow(l))
+	}
+	s.Table([]string{"LIMIT", "ASKED FOR", "SET IN THE KERNEL", "USED NOW"}, rows)
+	if all {
+		return
+	}
+	v.lacking(s, lacking)
+}
+
+func (c Cgroup) files(names ...string) []string { return names }
+
+func limitRow(l Limit) []screen.Cell {
+	var asked []string
+	for _, a := range l.Asked {
+		asked = append(asked, human(l.File, a))
+	}
+	set := marked(quoted(human(l.File, l.Set)), l.Mark)
+	if l.Missing != "" {
+		set = marked("-", l.Mark)
+	}
+	use := humanUse(l.File, l.Used)
+	if use == "" {
+		use = "-"
+	}
+	return append(screen.Row(l.File, quoted(strings.Join(asked, ", "))), set, screen.Cell{Text: use})
+}
+
+// lacking says why files are not there, each reason once.
+func (v *View) lacking(s *screen.Screen, reasons map[string][]string) {
+	for _, reason := range slices.Sorted(mapsKeys(reasons)) {
+		s.Tell(screen.Faint, "  Not here: "+strings.Join(slices.Compact(reasons[reason]), ", ")+": "+reason)
+	}
+}
+
+// interfaceTable lists interfaces; lo is on the first screen only if something is wrong with it.
+func (v *View) interfaceTable(s *screen.Screen, all bool) {
+	n := v.Network
+	if n.Same {
+		s.Say("Network: the host's own interfaces, addresses, routes and ports.")
+		return
+	}
+	var rows [][]screen.Cell
+	for _, i := range n.Interfaces {
+		if i.Kind == "loopback" && i.Mark == "" && !all && len(n.Interfaces) > 1 {
+			continue
+		}
+		end := "none"
+		if p := i.Peer; p != nil {
+			end = fmt.Sprintf("%s (%s)", p.Name, up(p.Up))
+			if p.Master != "" {
+				end = fmt.Sprintf("%s (%s) in %s", p.Name, up(p.Up), p.Master)
+			}
+		}
+		rows = append(rows, []screen.Cell{
+			{Text: screen.Shown(i.Name)}, {Text: quoted(strings.Join(i.Addresses, " "))}, {Text: up(i.Up)}, marked(screen.Shown(end), i.Mark),
+		})
+	}
+	s.Table([]string{"INTERFACE", "ADDRESS", "STATE", "HOST'S END"}, rows)
+	for _, r := range n.Routes {
+		if r.To == "default" {
+			s.Say("  default route via %s", screen.Shown(strings.TrimSpace(r.Gateway+" dev "+r.Device)))
+		}
+	}
+	for _, m := range n.Missing {
+		s.Tell(screen.Notice, fmt.Sprintf("  %s: missing  %s", m.What, m.Mark))
+	}
+}
+
+// verdict counts what is not as it was asked for, and names the first of it.
+func (v *View) verdict(s *screen.Screen) {
+	s.Blank()
+	n := len(v.Differences)
+	switch {
+	case n == 0:
+		s.Tell(screen.Good, "All is as it was asked for.")
+		return
+	case v.Waits != nil:
+		s.Tell(screen.Notice, fmt.Sprintf("%s not yet as asked for: the start waits.", several(n, "value")))
+		return
+	}
+	s.Tell(screen.Notice, several(n, "value")+" not as asked for:")
+	const most = 4
+	for _, d := range v.Differences[:min(n, most)] {
+		s.Say("  %s %s: %s  %s", d.Section, screen.Shown(d.What), screen.Shown(d.Is), screen.Shown(d.Mark))
+	}
+	if n > most {
+		s.Say("  ... and %d more", n-most)
+	}
+}
+
+// next is what to look at after this: where something differs, or else the section behind this one.
+func (v *View) next(s *screen.Screen, section, command string) {
+	at := command + " view " + v.Name
+	switch {
+	case v.Waits != nil:
+		s.Next(at+" --watch", "follows it while the other terminal goes on")
+	case len(v.Differences) > 0 && section != v.Differences[0].Section && section != All:
+		s.Next(at+" "+v.Differences[0].Section, "what is not as it was asked for, in full")
+	case section == "":
+		s.Next(at+" mounts", "one part in full: "+strings.Join(Sections(), " "))
+	case section == All:
+		s.Next(command+" explain "+v.Name, "which calls made it so")
+	default:
+		all := Sections()
+		i := slices.Index(all, section) + 1
+		if i == len(all) {
+			s.Next(at+" "+All, "everything")
+			return
+		}
+		s.Next(at+" "+all[i], "the next part")
+	}
+}
