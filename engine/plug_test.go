@@ -125,6 +125,24 @@ func TestDefaultBridge(t *testing.T) {
 	m.clean()
 }
 
+// A second clone, which a time namespace and a joined PID namespace need, makes another process than the one that was born first: that one gets the
+// interfaces, since the first one ends at once.
+func TestPlugAfterSecondClone(t *testing.T) {
+	m := newNetworks(t)
+	id := m.detached(plugged("bridge", "exec sleep 1000"))
+	shifted := plugged("bridge", "ip -o addr")
+	shifted.TimeOffset = map[string]int64{"boottime": 86400}
+	joining := plugged("bridge", "ip -o addr")
+	joining.HostConfig.PidMode = container.PidMode("container:" + id)
+	for _, o := range []Options{shifted, joining} {
+		out, errs, code := m.run(o)
+		if code != 0 {
+			t.Fatalf("%d, %s%s", code, out, errs)
+		}
+		m.wantLines(out, "eth0    inet 172.17.0.3/16")
+	}
+}
+
 func TestInspectOfNetworks(t *testing.T) {
 	m := newNetworks(t)
 	m.network("lan", network.CreateOptions{IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: "10.8.0.0/24"}}}})
