@@ -10,7 +10,8 @@ import (
 
 // Root is the file system that the first process has at /.
 type Root struct {
-	Same     bool   `json:"same"` // as the host's, as long as the container's start has not come to pivot_root
+	Same     bool   `json:"same"`      // as the host's, as long as the container's start has not come to pivot_root
+	Host     string `json:"host_type"` // what the host has there
 	Type     string `json:"type"`
 	ReadOnly Value  `json:"read_only"` // true, false
 }
@@ -54,6 +55,11 @@ func (v *View) mounts() error {
 	}
 	v.Mounts = mountinfo(text)
 	theirs := mountinfo(mine)
+	for _, m := range theirs {
+		if m.Place == "/" {
+			v.Root.Host = m.Type
+		}
+	}
 	if err := v.root(); err != nil {
 		return err
 	}

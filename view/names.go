@@ -146,11 +146,10 @@ func (v *View) bounds() error {
 	if err != nil {
 		return err
 	}
-	mine, err := v.host.read("limits")
+	host, err := callersLimits()
 	if err != nil {
 		return err
 	}
-	host := limits(mine)
 	for _, l := range limits(theirs) {
 		for _, h := range host {
 			if h.Name == l.Name {
@@ -160,13 +159,26 @@ func (v *View) bounds() error {
 		for _, asked := range v.sight.Spec.Process.Rlimits {
 			if rlimitNames[asked.Type] == l.Name {
 				l.Soft.Asked, l.Hard.Asked = rlimit(asked.Soft), rlimit(asked.Hard)
-				v.compare("limits", l.Name+" (soft)", &l.Soft)
 				v.compare("limits", l.Name+" (hard)", &l.Hard)
+				if l.Soft.Container != l.Soft.Asked {
+					l.Soft.Mark = v.differs("limits", l.Name+" (soft)", l.Soft.Container, "asked %s; a program may move it by itself, up to the hard one", l.Soft.Asked)
+				}
 			}
 		}
 		v.Rlimits = append(v.Rlimits, l)
 	}
 	return v.scores()
+}
+
+// callersLimits are those of who has called glassbox: Go's runtime changes a program's own (RLIMIT_NOFILE).
+func callersLimits() ([]Rlimit, error) {
+	caller, err := hold(strconv.Itoa(os.Getppid()))
+	if err != nil {
+		return nil, err
+	}
+	defer caller.close()
+	text, err := caller.read("limits")
+	return limits(text), err
 }
 
 func (v *View) scores() error {

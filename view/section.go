@@ -2,14 +2,10 @@ package view
 
 import (
 	"fmt"
-	"iter"
-	"maps"
 	"strings"
 
 	"glassbox/screen"
 )
-
-func mapsKeys(m map[string][]string) iter.Seq[string] { return maps.Keys(m) }
 
 // section draws one part in full.
 func (v *View) section(s *screen.Screen, name string) {
@@ -19,7 +15,7 @@ func (v *View) section(s *screen.Screen, name string) {
 		v.processTable(s, len(v.Processes))
 		for _, p := range v.Processes {
 			if len(p.Elsewhere) > 0 {
-				s.Say("  Process %d is in other namespaces than the first one: %s", p.Pid, strings.Join(p.Elsewhere, " "))
+				s.Say("Process %d is in other namespaces than the first one: %s", p.Pid, strings.Join(p.Elsewhere, " "))
 			}
 		}
 	case "namespaces":
@@ -86,12 +82,18 @@ func (v *View) mountTable(s *screen.Screen) {
 	}
 	for _, d := range v.Differences {
 		if d.Section == "mounts" && d.Is == "nothing" {
-			s.Tell(screen.Notice, fmt.Sprintf("  %s: nothing there  %s", screen.Shown(d.What), d.Mark))
+			s.Tell(screen.Notice, fmt.Sprintf("%s: nothing there %s", screen.Shown(d.What), d.Mark))
 		}
 	}
 	if m := v.at("/"); m != nil && !v.Root.Same {
 		s.Blank()
-		s.Say("The root: %s", screen.Shown(m.Type+" "+m.Options+" "+m.Super))
+		fields := []screen.Field{{Label: "root", Value: m.Type + " " + m.Options}}
+		for option := range strings.SplitSeq(m.Super, ",") {
+			if key, value, ok := strings.Cut(option, "="); ok {
+				fields = append(fields, screen.Field{Label: key, Value: screen.Shown(strings.ReplaceAll(value, ":/", " /"))})
+			}
+		}
+		s.Fields(fields...)
 	}
 }
 
@@ -121,7 +123,7 @@ func (v *View) userTable(s *screen.Screen) {
 	}
 	s.Table([]string{"", "INSIDE", "ON THE HOST"}, rows)
 	if v.Users.Mark != "" {
-		s.Tell(screen.Notice, "  "+v.Users.Mark)
+		s.Tell(screen.Notice, v.Users.Mark)
 	}
 }
 
@@ -141,7 +143,7 @@ func (v *View) rightsFields(s *screen.Screen) {
 		screen.Field{Label: "ambient", Value: list(c.Ambient)}, screen.Field{Label: "missing", Value: list(c.Missing)},
 	)
 	if c.Mark != "" {
-		s.Tell(screen.Notice, "  "+c.Mark)
+		s.Tell(screen.Notice, c.Mark)
 	}
 	s.Blank()
 	label := v.Label.Container
@@ -158,18 +160,24 @@ func (v *View) rightsFields(s *screen.Screen) {
 
 func (v *View) refusals(s *screen.Screen) {
 	c := v.Seccomp
+	var fields []screen.Field
 	for _, r := range c.Refused {
-		s.Fields(screen.Field{Label: r.Answer, Value: strings.Join(r.Calls, " ")})
+		fields = append(fields, screen.Field{Label: r.Answer, Value: strings.Join(r.Calls, " ")})
 	}
 	if len(c.Sometimes) > 0 {
-		s.Fields(screen.Field{Label: "by arguments", Value: strings.Join(c.Sometimes, " ")})
+		fields = append(fields, screen.Field{Label: "by arguments", Value: strings.Join(c.Sometimes, " ")})
+	}
+	if len(fields) > 0 {
+		s.Blank()
+		s.Fields(fields...)
+		s.Blank()
 	}
 	switch {
 	case c.Mode != "filter":
 	case c.Source == "kernel":
-		s.Tell(screen.Faint, "  These answers were worked out from the kernel's own copy of the filters (ptrace PTRACE_SECCOMP_GET_FILTER).")
+		s.Tell(screen.Faint, "These answers were worked out from the kernel's own copy of the filters (ptrace PTRACE_SECCOMP_GET_FILTER).")
 	default:
-		s.Tell(screen.Faint, "  These answers are those of the filter that was asked for; the kernel's own could not be read: "+c.Because)
+		s.Tell(screen.Faint, "These answers are those of the filter that was asked for; the kernel's own could not be read: "+c.Because)
 	}
 }
 
@@ -181,25 +189,20 @@ func (v *View) groupFields(s *screen.Screen) {
 	}
 	s.Verbatim(2, c.Path)
 	if c.Mark != "" {
-		s.Tell(screen.Notice, "  "+c.Mark)
+		s.Tell(screen.Notice, c.Mark)
 	}
 	s.Blank()
 	v.limitTable(s, true)
-	reasons := map[string][]string{}
-	for _, l := range c.Limits {
-		if l.Missing != "" {
-			reasons[l.Missing] = append(reasons[l.Missing], l.File)
-		}
-	}
-	v.lacking(s, reasons)
+	v.lacking(s)
+	s.Blank()
 	switch {
 	case c.OOMs == nil:
-		s.Say("  Processes killed for want of memory: not counted here.")
+		s.Say("Processes killed for want of memory: not counted here.")
 	default:
-		s.Say("  Processes killed for want of memory: %d.", *c.OOMs)
+		s.Say("Processes killed for want of memory: %d.", *c.OOMs)
 	}
 	if c.Frozen {
-		s.Say("  Frozen: no process of it runs.")
+		s.Say("Frozen: no process of it runs.")
 	}
 }
 
@@ -228,7 +231,7 @@ func (v *View) clockTable(s *screen.Screen) {
 		rows = append(rows, append(screen.Row(c.Name, c.Host, c.Inside), marked(c.Offset, c.Mark)))
 	}
 	s.Table([]string{"CLOCK", "HOST", "CONTAINER", "OFFSET"}, rows)
-	s.Say("  The first process began at %s.", v.Started.Format("2006-01-02 15:04:05"))
+	s.Say("The first process began at %s.", v.Started.Format("2006-01-02 15:04:05"))
 }
 
 func (v *View) rlimitTable(s *screen.Screen) {

@@ -37,7 +37,7 @@ func (v *View) Draw(s *screen.Screen, section, command string) {
 }
 
 func (v *View) title(s *screen.Screen) {
-	s.Title("Container %s (%s): %s, process %d of the host, began %s ago", v.Name, v.ID[:12], v.statusWord(), v.Pid, units.HumanDuration(time.Since(v.Started)))
+	s.Title("Container %s (%s): %s, process %d of the host, began %s ago", v.Name, v.ID[:12], v.statusWord(), v.Pid, strings.ToLower(units.HumanDuration(time.Since(v.Started))))
 	if w := v.Waits; w != nil {
 		s.Tell(screen.Notice, fmt.Sprintf("Half made: process %d steps through its start, which waits before %s.", w.Stepper, waits(v.sight.Halted)))
 	}
@@ -64,8 +64,12 @@ func (v *View) summary(s *screen.Screen) {
 	v.interfaceTable(s, false)
 }
 
+// narrowest is the width below which there is no room for the host's side: only the container's is shown.
+const narrowest = 64
+
 func (v *View) processTable(s *screen.Screen, most int) {
 	var rows [][]screen.Cell
+	var narrow []screen.Field
 	for _, p := range v.Processes[:min(most, len(v.Processes))] {
 		state := screen.Cell{Text: stateWord(p.State)}
 		if p.Zombie {
@@ -73,17 +77,23 @@ func (v *View) processTable(s *screen.Screen, most int) {
 		}
 		command := screen.Shown(p.Command)
 		if p.Role == "entered" {
-			command += "  (entered from outside)"
+			command = "(exec) " + command
 		}
 		if p.Mark != "" {
-			command += "  " + p.Mark
+			command = p.Mark + ": " + command
 		}
-		row := append(screen.Row(fmt.Sprint(p.Pid), orNone(p.Inside), id(p.User), id(p.UserIn)), state, screen.Cell{Text: screen.Clip(command, max(s.Width()-56, 24))})
+		row := append(screen.Row(fmt.Sprint(p.Pid), orNone(p.Inside), id(p.User), id(p.UserIn)), state, screen.Cell{Text: screen.Clip(command, max(s.Width()-58, 20))})
 		rows = append(rows, row)
+		narrow = append(narrow, screen.Field{Label: fmt.Sprint(p.Pid), Value: fmt.Sprintf("%s inside, user %s inside, %s: %s", orNone(p.Inside), id(p.UserIn), state.Text, command), Tone: state.Tone})
 	}
-	s.Table([]string{"HOST'S PID", "PID INSIDE", "HOST'S USER", "INSIDE", "STATE", "COMMAND"}, rows)
+	if s.Width() < narrowest {
+		s.Say("Processes, by the host's numbers:")
+		s.Fields(narrow...)
+	} else {
+		s.Table([]string{"HOST'S PID", "PID INSIDE", "HOST'S USER", "INSIDE", "STATE", "COMMAND"}, rows)
+	}
 	if more := len(v.Processes) - most; more > 0 {
-		s.Tell(screen.Faint, fmt.Sprintf("  ... and %d more, %s", more, several(v.zombies(), "zombie")+" in all"))
+		s.Tell(screen.Faint, fmt.Sprintf("... and %d more; %s in all", more, several(v.zombies(), "zombie")))
 	}
 }
 
@@ -99,14 +109,17 @@ func (v *View) zombies() (n int) {
 // sides is what host and container have of the same thing, beside each other.
 func (v *View) sides(s *screen.Screen) {
 	var rows [][]screen.Cell
+	var narrow []screen.Field
 	row := func(what, host, container, mark string) {
+		cell := marked(screen.Shown(container), mark)
+		narrow = append(narrow, screen.Field{Label: what, Value: cell.Text, Tone: cell.Tone})
 		rows = append(rows, []screen.Cell{{Text: what}, {Text: screen.Shown(host)}, marked(screen.Shown(container), mark)})
 	}
 	for _, n := range v.Namespaces {
-		row(n.Kind+" namespace", fmt.Sprint(n.Host), fmt.Sprintf("%d  %s", n.Container, same(n.Same)), n.Mark)
+		row(n.Kind+" namespace", fmt.Sprint(n.Host), fmt.Sprintf("%d, %s", n.Container, same(n.Same)), n.Mark)
 	}
-	row("root", "its own", v.rootWord(), v.Root.ReadOnly.Mark)
-	row("users", "its own", v.userWord(), v.Users.Mark)
+	row("root", v.Root.Host, v.rootWord(), v.Root.ReadOnly.Mark)
+	row("users", "root is root", v.userWord(), v.Users.Mark)
 	row("capabilities", fmt.Sprintf("%d known", v.Capabilities.Known), v.capabilityWord(), v.Capabilities.Mark)
 	row("seccomp", several(v.Seccomp.Inherited, "filter"), v.seccompWord(), v.Seccomp.Mark)
 	row("host name", v.Hostname.Host, v.Hostname.Container, v.Hostname.Mark)
@@ -115,7 +128,11 @@ func (v *View) sides(s *screen.Screen) {
 			row(c.Name+" clock", c.Host, c.Inside, c.Mark)
 		}
 	}
-	s.Table([]string{"", "HOST", "CONTAINER"}, rows)
+	if s.Width() < narrowest {
+		s.Fields(narrow...)
+		return
+	}
+	s.Table([]string{"WHAT", "HOST", "CONTAINER"}, rows)
 }
 
 // marked is a value with its mark behind it.
@@ -123,7 +140,7 @@ func marked(text, mark string) screen.Cell {
 	if mark == "" {
 		return screen.Cell{Text: text}
 	}
-	return screen.Cell{Text: text + "  " + mark, Tone: screen.Notice}
+	return screen.Cell{Text: text + " " + mark, Tone: screen.Notice}
 }
 
 func (v *View) shifted() bool {
@@ -144,7 +161,7 @@ func (v *View) rootWord() string {
 			hidden++
 		}
 	}
-	return fmt.Sprintf("%s, %s; %s in it, of which %d hide or protect something", v.Root.Type, writable, several(len(v.Mounts)-1, "mount"), hidden)
+	return fmt.Sprintf("%s, %s; %s in it, %d of them mask or protect", v.Root.Type, writable, several(len(v.Mounts)-1, "mount"), hidden)
 }
 
 func (v *View) userWord() string {
@@ -211,27 +228,21 @@ func (v *View) limitTable(s *screen.Screen, all bool) {
 		return
 	}
 	var rows [][]screen.Cell
-	lacking := map[string][]string{}
+	var lacking []string
 	for _, l := range c.Limits {
-		if l.Missing != "" && l.Mark == "" && !all {
-			if l.Used == "" || slices.Contains(c.files("memory.high", "cpu.weight"), l.File) {
-				controller, _, _ := strings.Cut(l.File, ".")
-				lacking[l.Missing] = append(lacking[l.Missing], controller)
-				continue
-			}
-		} else if l.Used == "" && len(l.Asked) == 0 && l.Mark == "" && !all {
-			continue
+		controller, _, _ := strings.Cut(l.File, ".")
+		if l.Missing != "" && !slices.Contains(lacking, controller) {
+			lacking = append(lacking, controller)
 		}
-		rows = append(rows, limitRow(l))
+		if all || l.Used != "" || len(l.Asked) > 0 || l.Mark != "" {
+			rows = append(rows, limitRow(l))
+		}
 	}
 	s.Table([]string{"LIMIT", "ASKED FOR", "SET IN THE KERNEL", "USED NOW"}, rows)
-	if all {
-		return
+	if !all && len(lacking) > 0 {
+		s.Tell(screen.Faint, "No files here: "+strings.Join(lacking, " ")+" (the section cgroup says why)")
 	}
-	v.lacking(s, lacking)
 }
-
-func (c Cgroup) files(names ...string) []string { return names }
 
 func limitRow(l Limit) []screen.Cell {
 	var asked []string
@@ -249,10 +260,19 @@ func limitRow(l Limit) []screen.Cell {
 	return append(screen.Row(l.File, quoted(strings.Join(asked, ", "))), set, screen.Cell{Text: use})
 }
 
-// lacking says why files are not there, each reason once.
-func (v *View) lacking(s *screen.Screen, reasons map[string][]string) {
-	for _, reason := range slices.Sorted(mapsKeys(reasons)) {
-		s.Tell(screen.Faint, "  Not here: "+strings.Join(slices.Compact(reasons[reason]), ", ")+": "+reason)
+// lacking says why files are not there, once for each controller.
+func (v *View) lacking(s *screen.Screen) {
+	var fields []screen.Field
+	for _, l := range v.Cgroup.Limits {
+		controller, _, _ := strings.Cut(l.File, ".")
+		if l.Missing != "" && !slices.ContainsFunc(fields, func(f screen.Field) bool { return f.Label == controller }) {
+			fields = append(fields, screen.Field{Label: controller, Value: l.Missing})
+		}
+	}
+	if len(fields) > 0 {
+		s.Blank()
+		s.Say("Files that are not here:")
+		s.Fields(fields...)
 	}
 }
 
@@ -280,14 +300,16 @@ func (v *View) interfaceTable(s *screen.Screen, all bool) {
 		})
 	}
 	s.Table([]string{"INTERFACE", "ADDRESS", "STATE", "HOST'S END"}, rows)
+	var fields []screen.Field
 	for _, r := range n.Routes {
-		if r.To == "default" {
-			s.Say("  default route via %s", screen.Shown(strings.TrimSpace(r.Gateway+" dev "+r.Device)))
+		if r.To == "default" && !all {
+			fields = append(fields, screen.Field{Label: "default route", Value: screen.Shown(strings.TrimSpace("via " + r.Gateway + " dev " + r.Device))})
 		}
 	}
 	for _, m := range n.Missing {
-		s.Tell(screen.Notice, fmt.Sprintf("  %s: missing  %s", m.What, m.Mark))
+		fields = append(fields, screen.Field{Label: m.What, Value: "missing " + m.Mark, Tone: screen.Notice})
 	}
+	s.Fields(fields...)
 }
 
 // verdict counts what is not as it was asked for, and names the first of it.
@@ -305,10 +327,10 @@ func (v *View) verdict(s *screen.Screen) {
 	s.Tell(screen.Notice, several(n, "value")+" not as asked for:")
 	const most = 4
 	for _, d := range v.Differences[:min(n, most)] {
-		s.Say("  %s %s: %s  %s", d.Section, screen.Shown(d.What), screen.Shown(d.Is), screen.Shown(d.Mark))
+		s.Fields(screen.Field{Label: d.Section + " " + screen.Shown(d.What), Value: screen.Shown(d.Is + " " + d.Mark)})
 	}
 	if n > most {
-		s.Say("  ... and %d more", n-most)
+		s.Say("... and %d more", n-most)
 	}
 }
 
@@ -321,7 +343,7 @@ func (v *View) next(s *screen.Screen, section, command string) {
 	case len(v.Differences) > 0 && section != v.Differences[0].Section && section != All:
 		s.Next(at+" "+v.Differences[0].Section, "what is not as it was asked for, in full")
 	case section == "":
-		s.Next(at+" mounts", "one part in full: "+strings.Join(Sections(), " "))
+		s.Next(at+" "+All, "every part in full")
 	case section == All:
 		s.Next(command+" explain "+v.Name, "which calls made it so")
 	default:

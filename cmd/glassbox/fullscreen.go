@@ -4,6 +4,8 @@ import (
 	"io"
 	"strings"
 	"sync/atomic"
+
+	"glassbox/screen"
 )
 
 // fullScreen is the terminal's other screen, on which a text is shown again and again; what was there before comes back.
@@ -60,7 +62,7 @@ func (f *fullScreen) show(text string) error {
 	f.last, f.rows, f.width = text, int(size.Rows), int(size.Cols)
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if f.rows > 1 && len(lines) > f.rows {
-		lines = append(lines[:f.rows-1], "... more below: make the terminal higher, or name a section")
+		lines = append(lines[:f.rows-1], screen.Clip("... more below: make it higher, or name a section", max(f.width, 1)))
 	}
 	shown := redrawn(strings.Join(lines, "\n"))
 	_, err := io.WriteString(f.c.stdout, strings.ReplaceAll(shown, "\n", "\r\n"))
