@@ -54,7 +54,7 @@ func (c *Containers) prepare(ctx context.Context, o *Options) (*record, []string
 	}
 	r := &record{
 		Created: time.Now().UTC(), Config: o.Config, HostConfig: o.HostConfig,
-		TimeOffset: o.TimeOffset, Cgroup: o.Cgroup, Explain: o.Explain,
+		TimeOffset: o.TimeOffset, Cgroup: o.Cgroup, Explain: o.Explain, Without: o.Without,
 	}
 	mismatch, err := c.base(ctx, r, o)
 	if err != nil {

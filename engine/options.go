@@ -23,6 +23,7 @@ type Options struct {
 	Cgroup           map[string]string // --cgroup FILE=VALUE: files of the container's group, and what is written to them line by line
 	Rootfs           string            // --rootfs DIR: a plain directory instead of an image
 	Explain          bool              // keep what was asked of the kernel, with times
+	Without          string            // for experiments: a mechanism that the start leaves out, pivot_root, propagation or mount; a program in the container reaches the host by it
 
 	step *StepOptions // it is a build's
 }

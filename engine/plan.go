@@ -31,6 +31,7 @@ func (c *Containers) Plan(ctx context.Context, o Options) ([]program.Account, er
 	if err != nil {
 		return nil, err
 	}
+	facts.Without = r.Without
 	for path, kind := range r.promised() {
 		facts.Kinds[path] = kind
 	}

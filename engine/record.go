@@ -34,6 +34,7 @@ type record struct {
 	TimeOffset map[string]int64
 	Cgroup     map[string]string // files of its group that were set by their names; Docker's HostConfig has no place for them
 	Explain    bool
+	Without    string                               // an experiment: the mechanism that its start leaves out
 	Build      string                               // the build, store.Root.Build, of which it is a step: it ends and goes with who builds
 	Size       int64                                // how much it may write: --storage-opt size; 0: no limit
 	Project    uint32                               // the quota's project id
@@ -101,6 +102,25 @@ func (c *Containers) read(id string) (*record, error) {
 // lockWait is how long a command waits for another one that works on the same container. Stopping takes longest.
 const lockWait = 2 * time.Minute
 
+// lock waits for the container's lock, but not for somebody who steps through its start: that can take an hour.
+func (c *Containers) lock(ctx context.Context, p store.Place, ref string) (*store.Lock, error) {
+	for {
+		soon, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		lock, err := store.Exclusive(soon, p.Dir)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return lock, err
+		}
+		h, err := haltedAt(p)
+		if err != nil {
+			return nil, err
+		}
+		if h != nil {
+			return nil, h.busy(ref)
+		}
+	}
+}
+
 // locked loads a container and keeps everybody else from changing it until the lock is released.
 func (c *Containers) locked(ctx context.Context, ref string) (*record, *store.Lock, error) {
 	id, err := c.find(ref)
@@ -109,7 +129,7 @@ func (c *Containers) locked(ctx context.Context, ref string) (*record, *store.Lo
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
-	lock, err := store.Exclusive(ctx, c.root.Container(id).Dir)
+	lock, err := c.lock(ctx, c.root.Container(id), ref)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, notFound(ref)
 	}

@@ -179,7 +179,7 @@ func (d *drawing) namespaces() error {
 			l.Namespaces = append(l.Namespaces, specs.LinuxNamespace{Type: kind})
 		}
 	}
-	add(specs.MountNamespace, false)
+	add(specs.MountNamespace, d.Without == "mount")
 	add(specs.NetworkNamespace, h.NetworkMode.IsHost())
 	add(specs.UTSNamespace, h.UTSMode.IsHost())
 	add(specs.PIDNamespace, h.PidMode.IsHost())

@@ -33,11 +33,11 @@ func (c *Containers) start(ctx context.Context, id string, attach func(*record, 
 		return nil, nil, err
 	}
 	defer lock.Release()
-	return c.startHeld(r, attach)
+	return c.startHeld(ctx, r, attach)
 }
 
 // startHeld is start of a container whose lock the caller holds.
-func (c *Containers) startHeld(r *record, attach func(*record, *monitor.Client) error) (*monitor.Client, *record, error) {
+func (c *Containers) startHeld(ctx context.Context, r *record, attach func(*record, *monitor.Client) error) (*monitor.Client, *record, error) {
 	s, err := c.state(r)
 	switch {
 	case err != nil:
@@ -54,10 +54,12 @@ func (c *Containers) startHeld(r *record, attach func(*record, *monitor.Client) 
 	if attach != nil {
 		c.tell(r, "attach")
 	}
-	client, p, err := c.launch(r)
+	step := c.newAsker(ctx, r)
+	client, p, err := c.launch(r, step)
 	if err == nil {
 		err = c.open(r, client, attach)
 	}
+	err = errors.Join(err, step.done())
 	if err != nil {
 		return nil, r, c.failed(r, s, client, p, err)
 	}
@@ -107,13 +109,14 @@ type launched struct {
 
 // launch starts the monitor, if Warm has not, writes what it reads while it comes up, waits for the gate `created`, and plugs the
 // network in.
-func (c *Containers) launch(r *record) (*monitor.Client, *plugging, error) {
+func (c *Containers) launch(r *record, step *asker) (*monitor.Client, *plugging, error) {
 	if err := os.MkdirAll(r.place.Mount(), 0o711); err != nil {
 		return nil, nil, err
 	}
 	l := c.warmed()
 	p, err := c.engage(r)
 	if err == nil {
+		p.askFor(step)
 		err = c.write(r, p)
 	}
 	if err == nil && l.err == nil {
@@ -128,6 +131,9 @@ func (c *Containers) launch(r *record) (*monitor.Client, *plugging, error) {
 	l.client.For(r.place.Run)
 	if r.step != nil {
 		l.client.With(r.step.Env)
+	}
+	if step != nil {
+		l.client.Asks(step.monitored)
 	}
 	if pid, err := l.client.Born(); err == nil {
 		p.greet(pid)
@@ -175,7 +181,7 @@ func (c *Containers) write(r *record, p *plugging) error {
 // brief writes the state directory. What an earlier start left there goes, but for the lock: two monitors must never hold
 // two files of that name.
 func (c *Containers) brief(r *record, plan *blueprint, w *wiring) error {
-	for _, path := range []string{r.place.Account(), r.place.Plugged(), r.place.Stopped()} {
+	for _, path := range []string{r.place.Account(), r.place.Plugged(), r.place.Stopped(), r.place.Step()} {
 		if err := unix.Unlink(path); err != nil && err != unix.ENOENT {
 			return &os.PathError{Op: "remove", Path: path, Err: err}
 		}
@@ -220,7 +226,7 @@ func (c *Containers) monitored(r *record) (monitor.Config, error) {
 	k := r.Config
 	m := monitor.Config{
 		ID: r.ID, StateFile: r.place.State(), Tty: k.Tty, OpenStdin: k.OpenStdin,
-		StdinOnce: k.StdinOnce, Explain: r.Explain, Tied: r.Build != "", Stopped: r.place.Stopped(),
+		StdinOnce: k.StdinOnce, Explain: r.Explain, Step: c.Step != nil, Without: r.Without, Tied: r.Build != "", Stopped: r.place.Stopped(),
 		Restart: r.restart(), Actor: r.actor(), Events: c.root.Events(),
 	}
 	if err := c.nameDonors(r, &m); err != nil {

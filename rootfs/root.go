@@ -36,6 +36,8 @@ func (t *Tree) mountRoot(b *program.Builder) {
 func (t *Tree) becomeRoot(b *program.Builder) {
 	b.From("root.path")
 	switch {
+	case t.bare():
+		b.Call(unix.SYS_CHROOT, ".").Why("make it the root of this process: an experiment, the host's tree stays mounted around it")
 	case t.Foreign:
 		b.Call(unix.SYS_CHROOT, ".").Why("make it the root of this process: that of the mount namespace is others' too")
 	case t.NoPivot:
@@ -64,6 +66,13 @@ func (t *Tree) chroot(b *program.Builder) {
 	b.Call(unix.SYS_MOUNT, ".", "/", nil, unix.MS_MOVE, nil).Why("cover the host's tree with the container's: --no-pivot")
 	b.Call(unix.SYS_CHROOT, ".").Why("make it the root")
 }
+
+// bare: chroot alone takes the place of pivot_root, which refuses where mounts are shared, and in the host's own mount namespace would change
+// the host's root. Only experiments are so.
+func (t *Tree) bare() bool { return t.Without == "pivot_root" || t.passes() }
+
+// passes: what is mounted appears on the host.
+func (t *Tree) passes() bool { return t.Without == "propagation" || t.Without == "mount" }
 
 // finish compiles what the whole root is: read-only, and whether its mounts are passed on.
 func (t *Tree) finish(b *program.Builder) {

@@ -27,6 +27,7 @@ type Tree struct {
 	Cgroup  string            // what /sys/fs/cgroup shows: the container's group, or with the host's cgroup namespace the whole tree; empty: no cgroup2 here
 	NoPivot bool              // cover the host's root instead of changing it: an initramfs has one that cannot be changed
 	Foreign bool              // others live in the mount namespace too, which therefore stays as it is
+	Without string            // the mechanism that an experiment leaves out: pivot_root, propagation or mount; empty: a start like any other
 	Kernels []string          // with NoPivot: where the host has a proc or sysfs, innermost first
 	Still   bool              // nothing will run in it, it is only to be looked at: no devices, no terminal, nothing covered
 
@@ -77,7 +78,7 @@ func (t *Tree) Compile(b *program.Builder) error {
 	if peers {
 		t.gather(b, takes, held)
 	}
-	if !t.Foreign {
+	if !t.Foreign && !t.passes() {
 		b.From("linux.rootfsPropagation")
 		b.Call(unix.SYS_MOUNT, nil, "/", nil, unix.MS_REC|unix.MS_SLAVE, nil).Why("what is mounted from here on stays invisible to the host")
 	}

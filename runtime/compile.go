@@ -136,7 +136,7 @@ func treeOf(spec *specs.Spec, layers *rootfs.Layers, f Facts, set namespaces.Set
 	return &rootfs.Tree{
 		Spec: spec, Dir: f.Dir, Layers: layers, Kinds: f.Kinds, Kernels: f.Kernels, NoPivot: f.NoPivot,
 		Shift: set.New&unix.CLONE_NEWUSER != 0, UserNS: f.Nested || set.Own(unix.CLONE_NEWUSER), Alone: !f.Inherited.CanMount,
-		OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), Foreign: set.New&unix.CLONE_NEWNS == 0,
+		OwnNet: set.Own(unix.CLONE_NEWNET), OwnPID: set.Own(unix.CLONE_NEWPID), Foreign: set.New&unix.CLONE_NEWNS == 0 && f.Without != "mount", Without: f.Without,
 		Cgroup: shownGroup(set, g, f.Cgroups),
 	}
 }

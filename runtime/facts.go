@@ -25,6 +25,7 @@ type Facts struct {
 	Shared    uint64                       // CLONE_NEW* of namespaces that are joined by path, and are ours
 	Detached  bool                         // another process will come to start it (Options.Listener)
 	Nested    bool                         // we are in a user namespace: so is a container that gets none of its own
+	Without   string                       // the mechanism that an experiment leaves out (Options.Without)
 	NoPivot   bool                         // the host's root stays below the container's (Options.NoPivot)
 	Kernels   []string                     // with NoPivot: where the host has a proc or sysfs
 	Preserve  int                          // so many of our descriptors from 3 on are the container's (Options.Preserve)

@@ -118,6 +118,11 @@ func (s *Screen) Verbatim(indent int, text string) {
 	}
 }
 
+// Marked is a line as it is, behind a sign; what the screen is too narrow for is cut off.
+func (s *Screen) Marked(t Tone, sign, text string) {
+	s.line(s.Paint(t, Clip(sign+Shown(text), s.width)))
+}
+
 // Field is a labelled value.
 type Field struct {
 	Label string

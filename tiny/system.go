@@ -14,6 +14,7 @@ import (
 
 func systemApplets() []applet {
 	return []applet{
+		{"breakout", breakout, "PROG [ARGS]"},
 		{"chroot", chroot, "NEWROOT [PROG ARGS]"},
 		{"clear", func(c *call) int { return c.bare(func() { c.print("\x1b[H\x1b[2J\x1b[3J") }) }, ""},
 		{"date", date, "[-uR] [-d TIME] [-r FILE] [-s TIME] [-I[date|hours|minutes|seconds]] [+FORMAT]"},

@@ -24,11 +24,11 @@ var groups = []string{common, seeThrough, management, commands}
 func rootVerbs() []verb {
 	return []verb{
 		runVerb(), execVerb(), psVerb(), buildVerb(), pullVerb(), pushVerb(), imagesVerb(), loginVerb(), logoutVerb(), searchVerb(), versionVerb(), infoVerb(),
-		explainVerb(), viewVerb(), layersVerb(), bootVerb(),
+		explainVerb(), viewVerb(), layersVerb(), experimentVerb(), doctorVerb(), bootVerb(),
 		attachVerb(), commitVerb(), completionVerb(), copyVerb(), createVerb(), diffVerb(), eventsVerb(), exportVerb(), helpVerb(), historyVerb(), importVerb(), inspectVerb(),
 		killVerb(), loadVerb(), logsVerb(), pauseVerb(), portVerb(),
 		renameVerb(), restartVerb(), rmVerb(), rmiVerb(), saveVerb(), startVerb(), statsVerb(), stopVerb(), tagVerb(), topVerb(), unpauseVerb(), updateVerb(),
-		waitVerb(), completeVerb(),
+		waitVerb(), completeVerb(), stageVerb(),
 	}
 }
 
@@ -78,6 +78,9 @@ func (s *session) tree() *cli.App {
 		Action:         func(c *cli.Context) error { return s.unknownWord(s.name, "", c) },
 	}
 	for _, v := range rootVerbs() {
+		if v.name() == "boot" { // lessons stand in the same group, before what ends it
+			app.Commands = append(app.Commands, s.labs())
+		}
 		app.Commands = append(app.Commands, s.command(s.name, v))
 	}
 	app.Commands = append(app.Commands,
@@ -91,6 +94,13 @@ func (s *session) tree() *cli.App {
 		s.noun("volume", "Manage volumes", volumeVerbs()),
 	)
 	return app
+}
+
+// labs is a management command that stands among those that show.
+func (s *session) labs() *cli.Command {
+	n := s.noun("lab", "Learn by doing: lessons with tasks, checks and hints", labVerbs())
+	n.Category = seeThrough
+	return n
 }
 
 // noun is a management command: alone it shows its help, on stderr as Docker does.
