@@ -29,8 +29,9 @@ type Sink interface {
 
 // Task is a process or a thread.
 type Task struct {
-	Pid    int // on the host
-	Inside int // as the container counts
+	Pid    int  // on the host
+	Inside int  // as the container counts
+	Thread bool // one that is not its process's first
 }
 
 // options of PTRACE_SEIZE: whoever is made is followed, and stops for a call can be told from SIGTRAP.
@@ -135,7 +136,7 @@ func (f *follower) resume(tid int, sig unix.Signal) error {
 func (f *follower) task(tid int) *task {
 	t := f.tasks[tid]
 	if t == nil {
-		t = &task{Task: Task{Pid: tid, Inside: inside(tid)}}
+		t = &task{Task: identify(tid)}
 		f.tasks[tid] = t
 	}
 	return t
@@ -193,17 +194,23 @@ func (f *follower) end(t *task, status unix.WaitStatus) {
 	f.sink.End(t.Task, "ended with "+strconv.Itoa(status.ExitStatus()))
 }
 
-// inside is the number that a task has in the innermost PID namespace, proc_pid_status(5).
-func inside(tid int) int {
+// identify reads a task's numbers, proc_pid_status(5): the last of NSpid is the innermost PID namespace's.
+func identify(tid int) Task {
+	t := Task{Pid: tid}
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/status")
 	if err != nil {
-		return 0
+		return t
 	}
-	_, rest, _ := strings.Cut(string(status), "\nNSpid:")
+	if numbers := field(status, "NSpid"); len(numbers) > 0 {
+		t.Inside, _ = strconv.Atoi(numbers[len(numbers)-1])
+	}
+	group := field(status, "Tgid")
+	t.Thread = len(group) > 0 && group[0] != strconv.Itoa(tid)
+	return t
+}
+
+func field(status []byte, name string) []string {
+	_, rest, _ := strings.Cut(string(status), "\n"+name+":")
 	line, _, _ := strings.Cut(rest, "\n")
-	if numbers := strings.Fields(line); len(numbers) > 0 {
-		n, _ := strconv.Atoi(numbers[len(numbers)-1])
-		return n
-	}
-	return 0
+	return strings.Fields(line)
 }

@@ -44,7 +44,12 @@ func (p *Printer) Signal(t Task, s unix.Signal, from string) {
 	p.say(t, "--- gets %s%s", unix.SignalName(s), from)
 }
 
-func (p *Printer) End(t Task, how string) { p.say(t, "+++ %s", how) }
+// End tells of processes: threads come and go with them.
+func (p *Printer) End(t Task, how string) {
+	if !t.Thread {
+		p.say(t, "+++ %s", how)
+	}
+}
 
 func (p *Printer) say(t Task, format string, a ...any) {
 	_, err := fmt.Fprintf(p.w, "%5d %10s  %s\n", t.Inside, "", fmt.Sprintf(format, a...))
@@ -82,6 +87,10 @@ func (p *Printer) Sum() error {
 	}
 	_, err := fmt.Fprintf(p.w, "trace: %d calls of %s, %d refused: %s%s\n", all, plural(len(p.tasks), "task"), p.refused, strings.Join(most, ", "), rest)
 	p.keep(err)
+	if len(names) > shown {
+		_, err := fmt.Fprintf(p.w, "Next: run --trace=file,process,network   # only calls about these; or names of calls\n")
+		p.keep(err)
+	}
 	return p.err
 }
 

@@ -55,7 +55,9 @@ type told struct {
 
 type lines struct{ *json.Encoder }
 
-func (l lines) Call(t Task, d program.Done) { l.Encode(told{Pid: t.Pid, Call: d.Call, Result: d.Result}) }
+func (l lines) Call(t Task, d program.Done) {
+	l.Encode(told{Pid: t.Pid, Call: d.Call, Result: d.Result})
+}
 func (l lines) Signal(t Task, s unix.Signal, from string) {
 	l.Encode(told{Pid: t.Pid, Event: unix.SignalName(s) + " from " + from})
 }
