@@ -54,7 +54,7 @@ func (lib *Library) read(from fs.FS, dir string) error {
 			continue
 		}
 		path := filepath.Join(dir, e.Name())
-		data, err := readBounded(from, e.Name())
+		data, err := readBounded(from, e.Name(), mostBytes)
 		if err != nil {
 			lib.Broken = append(lib.Broken, Problem{File: path, Text: err.Error()})
 			continue
@@ -70,8 +70,8 @@ func (lib *Library) read(from fs.FS, dir string) error {
 	return nil
 }
 
-// readBounded reads a regular file, and no more of it than Parse needs to refuse it.
-func readBounded(from fs.FS, name string) ([]byte, error) {
+// readBounded reads a regular file, and one byte more than the most, so that it can be refused.
+func readBounded(from fs.FS, name string, most int64) ([]byte, error) {
 	f, err := from.Open(name)
 	if err != nil {
 		return nil, err
@@ -80,12 +80,12 @@ func readBounded(from fs.FS, name string) ([]byte, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, errors.Join(err, errors.New("it is not a regular file"))
 	}
-	return io.ReadAll(io.LimitReader(f, mostBytes+1))
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 // ReadLesson is a file's content for Lint.
 func ReadLesson(path string) ([]byte, error) {
-	return readBounded(os.DirFS(filepath.Dir(path)), filepath.Base(path))
+	return readBounded(os.DirFS(filepath.Dir(path)), filepath.Base(path), mostBytes)
 }
 
 func (lib *Library) byName(id string) *Lesson {
@@ -127,4 +127,13 @@ func prelude() string {
 		panic(err) // it is embedded
 	}
 	return string(text)
+}
+
+// builtin is the built-in lesson of that name, also where a directory has another in its place.
+func builtin(id string) (*Lesson, error) {
+	lib, err := OpenLibrary("")
+	if err != nil {
+		return nil, err
+	}
+	return lib.Find(id)
 }

@@ -26,6 +26,7 @@ type runner struct {
 	scratch string   // where scripts are put
 	dir     string   // the lesson's directory, $LAB
 	env     []string // more of the environment
+	shared  string   // what stands before each script behind the built-in prelude
 }
 
 // outcome is what came of a script.
@@ -74,12 +75,13 @@ func (r runner) run(ctx context.Context, name, text string, bound time.Duration)
 	return o, nil
 }
 
-// write puts a script where sh(1) reads it. It begins with the prelude on its own first line, so that a line's number in what sh says is one more than in the lesson's part.
+// write puts a script where sh(1) reads it. Its first line reads the prelude, so that a line's number in what sh says is one more than in
+// the lesson's part.
 func (r runner) write(name, text string) (string, error) {
 	common := filepath.Join(r.scratch, "prelude.sh")
 	path := filepath.Join(r.scratch, strings.ReplaceAll(name, "/", "-"))
 	err := os.MkdirAll(r.scratch, 0o755)
-	for file, content := range map[string]string{common: prelude(), path: ". '" + common + "'\n" + text + "\n"} {
+	for file, content := range map[string]string{common: prelude() + "\n" + r.shared, path: ". '" + common + "'\n" + text + "\n"} {
 		err = errors.Join(err, store.Replace(file, []byte(content), 0o600))
 	}
 	return path, err
@@ -134,10 +136,12 @@ func pids() (all []int) {
 
 // stat is what we read of proc_pid_stat(5).
 type stat struct {
-	name    string
-	state   byte
-	parent  int
-	started uint64 // ticks since boot
+	name     string
+	state    byte
+	parent   int
+	session  int
+	terminal int    // its device number, 0: none
+	started  uint64 // ticks since boot
 }
 
 func readStat(pid int) (stat, error) {
@@ -155,10 +159,14 @@ func readStat(pid int) (stat, error) {
 		return stat{}, fmt.Errorf("/proc/%d/stat: only %d fields", pid, len(w))
 	}
 	s := stat{name: text[open+1 : end], state: w[0][0]}
-	s.parent, err = strconv.Atoi(w[1])
-	started, err2 := strconv.ParseUint(w[19], 10, 64)
+	for i, to := range map[int]*int{1: &s.parent, 3: &s.session, 4: &s.terminal} {
+		var wrong error
+		*to, wrong = strconv.Atoi(w[i])
+		err = errors.Join(err, wrong)
+	}
+	started, wrong := strconv.ParseUint(w[19], 10, 64)
 	s.started = started
-	return s, errors.Join(err, err2)
+	return s, errors.Join(err, wrong)
 }
 
 // bounded keeps the beginning of what is written to it.

@@ -8,6 +8,7 @@
 //	DATA/networknames/<name> -> ../networks/<id>
 //	DATA/volumes/<name>/    volume.json _data/ users/<id> -> ../../../containers/<id>, a container that has it
 //	DATA/projects/<number>  -> ../containers/<id>, the container (or, as :<name>, the volume) whose quota has this project id
+//	DATA/labs/              active.json progress.json, of the lessons
 //	DATA/images DATA/layers the image store's
 //	RUN/events              what happened, package event
 //	RUN/containers/<id>/    the monitor's state directory, gone after a reboot

@@ -1,0 +1,174 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// namespaceKinds are the links of /proc/PID/ns, namespaces(7).
+var namespaceKinds = []string{"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"}
+
+// process is one that /proc shows.
+type process struct {
+	pid        int
+	name       string
+	parent     int
+	started    uint64 // ticks since boot
+	terminal   bool   // it leads the session of a terminal: somebody types there
+	namespaces []string
+	group      string
+	away       bool // in a namespace that nothing older than the lesson is in
+}
+
+func (p process) String() string { return fmt.Sprintf("process %d (%s)", p.pid, p.name) }
+
+// processes are all that have not ended.
+func processes() (all []process) {
+	for _, pid := range pids() {
+		s, err := readStat(pid)
+		if err != nil || s.state == 'Z' || s.state == 'X' {
+			continue
+		}
+		all = append(all, process{
+			pid: pid, name: s.name, parent: s.parent, started: s.started, terminal: s.terminal != 0 && s.session == pid,
+			namespaces: namespacesOf(pid), group: groupOf(pid),
+		})
+	}
+	return all
+}
+
+// namespacesOf are a process's namespaces as the links name them, "net:[4026531840]". A kernel thread's are the first ones.
+func namespacesOf(pid int) (all []string) {
+	for _, kind := range namespaceKinds {
+		if link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind)); err == nil {
+			all = append(all, link)
+		}
+	}
+	return all
+}
+
+// groupOf is a process's place in the hierarchy that systemd follows: cgroup v2, or where there is none its own.
+func groupOf(pid int) (group string) {
+	text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if path, is := strings.CutPrefix(line, "0::"); is {
+			return path
+		}
+		if _, path, is := strings.Cut(line, ":name=systemd:"); is {
+			group = path
+		}
+	}
+	return group
+}
+
+// inodes are the numbers of every namespace that a process is in: what scripts take for having been there before.
+func inodes(all []process) (numbers []string) {
+	for _, p := range all {
+		for _, link := range p.namespaces {
+			_, number, _ := strings.Cut(strings.TrimSuffix(link, "]"), "[")
+			numbers = append(numbers, number)
+		}
+	}
+	slices.Sort(numbers)
+	return slices.Compact(numbers)
+}
+
+// byHand are the processes that the lesson has made by hand: started after it began, and either in one of its control groups or in a
+// namespace that nothing older is in, and then in the very control group from which the lesson's commands were given. Containers and services
+// of anybody else have groups of their own.
+func (d *Desk) byHand(a *active, l *Lesson) []process {
+	return slices.DeleteFunc(d.younger(a), func(p process) bool {
+		return !inGroups(l, p.group) && (!p.away || !contains(a.Seats, p.group))
+	})
+}
+
+// younger are the processes started after the lesson began, without ourselves.
+func (d *Desk) younger(a *active) (found []process) {
+	all := processes()
+	old := map[string]bool{}
+	for _, p := range all {
+		if p.started <= a.Ticks {
+			for _, n := range p.namespaces {
+				old[n] = true
+			}
+		}
+	}
+	for _, n := range append(d.ofContainers(), netnsLinks(a.Before.Netns)...) {
+		old[n] = true
+	}
+	for _, p := range all {
+		p.away = slices.ContainsFunc(p.namespaces, func(n string) bool { return !old[n] })
+		if p.started > a.Ticks && p.pid != os.Getpid() {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// ofContainers are the namespaces of glassbox's running containers.
+func (d *Desk) ofContainers() (all []string) {
+	list, _ := d.containers()
+	for _, id := range list {
+		if c, err := d.engine.Containers.Inspect(id, false); err == nil && c.State.Pid > 0 {
+			all = append(all, namespacesOf(c.State.Pid)...)
+		}
+	}
+	return all
+}
+
+func inGroups(l *Lesson, group string) bool {
+	return slices.ContainsFunc(l.Uses, func(o Object) bool {
+		return o.Kind == "cgroup" && (group == "/"+o.Name || strings.HasPrefix(group, "/"+o.Name+"/"))
+	})
+}
+
+// endByHand kills them. Those that somebody types at, and those that this command was given from, are left, and named.
+func (d *Desk) endByHand(a *active, l *Lesson) (ended []string, err error) {
+	mine := ancestors(os.Getpid())
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		var errs []error
+		var killed int
+		for _, p := range d.byHand(a, l) {
+			if contains(mine, strconv.Itoa(p.pid)) || p.terminal {
+				if !p.away { // only in a group, which it will be moved out of
+					continue
+				}
+				errs = append(errs, fmt.Errorf("%v is a shell that you type at: leave it by exit, then reset again", p))
+				continue
+			}
+			if err := unix.Kill(p.pid, unix.SIGKILL); err == nil {
+				killed++
+				if text := p.String(); !contains(ended, text) {
+					ended = append(ended, text)
+				}
+			}
+		}
+		if killed == 0 {
+			return ended, errors.Join(errs...)
+		}
+		if time.Now().After(deadline) {
+			return ended, fmt.Errorf("processes do not end: %v", d.byHand(a, l))
+		}
+	}
+}
+
+// ancestors are a process and those above it.
+func ancestors(pid int) (all []string) {
+	for range 1000 {
+		all = append(all, strconv.Itoa(pid))
+		s, err := readStat(pid)
+		if err != nil || s.parent == 0 {
+			break
+		}
+		pid = s.parent
+	}
+	return all
+}

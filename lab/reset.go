@@ -1,0 +1,177 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Cleaned is what a reset did.
+type Cleaned struct {
+	Lesson  string
+	Removed []string // "container web"
+	Remains []Remaining
+}
+
+// Remaining is what was not there before the lesson and is there still: the lesson's, or somebody else's who works on the machine too.
+type Remaining struct {
+	What string
+	Cure string // the command that removes it; empty: nobody knows
+}
+
+// Reset brings the machine back to what it was before the lesson. What was there then is never touched. It can be given at any time, also
+// twice, and does what is left to do.
+func (d *Desk) Reset(ctx context.Context, ref string) (*Cleaned, error) {
+	a, lock, err := d.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Release()
+	if a == nil {
+		return d.nothing(ref)
+	}
+	if ref != "" {
+		if l, err := d.Library.Find(ref); err != nil || l.ID != a.Lesson {
+			return nil, fmt.Errorf("lesson %s is not under way: it is %s", ref, a.Lesson)
+		}
+	}
+	return d.clean(ctx, a)
+}
+
+// nothing is a reset without a lesson. What lies where a lesson would put something is named and left: nobody knows whose it is.
+func (d *Desk) nothing(ref string) (*Cleaned, error) {
+	if ref == "" {
+		return &Cleaned{}, nil
+	}
+	l, err := d.Library.Find(ref)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cleaned{Lesson: l.ID}
+	for _, o := range d.existing(l) {
+		c.Remains = append(c.Remains, Remaining{o.Kind + " " + o.Name, byHandCommand(o)})
+	}
+	if dir, _, err := directory(l); err == nil && isThere(dir) {
+		c.Remains = append(c.Remains, Remaining{"directory " + dir, "rm -r " + dir})
+	}
+	return c, nil
+}
+
+// clean undoes a lesson, as far as it has come.
+func (d *Desk) clean(ctx context.Context, a *active) (*Cleaned, error) {
+	c := &Cleaned{Lesson: a.Lesson}
+	l, err := d.lessonOf(a)
+	if err != nil {
+		d.tell("%v: what it makes by hand is not known", err)
+		l = &Lesson{ID: a.Lesson}
+	}
+	d.refuge = hierarchy()
+	for _, seat := range a.Seats {
+		if !inGroups(l, seat) && isThere(hierarchy()+seat+"/cgroup.procs") {
+			d.refuge = hierarchy() + seat
+			break
+		}
+	}
+	var errs []error
+	for _, step := range []func() ([]string, error){
+		func() ([]string, error) { return d.removeMade(ctx, a.Before) },
+		func() ([]string, error) { return d.endByHand(a, l) },
+		func() ([]string, error) { return d.removeUsed(l) },
+		func() ([]string, error) { return nil, d.undo(ctx, a, l) },
+		func() ([]string, error) { return removeDirectory(a.Dir) },
+	} {
+		removed, err := step()
+		c.Removed, errs = append(c.Removed, removed...), append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return c, err
+	}
+	if c.Remains, err = d.remains(a); err != nil {
+		return c, err
+	}
+	return c, errors.Join(os.RemoveAll(d.labs.Scratch()), os.Remove(d.labs.Active()))
+}
+
+// undo runs the lesson's reset.sh.
+func (d *Desk) undo(ctx context.Context, a *active, l *Lesson) error {
+	if l.Reset == "" || !isThere(a.Dir) {
+		return nil
+	}
+	bound := setupBound * time.Duration(d.slow)
+	o, err := d.runner(a).run(ctx, "reset.sh", l.Reset, bound)
+	switch {
+	case err != nil:
+		return err
+	case o.late:
+		return fmt.Errorf("reset.sh of lesson %s did not end within %v", l.ID, bound)
+	case o.code != 0:
+		return fmt.Errorf("reset.sh of lesson %s failed with status %d: %s", l.ID, o.code, o.said)
+	}
+	return nil
+}
+
+func removeDirectory(dir string) ([]string, error) {
+	if !isThere(dir) {
+		return nil, nil
+	}
+	if err := unmountBelow(dir); err != nil {
+		return nil, err
+	}
+	return []string{"directory " + dir}, os.RemoveAll(dir)
+}
+
+// remains compares the machine with what it was.
+func (d *Desk) remains(a *active) (all []Remaining, err error) {
+	now, err := d.take()
+	if err != nil {
+		return nil, err
+	}
+	b := a.Before
+	for _, kind := range []struct {
+		name, cure  string
+		before, now []string
+	}{
+		{"container", "glassbox rm -f %s", b.Containers, now.Containers},
+		{"network", "glassbox network rm %s", b.Networks, now.Networks},
+		{"volume", "glassbox volume rm %s", b.Volumes, now.Volumes},
+		{"image", "glassbox rmi %s", b.Images, now.Images},
+		{"build step", "", b.Steps, now.Steps},
+		{"interface", "ip link delete %s", b.Links, now.Links},
+		{"mount", "umount %s", b.Mounts, now.Mounts},
+		{"control group", "rmdir " + hierarchy() + "/%s", b.Groups, now.Groups},
+		{"network namespace", "ip netns delete %s", b.Netns, now.Netns},
+	} {
+		for _, name := range added(kind.before, kind.now) {
+			r := Remaining{What: kind.name + " " + name}
+			if kind.cure != "" {
+				r.Cure = fmt.Sprintf(kind.cure, name)
+			}
+			all = append(all, r)
+		}
+	}
+	for _, p := range d.strangers(a) {
+		all = append(all, Remaining{fmt.Sprintf("%v in a namespace of its own, in group %s", p, p.group), fmt.Sprintf("kill -9 %d", p.pid)})
+	}
+	for _, gone := range []struct {
+		name        string
+		before, now []string
+	}{{"container", b.Containers, now.Containers}, {"network", b.Networks, now.Networks}, {"volume", b.Volumes, now.Volumes}, {"image", b.Tags, now.Tags}, {"interface", b.Links, now.Links}} {
+		for _, name := range added(gone.now, gone.before) {
+			name, _, _ = strings.Cut(name, "=")
+			all = append(all, Remaining{What: gone.name + " " + name + " was there before the lesson, and is gone"})
+		}
+	}
+	return all, nil
+}
+
+// strangers are processes started since in namespaces of their own that were not ended: they stand in a group that no command of the lesson
+// came from. Those of services and of other engines are none.
+func (d *Desk) strangers(a *active) []process {
+	return slices.DeleteFunc(d.younger(a), func(p process) bool {
+		return !p.away || slices.ContainsFunc([]string{".service", "docker", "libpod", "crio", "kubepods", "lxc", "glassbox"}, func(word string) bool { return strings.Contains(p.group, word) })
+	})
+}
