@@ -1,0 +1,92 @@
+package stepper
+
+import (
+	"fmt"
+
+	"glassbox/mechanism"
+	"glassbox/program"
+	"glassbox/screen"
+)
+
+// show draws a stop: what the calls before returned, where one is, what comes next and what it is good for.
+func (s *Stepper) show(stop program.Stop) error {
+	w := screen.New(s.Out, s.Style)
+	s.gave(w, stop.Gave)
+	w.Blank()
+	w.Title("%s", title(stop))
+	for _, d := range stop.Next {
+		w.Verbatim(2, inLines(d.Call, w.Width()-2))
+		m, _ := mechanism.StepOf(d.Call, d.From, d.Why)
+		fields := []screen.Field{{Label: "why", Value: d.Why}}
+		if d.From != "" {
+			fields = append(fields, screen.Field{Label: "field", Value: d.From})
+		}
+		w.Fields(append(fields, screen.Field{Label: "without", Value: m.Missing})...)
+	}
+	if len(stop.Next) > 1 {
+		w.Tell(screen.Faint, "These calls are made together: nobody can be asked between them.")
+	}
+	return w.Flush()
+}
+
+// gave tells what came of the calls before. The last one was shown in full when it was asked for.
+func (s *Stepper) gave(w *screen.Screen, gave []program.Done) {
+	if s.passed > 0 {
+		w.Tell(screen.Faint, "... "+counted(s.passed))
+		gave = gave[max(0, len(gave)-1):]
+	}
+	for _, d := range gave {
+		tone := screen.Plain
+		if d.Failed {
+			tone = screen.Bad
+		}
+		w.Fields(screen.Field{Label: name(d.Call), Value: "= " + d.Result, Tone: tone})
+	}
+}
+
+func counted(calls int) string {
+	if calls == 1 {
+		return "1 call was made"
+	}
+	return fmt.Sprintf("%d calls were made", calls)
+}
+
+// title is where one is.
+func title(stop program.Stop) string {
+	place := fmt.Sprintf("step %d of %d", stop.Number, stop.Steps)
+	switch {
+	case stop.Number == 0 && stop.Requests > 1:
+		place = fmt.Sprintf("the host's request %d of %d", stop.Request, stop.Requests)
+	case stop.Number == 0:
+		place = "a request of the host's"
+	}
+	return "-- " + stop.Phase + ": " + place
+}
+
+// inLines is a call in lines of at most width columns.
+func inLines(call string, width int) string {
+	text := ""
+	for _, l := range program.Lines(call, width) {
+		text += l + "\n"
+	}
+	return text
+}
+
+func (s *Stepper) say(format string, a ...any) {
+	w := screen.New(s.Out, s.Style)
+	w.Say(format, a...)
+	w.Flush() //nolint:errcheck // the terminal is gone, as the next read tells
+}
+
+func (s *Stepper) help() {
+	w := screen.New(s.Out, s.Style)
+	w.Fields(
+		screen.Field{Label: "Enter, n", Value: "make this call, and pause before the next one"},
+		screen.Field{Label: "s", Value: "skip this call: the kernel is not asked. Refused where that would endanger the host or break the program"},
+		screen.Field{Label: "c", Value: "continue to the end"},
+		screen.Field{Label: "b NAME", Value: "go on until a call of that name comes next, or one of that phase, mechanism or config field: b pivot_root, b network, b capabilities, b mounts[2]"},
+		screen.Field{Label: "i", Value: "inspect: what the kernel holds of the process now. The full view is glassbox view, in another terminal"},
+		screen.Field{Label: "q, Ctrl-C", Value: "quit: everything is taken back"},
+	)
+	w.Flush() //nolint:errcheck // the terminal is gone, as the next read tells
+}
