@@ -107,10 +107,19 @@ func (f *follower) happened(tid int, status unix.WaitStatus) {
 	case event != 0:
 		sig = 0
 	default:
-		f.sink.Signal(t.Task, sig, sender(tid))
+		f.signal(t, sig)
 	}
 	f.note(err)
 	f.note(f.resume(tid, sig))
+}
+
+// signal tells of one that a task is about to get. What a program's threads send one another, as Go's do all the time, is told of with the
+// calls that send it.
+func (f *follower) signal(t *task, sig unix.Signal) {
+	from, thread := sender(t.Pid)
+	if f.begun && (!thread || f.only.Has("tgkill")) {
+		f.sink.Signal(t.Task, sig, from)
+	}
 }
 
 // note keeps the first error that is not a task's sudden end.

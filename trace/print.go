@@ -76,7 +76,7 @@ func (p *Printer) Sum() error {
 		}
 		return strings.Compare(a, b)
 	})
-	const shown = 8
+	const shown = 4
 	var most []string
 	for _, name := range names[:min(len(names), shown)] {
 		most = append(most, fmt.Sprintf("%s %d", name, p.calls[name]))

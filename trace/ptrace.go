@@ -66,8 +66,8 @@ func memoryOf(tid int) func(address uint64, into []byte) int {
 }
 
 // sender says who sent the signal that a task is about to get, sigaction(2): the kernel tells a process's number as the receiver's PID
-// namespace has it, 0 for one outside.
-func sender(tid int) string {
+// namespace has it, 0 for one outside. thread: it was sent by tgkill(2).
+func sender(tid int) (who string, thread bool) {
 	var s struct {
 		signo, errno, code int32
 		_                  int32
@@ -75,15 +75,17 @@ func sender(tid int) string {
 		rest               [108]byte
 	}
 	if err := request(unix.PTRACE_GETSIGINFO, tid, 0, uintptr(unsafe.Pointer(&s))); err != nil {
-		return ""
+		return "", false
 	}
+	const byThread = -6 // SI_TKILL
+	thread = s.code == byThread
 	switch {
 	case s.code > 0 && s.signo == int32(unix.SIGCHLD):
-		return "a child's end"
+		return "a child's end", false
 	case s.code > 0:
-		return "the kernel"
+		return "the kernel", false
 	case s.pid == 0:
-		return "a process outside the container"
+		return "a process outside the container", thread
 	}
-	return "process " + strconv.Itoa(int(s.pid))
+	return "process " + strconv.Itoa(int(s.pid)), thread
 }

@@ -19,7 +19,7 @@ var classes = []struct {
 	{"file", nil},
 	{"desc", nil},
 	{"network", []string{"socket", "socketpair", "bind", "listen", "accept", "accept4", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg", "shutdown", "getsockname", "getpeername", "setsockopt", "getsockopt"}},
-	{"process", []string{"execve", "execveat", "clone", "clone3", "fork", "vfork", "exit", "exit_group", "wait4", "waitid", "kill", "tgkill", "unshare", "setns", "pidfd_open", "pidfd_send_signal"}},
+	{"process", []string{"execve", "execveat", "clone", "clone3", "fork", "vfork", "exit", "exit_group", "wait4", "waitid", "kill", "unshare", "setns", "pidfd_open", "pidfd_send_signal"}},
 	{"memory", []string{"mmap", "munmap", "mprotect", "mremap", "brk", "madvise", "memfd_create"}},
 	{"signal", []string{"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigsuspend", "sigaltstack", "kill", "tgkill", "pause", "alarm", "setitimer"}},
 	{"identity", []string{"getuid", "geteuid", "getgid", "getegid", "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setgroups", "getgroups", "getresuid", "getresgid", "setfsuid", "setfsgid", "capget", "capset", "prctl", "seccomp"}},
