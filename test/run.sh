@@ -115,7 +115,7 @@ races() {
 	CGO_ENABLED=1 tests "-race -short -timeout 10m" ./linux ./store ./namespaces ./cgroups ./confine ./network ./firewall ./volume ./attendant ./image ./event ./logfile ./archive ./seccomp ./progress ./source ./dockerfile
 }
 conformance() { tests "-timeout 10m -parallel 6" ./test/conformance; }
-fuzz() { test/fuzz.sh 3s runtime oci seccomp archive image source dockerfile; }
+fuzz() { test/fuzz.sh 3s runtime oci seccomp archive image source dockerfile lab recording; }
 docker() { test/tools/docker/build.sh test/.cache/docker && test/tools/buildx/build.sh test/.cache/docker; }
 # One after the other: both measure moments.
 components() { tests "-p 1 -timeout 10m" ./test/network ./test/volume; }
