@@ -21,7 +21,7 @@ var floors = []struct {
 }{
 	{1, []string{"linux", "store", "tiny", "mechanism", "screen", "labs", "binfmt"}},
 	{2, []string{"program", "sealed", "event", "logfile", "seccomp", "progress"}},
-	{3, []string{"trace", "namespaces", "rootfs", "cgroups", "confine", "network", "firewall", "volume", "archive"}},
+	{3, []string{"trace", "namespaces", "rootfs", "cgroups", "confine", "network", "firewall", "volume", "archive", "stepper"}},
 	{4, []string{"runtime", "image"}},
 	{5, []string{"monitor", "attendant", "oci", "source"}},
 	{6, []string{"engine"}},

@@ -92,7 +92,7 @@ func (s *Step) start(ctx context.Context, a *attachment) error {
 		return err
 	}
 	defer lock.Release()
-	client, _, err := s.c.startHeld(s.r, a.connect)
+	client, _, err := s.c.startHeld(context.Background(), s.r, a.connect)
 	if err != nil {
 		err = errors.Join(err, a.hangUp())
 	}

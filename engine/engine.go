@@ -44,6 +44,8 @@ type Containers struct {
 	Warn func(message string)
 	// Command is what acts, for the journal's notes of who sent a signal: "glassbox stop"; may be empty.
 	Command string
+	// Step is asked before each request that a start, exec or stop of this process makes of the kernel; nil: nobody is asked.
+	Step Stepper
 
 	observe  sync.Once
 	facts    cgroups.Facts

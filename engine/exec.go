@@ -59,7 +59,7 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 	c.tellAll(r.event("exec_create: "+line, "execID", id), r.event("exec_start: "+line, "execID", id))
 	var stream *monitor.Stream
 	client, err := c.reach(ctx, r, func(client *monitor.Client) (err error) {
-		stream, err = client.Exec(monitor.ExecSpec{ID: id, Process: *p, Stdin: o.AttachStdin && !o.Detach, Detach: o.Detach, Explain: o.Explain})
+		stream, err = client.Exec(monitor.ExecSpec{ID: id, Process: *p, Stdin: o.AttachStdin && !o.Detach, Detach: o.Detach, Explain: o.Explain, Step: c.Step != nil}, c.Step)
 		if errors.Is(err, monitor.ErrDead) && !errors.Is(err, monitor.ErrUnheard) {
 			return errors.New("the container's monitor was killed while it started the command, which may run or not")
 		}

@@ -21,6 +21,8 @@ import (
 	dockernetwork "github.com/docker/docker/api/types/network"
 )
 
+const phaseNetwork = "network"
+
 const networkFailed = "failed to set up container networking"
 
 // What the account says of the phase, and of the change to the firewall.
@@ -43,6 +45,8 @@ type plugging struct {
 	raised    chan error
 	cabled    chan error         // nil until that begins
 	ns        *network.Namespace // of the process, once it is known
+	step      *program.Stepping  // nil: nobody is asked
+	pidfd     *os.File           // of the process, for step
 	ready     program.Ledger     // what others may use by now: it stays
 	done      program.Ledger     // what is taken back after a failure
 }
@@ -250,9 +254,23 @@ func (p *plugging) begin() error {
 	if err := p.bind(); err != nil {
 		return prefixed(networkFailed, err)
 	}
+	if p.step != nil {
+		return nil // all in its turn, by cable
+	}
 	p.raised = make(chan error, 1)
 	go func() { p.raised <- p.raise() }()
 	return nil
+}
+
+// askFor has somebody asked before each request, one after the other. Networks are made ready without asking, all at once: they are others' too,
+// whose commands would wait for the lock that this holds.
+func (p *plugging) askFor(step *asker) {
+	if p == nil || step == nil {
+		return
+	}
+	p.step = program.NewStepping(step.plugged)
+	p.step.In(phaseNetwork)
+	p.done.Step = p.step
 }
 
 // raise makes the networks ready, and the bridge whose address host-gateway stands for.
@@ -276,7 +294,7 @@ func (p *plugging) raise() error {
 // greet begins to plug in a process that still makes its file tree: both take about as long. Kernel parameters of the network that the user
 // asked for come first, since some are defaults for interfaces to come.
 func (p *plugging) greet(pid int) {
-	if p == nil || len(p.r.HostConfig.Sysctls) > 0 {
+	if p == nil || p.step != nil || len(p.r.HostConfig.Sysctls) > 0 {
 		return
 	}
 	p.cabled = make(chan error, 1)
@@ -293,8 +311,16 @@ func (p *plugging) cable(pid int) error {
 	if err := p.save(); err != nil {
 		return err
 	}
-	err = <-p.raised
-	p.raised = nil
+	if p.step != nil {
+		if p.pidfd, err = openPidfd(pid); err != nil {
+			return err
+		}
+		p.step.At(pid, p.pidfd)
+		err = p.raise()
+	} else {
+		err = <-p.raised
+		p.raised = nil
+	}
 	if err != nil {
 		return err
 	}
@@ -430,8 +456,8 @@ func announcement(n *networkRecord, id string) string { return n.zone() + "/" + 
 
 // account is what was asked of the kernel so far.
 func (p *plugging) account() []program.Account {
-	a := p.ready.Account("network", plugWhy)
-	a.Host = append(a.Host, p.done.Account("network", plugWhy).Host...)
+	a := p.ready.Account(phaseNetwork, plugWhy)
+	a.Host = append(a.Host, p.done.Account(phaseNetwork, plugWhy).Host...)
 	return []program.Account{a}
 }
 
@@ -453,6 +479,9 @@ func (p *plugging) settle() error {
 	if p.ns != nil {
 		errs = append(errs, p.ns.Close())
 		p.ns = nil
+	}
+	if p.pidfd != nil {
+		p.sockets, p.pidfd = append(p.sockets, p.pidfd), nil
 	}
 	for _, f := range p.sockets {
 		errs = append(errs, f.Close())

@@ -23,6 +23,11 @@ func (c *Containers) Remove(ctx context.Context, id string, force, volumes bool)
 }
 
 func (c *Containers) remove(ctx context.Context, id string, force, volumes bool) error {
+	if force {
+		if gone, err := c.breakOffFirst(ctx, id); gone || err != nil {
+			return err
+		}
+	}
 	r, lock, err := c.locked(ctx, id)
 	if err != nil {
 		return err
@@ -44,6 +49,17 @@ func (c *Containers) remove(ctx context.Context, id string, force, volumes bool)
 	}
 	rest := relief.rest()
 	return errors.Join(c.unplugLeaving(r.place, rest), c.destroy(r, volumes), relief.leave(rest))
+}
+
+// breakOffFirst ends a start that somebody steps through. With --rm the container is gone with it.
+func (c *Containers) breakOffFirst(ctx context.Context, ref string) (gone bool, err error) {
+	id, err := c.find(ref)
+	if err != nil {
+		return false, err
+	}
+	place := c.root.Container(id)
+	was, err := c.breakOff(ctx, place)
+	return was && err == nil && !there(place.Document()), err
 }
 
 func (c *Containers) endForRemoval(ctx context.Context, id string, r *record, s state, force bool) error {

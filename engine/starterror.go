@@ -22,6 +22,9 @@ const (
 
 // startError puts a failed start into the words that Docker's users know, and keeps step and errno below.
 func (c *Containers) startError(r *record, cause error) error {
+	if quit := (*program.Quit)(nil); errors.As(cause, &quit) {
+		return &Error{Text: quit.Error(), Cause: cause}
+	}
 	var there *monitor.Error
 	if errors.As(cause, &there) {
 		if err := r.unwritable(); err != nil {
@@ -37,7 +40,10 @@ func runError(words, name string, env []string, f files, cause error) error {
 	var limit *cgroups.LimitError
 	var there *monitor.Error
 	var failure *program.Failure
+	var quit *program.Quit
 	switch {
+	case errors.As(cause, &quit):
+		return &Error{Text: quit.Error(), Cause: cause}
 	case name == "":
 		return &Error{Text: words + `exec: "": executable file not found in $PATH: unknown`, Class: InvalidParameter, Cause: cause, Exit: 127}
 	case errors.As(cause, &known):

@@ -2,10 +2,13 @@ package engine
 
 import (
 	"context"
+	"os"
 	"slices"
 
 	"glassbox/monitor"
 	"glassbox/program"
+
+	"golang.org/x/sys/unix"
 )
 
 // Stepper is asked before each request of a start, an exec or a stop whether to go on: see Containers.Step.
@@ -60,4 +63,12 @@ func (a *asker) done() error {
 		return nil
 	}
 	return a.r.unnote()
+}
+
+func openPidfd(pid int) (*os.File, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("pidfd_open", err)
+	}
+	return os.NewFile(uintptr(fd), "pidfd"), nil
 }

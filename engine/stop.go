@@ -44,7 +44,11 @@ func (c *Containers) Stop(ctx context.Context, id string, o StopOptions) error {
 
 func (c *Containers) stop(ctx context.Context, r *record, o StopOptions) error {
 	s, err := c.state(r)
-	if err != nil || !s.Running {
+	if err == nil && !s.Running {
+		_, err = c.breakOff(ctx, r.place)
+		return err
+	}
+	if err != nil {
 		return err
 	}
 	sig, seconds, err := r.farewell(o)
@@ -305,6 +309,9 @@ func (c *Containers) killWith(id, signal string) error {
 	case err != nil:
 		return err
 	case !s.Running:
+		if was, err := c.breakOff(context.Background(), r.place); was || err != nil {
+			return err
+		}
 		return notRunning(r.ID)
 	case sig == sigkill:
 		relief := c.relieve(r)

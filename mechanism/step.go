@@ -12,12 +12,23 @@ type Step struct {
 // StepOf is what the table says of a call, which is written as strace prints it or as one would type it. from is the config field that asked
 // for it, why the sentence that explains it. Nobody may leave out a call that the table does not know.
 func StepOf(call, from, why string) (Step, bool) {
+	call = typed(call)
 	for _, r := range steps {
 		if r.matches(call, from, why) {
 			return r.Step, true
 		}
 	}
 	return Step{Keep: "nobody has said what it would do to the host"}, false
+}
+
+// typed is a command without the nsenter before it.
+func typed(call string) string {
+	if rest, is := strings.CutPrefix(call, "nsenter -t "); is {
+		if _, command, is := strings.Cut(rest, " -n "); is {
+			return command
+		}
+	}
+	return call
 }
 
 // rule is one row: what is empty matches everything.
@@ -108,7 +119,36 @@ var steps = []rule{
 	{call: "socket(AF_INET", Step: Step{"there is nothing to bring lo up with", keepNeeded, "net"}},
 	{call: "ioctl(", has: "SIOCSIFFLAGS", Step: Step{"lo is down: 127.0.0.1 cannot be reached, not even by the container itself", "", "net"}},
 	{call: "ip link set", from: "linux.netDevices", Step: Step{"the host keeps this interface", keepNeeded, "net"}},
-	{call: "nsenter", from: "linux.netDevices", Step: Step{"the interface that was moved lacks its addresses, or is down", "", "net"}},
+	{call: "ip ", from: "linux.netDevices", Step: Step{"the interface that was moved lacks its addresses, or is down", "", "net"}},
+
+	// The network.
+	{call: "ip link add", Step: Step{"the container has lo alone: nothing outside can be reached", keepNeeded, "net"}},
+	{call: "ip link set", has: "hairpin", Step: Step{"the container cannot reach itself through a port that it publishes", "", "net"}},
+	{call: "ip link set", has: " up", Step: Step{"the interface is down and carries no packet", "", "net"}},
+	{call: "ip link set", has: " mtu ", Step: Step{"packets are as long as the kernel thinks: longer ones may be lost on the way", "", "net"}},
+	{call: "ip link", Step: Step{"the interface is not where, or not called as, the container expects it", keepNeeded, "net"}},
+	{call: "ip addr add", Step: Step{"the interface has no address: it cannot be answered", "", "net"}},
+	{call: "ip route", Step: Step{"the container reaches its own network only: everything else is unreachable (ENETUNREACH)", "", "net"}},
+	{call: "sysctl -w net.ipv6", Step: Step{"the interface has an IPv6 link-local address, by which neighbours can advertise routes to it", "", "net"}},
+	{call: "sysctl ", Step: Step{"this parameter of the interface has the kernel's default", "", "net"}},
+	{call: "conntrack ", Step: Step{"connections to the port go on to whoever had it before", "", "net"}},
+	{call: "arping ", Step: Step{"neighbours who remember another address for it learn late", "", "net"}},
+	{call: "add element", Step: Step{"published ports lead nowhere, and a neighbour can send as this container", "another container could take its address", "net"}},
+	{call: "add table", Step: Step{"no rule holds the networks apart, and names are not answered", keepHost, "net"}},
+	{call: "table ", Step: Step{"names are not answered: 127.0.0.11 leads nowhere", keepNeeded, "net"}},
+	{call: "delete table", Step: Step{"the rules of the resolver that was here before stay", keepNeeded, "net"}},
+	{call: "glassrun attend", Step: Step{"names of other containers are not answered, and published ports are free for others to take", keepNeeded, "net"}},
+
+	// A stop.
+	{call: "pidfd_open(", Step: Step{"the signal goes to whoever has the number by then", "only a pidfd says for sure who is meant", ""}},
+	{call: "pidfd_send_signal(", has: "SIGKILL", from: "stop", Step: Step{"the container goes on, and stop waits for ever", "it is what stop has promised", ""}},
+	{call: "pidfd_send_signal(", from: "stop", Step: Step{"the container is not told to end: the whole grace period passes, and then SIGKILL comes", "", ""}},
+	{call: "poll(", has: "", from: "stop", why: "grace", Step: Step{"SIGKILL comes at once, and the program has no time to put its things away", "", ""}},
+	{call: "poll(", from: "stop", Step: Step{"what the container used would be taken away while it may still use it", keepNeeded, ""}},
+	{call: "write(", has: "cgroup.freeze", from: "stop", Step: Step{"the container stays frozen: it cannot handle the signal", "", "limits"}},
+	{call: "write(", has: "cgroup.kill", from: "stop", Step: Step{"processes that do not descend from PID 1's namespace go on", keepNeeded, "limits"}},
+	{call: "delete element", Step: Step{"the ports stay taken, and the address another's", "the next container that gets them would not be reached", "net"}},
+	{call: "kill(", from: "stop", Step: Step{"the process that answers names goes on for a container that is gone", keepNeeded, "net"}},
 
 	// What is inherited.
 	{call: "rt_sigaction(", Step: Step{"the program ignores this signal, because our parent did: nohup goes through to it", "", ""}},
@@ -186,6 +226,7 @@ var steps = []rule{
 	{call: "mount_setattr(", why: "invisible", Step: Step{"what is mounted there appears elsewhere as well", keepHost, "propagation"}},
 	{call: "mount_setattr(", why: "passed on", Step: Step{"what is mounted there on one side appears on the other as well", keepHost, "propagation"}},
 	{call: "mount_setattr(", Step: Step{"the mount is not protected (ro, nosuid, nodev, noexec): what it shows of the host can be changed or used", keepHost, ""}},
+	{call: "mount(", from: "volume", Step: Step{"the volume shows an empty directory of this machine's disk", keepNeeded, ""}},
 	{call: "mount(", from: "mounts", Step: Step{"there is nothing to show at this place", keepNeeded, ""}},
 	{call: "open_tree(", Step: Step{"there is nothing to mount at this place", keepNeeded, ""}},
 	{call: "mkdirat(", from: "process.cwd", Step: Step{"the working directory is missing, unless the image has it: the start ends with ENOENT", "", ""}},

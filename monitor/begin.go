@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"glassbox/program"
 	"glassbox/rootfs"
 	"glassbox/runtime"
 	"glassbox/sealed"
@@ -178,20 +179,24 @@ func (m *monitor) create() error {
 		return err
 	}
 	p := &process{m: m, pidfd: -1, console: -1}
-	if err := m.bear(p, m.born); err != nil {
+	var ask func(program.Stop) (program.Answer, error)
+	if m.config.Step {
+		ask = asking{m.first.fd, -1}.answer
+	}
+	if err := m.bear(p, m.born, ask); err != nil {
 		return err
 	}
 	m.processes = []*process{p}
 	return m.record(p)
 }
 
-// bear makes the container and its process, which waits at its gate.
-func (m *monitor) bear(p *process, born func(pid int)) error {
+// bear makes the container and its process, which waits at its gate. Before each call ask is asked, if there is somebody.
+func (m *monitor) bear(p *process, born func(pid int), ask func(program.Stop) (program.Answer, error)) error {
 	layers, err := m.layers()
 	if err != nil {
 		return err
 	}
-	o := runtime.Options{Dir: m.dir, Layers: layers, Explain: m.config.Explain, Born: born, State: m.known()}
+	o := runtime.Options{Dir: m.dir, Layers: layers, Explain: m.config.Explain, Without: m.config.Without, Step: ask, Born: born, State: m.known()}
 	if err := m.connect(p, &o); err != nil {
 		return err
 	}

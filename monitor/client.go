@@ -32,6 +32,7 @@ var ErrUnheard = fmt.Errorf("%w: the request was not heard", ErrDead)
 type Client struct {
 	dir  string
 	env  []string // of the process, beside what config.json says
+	ask  Asker    // answers before each call of a start with Config.Step
 	said int64    // size of monitor.log before this monitor could write to it
 	mu   sync.Mutex
 	conn *conn
@@ -57,6 +58,9 @@ func (c *Client) For(dir string) { c.dir, c.said = dir, logSize(dir) }
 
 // With gives the container's process variables that are to be in no file.
 func (c *Client) With(env []string) { c.env = env }
+
+// Asks has the stops of a start with Config.Step answered.
+func (c *Client) Asks(ask Asker) { c.ask = ask }
 
 // Born waits until the container's process exists, in its namespaces, and returns its pid. It must be the first call after Spawn and For,
 // or Adopt; Create, which does it itself where nobody has, must be the next.
@@ -88,7 +92,7 @@ func (c *Client) Create() (pid int, err error) {
 }
 
 func (c *Client) hearOfStart() (pid int, err error) {
-	r, err := c.conn.hear()
+	r, err := c.conn.converse(c.ask)
 	if errors.Is(err, ErrDead) {
 		err = fmt.Errorf("starting the container's monitor: %w%s", err, lastWords(c.dir, c.said))
 	}
@@ -116,7 +120,12 @@ func logSize(dir string) int64 {
 
 // Start opens the gate and returns when execve has happened. The error of a failed step is a *program.Failure.
 func (c *Client) Start() error {
-	_, err := c.call(request{Do: "start"})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.conn.say(request{Do: "start"}); err != nil {
+		return err
+	}
+	_, err := c.conn.converse(c.ask)
 	return err
 }
 
@@ -215,13 +224,13 @@ func (c *Client) Wait(ctx context.Context, exec string) (int, error) {
 
 // Attach joins the streams of the container's first process, before Start or later.
 func (c *Client) Attach(spec AttachSpec) (*Stream, error) {
-	return open(c.dir, request{Do: "attach", Attach: &spec})
+	return open(c.dir, request{Do: "attach", Attach: &spec}, nil)
 }
 
 // Exec starts a further process and returns when execve has happened. The stream has no frames when spec.Detach is set; close it
-// all the same.
-func (c *Client) Exec(spec ExecSpec) (*Stream, error) {
-	return open(c.dir, request{Do: "exec", Run: &spec})
+// all the same. With spec.Step ask answers before each call.
+func (c *Client) Exec(spec ExecSpec, ask Asker) (*Stream, error) {
+	return open(c.dir, request{Do: "exec", Run: &spec}, ask)
 }
 
 func (c *Client) call(r request) (reply, error) {
@@ -230,12 +239,15 @@ func (c *Client) call(r request) (reply, error) {
 	return c.conn.call(r)
 }
 
-func open(dir string, r request) (*Stream, error) {
+func open(dir string, r request, ask Asker) (*Stream, error) {
 	conn, err := dial(dir)
 	if err != nil {
 		return nil, err
 	}
-	a, err := conn.call(r)
+	var a reply
+	if err = conn.say(r); err == nil {
+		a, err = conn.converse(ask)
+	}
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -315,14 +327,19 @@ func connect(dir string) (int, error) {
 }
 
 func (c *conn) call(r request) (reply, error) {
-	b, err := json.Marshal(r)
-	if err != nil {
+	if err := c.say(r); err != nil {
 		return reply{}, err
 	}
-	if _, err := c.Write(append(b, '\n')); err != nil {
-		return reply{}, unheard(err)
-	}
 	return c.hear()
+}
+
+func (c *conn) say(r request) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	_, err = c.Write(append(b, '\n'))
+	return unheard(err)
 }
 
 // hand sends a line together with open files: unix(7), SCM_RIGHTS.
@@ -361,7 +378,7 @@ func (c *conn) hear() (reply, error) {
 }
 
 func unheard(err error) error {
-	if gone(err) == ErrDead {
+	if err != nil && gone(err) == ErrDead {
 		return ErrUnheard
 	}
 	return err

@@ -35,6 +35,8 @@ type Config struct {
 	StdinOnce bool              // close stdin when the first attached client goes
 	Cleanup   []string          // command line run as the monitor's last act, unless an attached client took it over; [0] is an absolute path
 	Explain   bool              // keep times and write account.json
+	Step      bool              // the client that starts the container is asked before each call of the start
+	Without   string            // the mechanism that an experiment leaves out, runtime.Options.Without
 	Tied      bool              // the process is killed when the client goes that started it
 	Stopped   string            // a file that exists once a user has sent the container a signal, and holds something if that ends its restarts
 	Replug    []string          // command line that, with the process's number added, plugs the network of a further start in; see restart.go

@@ -13,23 +13,8 @@ import (
 
 // exec starts a further process. It is ours to reap and to read, so whoever asked for it can go away.
 func (m *monitor) exec(spec *ExecSpec) (*process, []program.Account, error) {
-	if err := m.runs(); err != nil {
-		return nil, nil, err
-	}
-	if !m.started || m.main().ended {
-		return nil, nil, errNotRunning
-	}
-	if len(spec.Process.Args) == 0 {
-		return nil, nil, errors.New("exec of what? process.args is empty")
-	}
-	p := &process{m: m, id: spec.ID, pidfd: -1, console: -1}
-	if p.id == "" {
-		p.id = store.NewID()
-	}
-	o := runtime.Options{Dir: m.dir, Explain: spec.Explain}
-	if err := m.pipes(p, spec, &o); err != nil {
-		closeAll(o.Stdin, o.Stdout, o.Stderr)
-		p.close()
+	p, o, err := m.furnish(spec)
+	if err != nil {
 		return nil, nil, err
 	}
 	c, err := m.enter(p, spec, o)
@@ -39,6 +24,35 @@ func (m *monitor) exec(spec *ExecSpec) (*process, []program.Account, error) {
 // enter lets a process that has its streams execute.
 func (m *monitor) enter(p *process, spec *ExecSpec, o runtime.Options) (child, error) {
 	c, err := m.fork(spec, o)
+	return m.take(p, o, c, err)
+}
+
+// furnish makes a process's streams.
+func (m *monitor) furnish(spec *ExecSpec) (*process, runtime.Options, error) {
+	o := runtime.Options{Dir: m.dir, Explain: spec.Explain}
+	if err := m.runs(); err != nil {
+		return nil, o, err
+	}
+	if !m.started || m.main().ended {
+		return nil, o, errNotRunning
+	}
+	if len(spec.Process.Args) == 0 {
+		return nil, o, errors.New("exec of what? process.args is empty")
+	}
+	p := &process{m: m, id: spec.ID, pidfd: -1, console: -1}
+	if p.id == "" {
+		p.id = store.NewID()
+	}
+	if err := m.pipes(p, spec, &o); err != nil {
+		closeAll(o.Stdin, o.Stdout, o.Stderr)
+		p.close()
+		return nil, o, err
+	}
+	return p, o, nil
+}
+
+// take takes a process in that has its streams and executes, or did not come to that.
+func (m *monitor) take(p *process, o runtime.Options, c child, err error) (child, error) {
 	closeAll(o.Stdin, o.Stdout, o.Stderr)
 	if err != nil {
 		p.close()

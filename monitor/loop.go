@@ -83,6 +83,9 @@ func (m *monitor) gather() {
 			m.wait(o)
 		}
 	}
+	for _, x := range m.stepped {
+		m.wait(x)
+	}
 	for _, p := range m.peers {
 		m.wait(p)
 	}

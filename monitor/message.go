@@ -29,6 +29,8 @@ import (
 //	  |  <------- {} or {"Error":{"Text":...}}   |  execve has happened, or not
 //	  |  {"Do":"wait"} ---------------------->   |
 //	  |  <--------------------- {"Exit":0}       |  when it has ended and its output is drained
+//	  |  <------------------ {"Stop":{...}}       |  only while somebody steps through a start or exec: before each call
+//	  |  {"Do":"go"} ------------------------>   |  or "skip", or "quit", which ends the start
 //	  |  {"Do":"cancel"} -------------------->   |  should the container wait for a restart: no more
 //	  |  {"Do":"cleaned"} ------------------->   |  nothing is left to do, but to close files that came along and to delete Links
 //	  |  or {"Do":"sweep"} ------------------>   |  the container is no more: only its directories are left to delete
@@ -47,20 +49,21 @@ import (
 // A client detaches by closing the connection.
 
 type request struct {
-	Do     string      // start attach exec resize signal wait state frozen cleanup cleaned sweep
+	Do     string      // start attach exec resize signal wait state frozen cleanup cleaned sweep; go skip quit answer a stop
 	Exec   string      `json:",omitempty"` // which exec; empty: the container's first process
 	Signal int         `json:",omitempty"`
 	Size   *Size       `json:",omitempty"`
 	Attach *AttachSpec `json:",omitempty"`
 	Run    *ExecSpec   `json:",omitempty"`
 	Links  []string    `json:",omitempty"` // of cleaned and sweep: interfaces to delete
+	Text   string      `json:",omitempty"` // of quit: the error that the start ends with
 }
 
 // encode writes the short replies by hand: the first use of encoding/json with this type takes longer than a system call or two
 // hundred, and leaves traces in memory.
 func (r reply) encode() ([]byte, error) {
 	switch {
-	case r.State != nil || r.Account != nil || r.Error != nil:
+	case r.State != nil || r.Account != nil || r.Error != nil || r.Stop != nil:
 		return json.Marshal(r)
 	case r.Exit != nil:
 		return []byte(`{"Exit":` + strconv.Itoa(*r.Exit) + `}`), nil
@@ -84,6 +87,7 @@ type reply struct {
 	Exit    *int              `json:",omitempty"`
 	Account []program.Account `json:",omitempty"`
 	Error   *Error            `json:",omitempty"`
+	Stop    *program.Stop     `json:",omitempty"` // a question, and no reply yet
 }
 
 type control struct {
@@ -112,6 +116,7 @@ type ExecSpec struct {
 	Stdin   bool // keep standard input open; otherwise the process reads end-of-file
 	Detach  bool // no stream: what it writes is thrown away
 	Explain bool // keep times and return the account
+	Step    bool // ask before each call
 }
 
 // Error is an error that crossed the connection. It keeps its place: errors.As finds the *program.Failure of a step, the

@@ -56,6 +56,7 @@ type monitor struct {
 
 	listener  *listener
 	children  *children
+	stepped   []*steppedExec
 	processes []*process // the container's first process is the first
 	peers     []*peer
 	first     *peer // the client that started us; nil when it is gone
@@ -292,7 +293,7 @@ func (m *monitor) withdraw() {
 
 // mayLeave ends the loop when everything is over and told.
 func (m *monitor) mayLeave() {
-	if !m.over || m.claimed() || len(m.processes) > 1 {
+	if !m.over || m.claimed() || len(m.processes) > 1 || len(m.stepped) > 0 {
 		return
 	}
 	for _, p := range m.peers {

@@ -290,7 +290,7 @@ func TestExec(t *testing.T) {
 	run := func(t *testing.T, spec ExecSpec, argv ...string) *follower {
 		t.Helper()
 		spec.Process.Args = argv
-		s, err := b.c.Exec(spec)
+		s, err := b.c.Exec(spec, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -339,7 +339,7 @@ func TestExec(t *testing.T) {
 		}
 	})
 	t.Run("not found", func(t *testing.T) {
-		_, err := b.c.Exec(ExecSpec{Process: specs.Process{Args: []string{"nosuch"}}})
+		_, err := b.c.Exec(ExecSpec{Process: specs.Process{Args: []string{"nosuch"}}}, nil)
 		var f *program.Failure
 		if !errors.As(err, &f) || f.Errno != unix.ENOENT {
 			t.Errorf("%v", err)
@@ -348,7 +348,7 @@ func TestExec(t *testing.T) {
 	t.Run("detached goes on", func(t *testing.T) {
 		mark := b.dir + "/detached"
 		spec := ExecSpec{Detach: true, Process: specs.Process{Args: []string{"sh", "-c", "sleep 0.2; echo lost; echo done > " + mark}}}
-		s, err := b.c.Exec(spec)
+		s, err := b.c.Exec(spec, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -370,7 +370,7 @@ func TestExec(t *testing.T) {
 func TestExecEndsWithContainer(t *testing.T) {
 	b := shell(t, "sleep 100")
 	b.start()
-	s, err := b.c.Exec(ExecSpec{Process: specs.Process{Args: []string{"sleep", "100"}}})
+	s, err := b.c.Exec(ExecSpec{Process: specs.Process{Args: []string{"sleep", "100"}}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

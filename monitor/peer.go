@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"glassbox/program"
 	"glassbox/store"
 
 	"golang.org/x/sys/unix"
@@ -31,8 +32,10 @@ type peer struct {
 	waits  *process // its end is to be told in a reply
 	stream *process // frames of this process come and go
 	wants  AttachSpec
-	last   bool // nothing more is to be sent
-	cleans bool // has promised to clean up
+	last   bool      // nothing more is to be sent
+	cleans bool      // has promised to clean up
+	run    *ExecSpec // what it wants to be started
+	busy   bool      // an exec that it steps through talks to it
 }
 
 func (p *peer) unsent() int { return len(p.out) - p.sent }
@@ -40,6 +43,9 @@ func (p *peer) unsent() int { return len(p.out) - p.sent }
 // interest: input is not taken while the process does not read its own.
 func (p *peer) interest() (int, int16) {
 	var events int16
+	if p.busy {
+		return -1, 0
+	}
 	if !p.paused() {
 		events |= unix.POLLIN
 	} else if p.hangup {
@@ -247,16 +253,29 @@ func (p *peer) exec(spec *ExecSpec) {
 		p.refuse(errors.New("exec of what? the request names no process"))
 		return
 	}
+	p.run = spec
+	if spec.Step {
+		if err := p.m.execStepped(p, spec); err != nil {
+			p.refuse(err)
+		}
+		return
+	}
 	q, account, err := p.m.exec(spec)
 	if err != nil {
 		p.refuse(err)
 		return
 	}
+	p.follow(q, account)
+}
+
+// follow tells of the process that was started, and passes its streams on.
+func (p *peer) follow(q *process, account []program.Account) {
 	p.reply(reply{ID: q.id, Pid: q.pid, Account: account})
-	if !spec.Detach {
+	if !p.run.Detach {
 		p.stream = q
-		p.wants = AttachSpec{Stdin: spec.Stdin, Stdout: true, Stderr: true, Patient: true}
+		p.wants = AttachSpec{Stdin: p.run.Stdin, Stdout: true, Stderr: true, Patient: true}
 	}
+	p.run = nil
 }
 
 func (p *peer) listens(o *output) bool {

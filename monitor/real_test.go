@@ -95,7 +95,7 @@ func busybox(t testing.TB, dir string) string {
 func (b *box) exec(p specs.Process, stdin bool) *follower {
 	b.t.Helper()
 	p.Cwd, p.Env = "/", []string{"PATH=/bin"}
-	s, err := b.c.Exec(ExecSpec{Process: p, Stdin: stdin})
+	s, err := b.c.Exec(ExecSpec{Process: p, Stdin: stdin}, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestRealExec(t *testing.T) {
 	if got := f.wait(); got != 4 || f.out.String() != "11 22\r\n" {
 		t.Errorf("%d %q", got, f.out.String())
 	}
-	_, err := b.c.Exec(ExecSpec{Process: specs.Process{Args: []string{"nosuch"}, Env: []string{"PATH=/bin"}, Cwd: "/"}})
+	_, err := b.c.Exec(ExecSpec{Process: specs.Process{Args: []string{"nosuch"}, Env: []string{"PATH=/bin"}, Cwd: "/"}}, nil)
 	if !errors.Is(err, unix.ENOENT) {
 		t.Errorf("exec of what is not there: %v", err)
 	}
@@ -290,7 +290,7 @@ func TestRealCrowd(t *testing.T) {
 		go func() {
 			script := fmt.Sprintf("yes | head -c 100000; exit %d", i)
 			p := specs.Process{Args: []string{"sh", "-c", script}, Cwd: "/", Env: []string{"PATH=/bin"}}
-			s, err := b.c.Exec(ExecSpec{Process: p})
+			s, err := b.c.Exec(ExecSpec{Process: p}, nil)
 			if err != nil {
 				t.Error(err)
 				codes <- -1

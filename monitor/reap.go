@@ -78,6 +78,8 @@ func (m *monitor) reapAll() {
 		}
 		if p := m.byPid(pid); p != nil {
 			m.reap(p)
+		} else if len(m.stepped) > 0 {
+			return // it may be a stepped exec's, which waits for it
 		} else {
 			unix.Wait4(pid, nil, unix.WNOHANG, nil)
 		}

@@ -66,7 +66,7 @@ type keptPeer struct {
 
 // mayRenew says whether there is nothing on its way that could not be taken along.
 func (m *monitor) mayRenew() bool {
-	if !m.started || m.over || len(m.processes) > 1 || m.main().ended && !m.waiting() {
+	if !m.started || m.over || len(m.processes) > 1 || len(m.stepped) > 0 || m.main().ended && !m.waiting() {
 		return false
 	}
 	if in := m.main().in; in != nil && (len(in.waiting) > 0 || in.ended && in.fd >= 0) {

@@ -143,7 +143,7 @@ func TestNothingLeaksIntoProcesses(t *testing.T) {
 	until(t, "the list", func() bool { return strings.Contains(b.logged("stdout"), " 0 ->") })
 	spec := ExecSpec{}
 	spec.Process.Args = []string{"ls", "-l", "/proc/self/fd"}
-	s, err := b.c.Exec(spec)
+	s, err := b.c.Exec(spec, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

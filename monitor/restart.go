@@ -148,7 +148,7 @@ func (m *monitor) bearAgain() error {
 	}
 	p := m.main()
 	*p = process{m: m, pidfd: -1, console: -1}
-	if err := m.bear(p, nil); err != nil {
+	if err := m.bear(p, nil, nil); err != nil {
 		return err
 	}
 	s, err := Identify(p.pid)

@@ -147,7 +147,7 @@ func TestWaitingForARestart(t *testing.T) {
 	}
 	spec := ExecSpec{}
 	spec.Process.Args = []string{"true"}
-	if _, err := b.c.Exec(spec); err == nil || err.Error() != words {
+	if _, err := b.c.Exec(spec, nil); err == nil || err.Error() != words {
 		t.Errorf("exec: %v", err)
 	}
 	waited := make(chan int)

@@ -19,7 +19,7 @@ type Options struct {
 	NoPivot bool // the root is moved instead, for a bundle on a ramdisk
 	Keyring bool // the process keeps our session keyring
 	Explain bool
-	Step    func(program.Stop) error // asked before each step; nil: nobody is
+	Step    func(program.Stop) (program.Answer, error) // asked before each step; nil: nobody is
 	Handover
 }
 

@@ -12,8 +12,11 @@ import (
 func Carry(requests []Request, note func(Request, error), undo *[]func() error) error {
 	for _, r := range requests {
 		err := r.Do()
+		if ended := (*refusal)(nil); errors.As(err, &ended) {
+			return ended.error
+		}
 		note(r, err)
-		if tolerated := (Tolerated{}); errors.As(err, &tolerated) {
+		if tolerated := (Tolerated{}); errors.As(err, &tolerated) || errors.Is(err, errSkipped) {
 			continue
 		}
 		if err != nil {
@@ -45,6 +48,8 @@ func (f *HostFailure) Unwrap() error { return f.Err }
 // Ledger is the host's requests of one undertaking outside a container's start: what was asked of the kernel, and the way back.
 // Its zero value is ready.
 type Ledger struct {
+	Step *Stepping // asks before each; nil: nobody is asked
+
 	began time.Time
 	told  []Done
 	undo  []func() error
@@ -55,7 +60,7 @@ func (l *Ledger) Carry(requests ...Request) error {
 	if l.began.IsZero() {
 		l.began = time.Now()
 	}
-	return Carry(requests, func(r Request, err error) { l.told = append(l.told, r.Done(err, time.Since(l.began))) }, &l.undo)
+	return Carry(l.Step.Requests(requests), func(r Request, err error) { l.told = append(l.told, r.Done(err, time.Since(l.began))) }, &l.undo)
 }
 
 // Back takes back what was done, last first.

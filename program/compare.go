@@ -2,6 +2,7 @@ package program
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -48,7 +49,12 @@ func Compare(told []Done, seen []Traced) error {
 	if n := len(seen); n > 0 && len(told) > 0 && told[len(told)-1].Failed && strings.HasPrefix(seen[n-1].Call, "exit_group(") {
 		seen = seen[:n-1] // not a step: how the interpreter ends after one that failed
 	}
-	return align(told, seen, confirms)
+	return align(made(told), seen, confirms)
+}
+
+// made leaves out what was skipped: nobody asked the kernel for it.
+func made(told []Done) []Done {
+	return slices.DeleteFunc(slices.Clone(told), func(d Done) bool { return d.Result == Skipped })
 }
 
 // align walks both lists and, where they part, looks ahead for the nearest place where they meet again.

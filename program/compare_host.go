@@ -59,7 +59,7 @@ func within(path, dir string) bool { return dir != "" && strings.HasPrefix(path,
 // told by number, by the path of what they refer to, or by a name in angle brackets; the number of the process in a
 // path of /proc is not compared.
 func CompareHost(told []Done, seen []Traced) error {
-	return align(told, seen, hostConfirms)
+	return align(made(told), seen, hostConfirms)
 }
 
 func hostConfirms(d Done, t Traced) bool {

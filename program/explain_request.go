@@ -22,7 +22,7 @@ func (t Tolerated) Unwrap() error { return t.Errno }
 // Done is the request after Do returned err.
 func (r Request) Done(err error, at time.Duration) Done {
 	var tolerated Tolerated
-	failed := err != nil && !errors.As(err, &tolerated)
+	failed := err != nil && !errors.As(err, &tolerated) && !errors.Is(err, errSkipped)
 	return Done{Call: r.Call, Result: r.answer(err), From: r.From, Why: r.Why, At: at, Failed: failed}
 }
 
@@ -30,6 +30,8 @@ func (r Request) Done(err error, at time.Duration) Done {
 func (r Request) answer(err error) string {
 	var errno unix.Errno
 	switch {
+	case errors.Is(err, errSkipped):
+		return Skipped
 	case err == nil && r.Gives != "":
 		return r.Gives
 	case err == nil && strings.HasPrefix(r.Call, "write("):
@@ -37,13 +39,13 @@ func (r Request) answer(err error) string {
 	case err == nil:
 		return "0"
 	case errors.As(err, &errno):
-		return refusal(int64(errno))
+		return refused(int64(errno))
 	}
 	return err.Error()
 }
 
-// refusal is an error number as strace prints the result of a call.
-func refusal(errno int64) string {
+// refused is an error number as strace prints the result of a call.
+func refused(errno int64) string {
 	e := linux.Meaning(int(errno))
 	if e.Name == "" {
 		return "-1 (errno " + strconv.FormatInt(errno, 10) + ")"

@@ -107,6 +107,16 @@ func (w *writer) done(number string, d Done) {
 	}
 }
 
+// Lines is a call in lines of at most width columns, the first one's indentation aside: broken between arguments, or between flags. Very long lists
+// are shortened.
+func Lines(call string, width int) []string {
+	lines := breakSets(wrap(arguments(shorten(call)), ", ", width), width)
+	for i := range lines[1:] {
+		lines[i+1] = "    " + lines[i+1]
+	}
+	return lines
+}
+
 // sentence is the reason and the config field that asked, in words.
 func sentence(d Done) []string {
 	words := strings.Fields(d.Why)

@@ -29,6 +29,7 @@ type state struct {
 	reached uint32  // index of the step being executed
 	failed  uint32  // index+1 of the step that failed; 0: none
 	errno   uint32
+	skip    uint32 // index+1 of the step that is to be left out, written by the host while the child waits at the question before it
 	forked  uint32 // the process that the second clone made and that goes on, noted by the kernel before that one runs (CLONE_PARENT_SETTID)
 	slots   [MaxSlots + 1]uintptr
 }

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"math"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +32,9 @@ func launch(clone *cloneArgs, s *state, code []instruction, notes []ran, clock b
 	return pid, errno
 }
 
+// skipped is noted as the result of a step that was left out: no call returns it.
+const skipped = math.MinInt64
+
 // patience is how often a path is resolved anew because somebody on the machine mounted or renamed meanwhile: below a directory the
 // kernel cannot tell an attack from a coincidence, and answers EAGAIN, openat2(2).
 const patience = 10000
@@ -41,6 +45,10 @@ func interpret(s *state, code []instruction, notes []ran, clock bool) {
 	for i := range code {
 		in := &code[i]
 		s.reached = uint32(i)
+		if s.skip == uint32(i)+1 {
+			notes[i].result = skipped
+			continue
+		}
 		args := in.args
 		for a := range args {
 			if in.inSlots&(1<<a) != 0 {

@@ -31,8 +31,8 @@ type Process struct {
 	hosts   Numbers
 	sync    int // our end; -1 when closed
 	began   int64
-	ended   bool             // execve happened or a step failed: nothing more comes over sync
-	answer  func(Stop) error // nil: the program asks no questions
+	ended   bool                       // execve happened or a step failed: nothing more comes over sync
+	answer  func(Stop) (Answer, error) // nil: the program asks no questions
 	ran     []Ran
 }
 
@@ -229,7 +229,10 @@ func (p *Process) end(waitedFor string) error {
 	case failed:
 		return &Failure{Index: p.program.number(reached), Step: p.program[reached], Errno: errno, Call: p.program.Call(reached, p.ran, p.hosts)}
 	}
-	return fmt.Errorf("the container's process was killed in step %d (%s) while the host waited for %s", reached+1, p.program[reached].Why, waitedFor)
+	if real := p.program.real(reached); real != reached {
+		return fmt.Errorf("the container's process was killed before step %d (%s) while the host waited for %s", p.program.number(real)+1, p.program[real].Why, waitedFor)
+	}
+	return fmt.Errorf("the container's process was killed in step %d (%s) while the host waited for %s", p.program.number(reached)+1, p.program[reached].Why, waitedFor)
 }
 
 // becomes says whether the step ends the program when it succeeds. It need not be the last one: a name is looked for in

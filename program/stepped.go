@@ -1,9 +1,8 @@
 package program
 
 import (
+	"errors"
 	"fmt"
-	"io"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,6 +42,14 @@ func (p Program) asks(i int) bool {
 	return p[i].Gate == question || i+1 < len(p) && p[i+1].Gate == question
 }
 
+// real is the first step from i on that is none of a question's.
+func (p Program) real(i int) int {
+	for i < len(p)-1 && p.asks(i) {
+		i++
+	}
+	return i
+}
+
 // number is the index that step i has in the program without questions.
 func (p Program) number(i int) int {
 	n := 0
@@ -54,35 +61,11 @@ func (p Program) number(i int) int {
 	return n
 }
 
-// Stop is a moment of a stepped start: the child, or the host in its half, asks whether to go on.
-type Stop struct {
-	Number int    // of the step that comes next, as a plan counts, from 1; 0: it is the host's request
-	Gave   []Done // what has been answered since the stop before
-	Next   []Done // what comes then: one call, or several where nobody can ask in between
-}
+// ErrEnded is what who is asked returns when the child has ended while it waited for the answer.
+var ErrEnded = errors.New("the container's process has ended")
 
-// Write writes it for people: what the calls before returned, and which ones come next.
-func (s Stop) Write(w io.Writer, style Style) error {
-	out := newWriter(w, style)
-	for _, d := range s.Gave {
-		result := "= " + d.Result
-		if d.Failed {
-			result = out.paint(red, result)
-		}
-		fmt.Fprintf(out, "%*s%s\n", margin, "", result)
-	}
-	for i, d := range s.Next {
-		number := "host"
-		if s.Number > 0 {
-			number = strconv.Itoa(s.Number + i)
-		}
-		out.done(number, d)
-	}
-	return out.Flush()
-}
-
-// Ask has the questions of a stepped program answered: nil lets it go on, an error ends the start and is what Reach or Finish returns.
-func (p *Process) Ask(answer func(Stop) error) { p.answer = answer }
+// Ask has the questions of a stepped program answered. An error ends the start and is what Reach or Finish returns.
+func (p *Process) Ask(answer func(Stop) (Answer, error)) { p.answer = answer }
 
 // stop is called when the child asks: it waits in the read of a question, or is about to.
 func (p *Process) stop() error {
@@ -93,21 +76,40 @@ func (p *Process) stop() error {
 	if p.program[here].Gate != question {
 		here++ // we were told before the child has noted that its write is done
 	}
-	ran := p.answers(here)
-	next := here + 1
-	s := Stop{Number: p.program.number(next) + 1}
+	s := p.stopAt(here)
+	answer, err := p.answer(s)
+	switch {
+	case errors.Is(err, ErrEnded):
+		return p.end("your answer")
+	case err != nil:
+		return err
+	case answer == Skip && s.Bound != "":
+		return fmt.Errorf("step %d cannot be skipped: %s", s.Number, s.Bound)
+	case answer == Skip:
+		p.frozen.state.skip = uint32(here) + 2
+	}
+	return p.Pass()
+}
+
+// stopAt describes the stop at the question whose read is step here.
+func (p *Process) stopAt(here int) Stop {
+	ran, next := p.answers(here), here+1
+	s := Stop{Number: p.program.number(next) + 1, Pid: p.Pid, Pidfd: p.Pidfd}
 	for i := next; i < len(p.program) && !p.program.asks(i); i++ {
 		s.Next = append(s.Next, Done{Call: p.program.Call(i, ran, p.hosts), From: p.program[i].From, Why: p.program[i].Why, Gate: p.program[i].Gate})
+	}
+	switch {
+	case len(s.Next) > 1:
+		s.Bound = "it comes with others, between which nobody can be asked"
+	case p.program[next].Result != 0:
+		s.Bound = "a later step needs the descriptor that it returns"
 	}
 	for i := p.asked(here); i < here; i++ {
 		if !p.program.asks(i) {
 			s.Gave = append(s.Gave, p.program[i].Done(resolved(p.program[:i], ran, p.hosts), &ran[i]))
 		}
 	}
-	if err := p.answer(s); err != nil {
-		return err
-	}
-	return p.Pass()
+	return s
 }
 
 // asked is the index of the question before the one at i, or the program's beginning.

@@ -38,7 +38,7 @@ func TestStepped(t *testing.T) {
 	}
 	var next, gave []string
 	var groups []int
-	p.Ask(func(s Stop) error {
+	p.Ask(func(s Stop) (Answer, error) {
 		if s.Number != len(next)+1 {
 			t.Errorf("the stop after %d steps is before step %d", len(next), s.Number)
 		}
@@ -52,7 +52,7 @@ func TestStepped(t *testing.T) {
 				t.Errorf("nothing is told of what %q gave", d.Why)
 			}
 		}
-		return nil
+		return Go, nil
 	})
 	for _, f := range []func() error{func() error { return p.Reach("created") }, p.Pass, p.Finish} {
 		if err := f(); err != nil {
@@ -85,11 +85,11 @@ func TestSteppedEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Ask(func(s Stop) error {
+	p.Ask(func(s Stop) (Answer, error) {
 		if s.Number == 3 {
-			return enough
+			return Go, enough
 		}
-		return nil
+		return Go, nil
 	})
 	if err := p.Reach("created"); err != enough {
 		t.Errorf("got %v, want %v", err, enough)
@@ -106,7 +106,7 @@ func TestSteppedEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Ask(func(Stop) error { return nil })
+	p.Ask(func(Stop) (Answer, error) { return Go, nil })
 	var f *Failure
 	if err := p.Finish(); !errors.As(err, &f) || f.Index != 2 || f.Errno != unix.ENOENT {
 		t.Errorf("got %v, want the failure of step 3", err)

@@ -102,8 +102,8 @@ func (s *Stepping) Watch(p *Process) {
 	p.Ask(s.step)
 }
 
-// At names the process for which the host's requests are made.
-func (s *Stepping) At(pid int) { s.pid = pid }
+// At names the process for which the host's requests are made. Its end, which pidfd tells, ends the waiting for an answer.
+func (s *Stepping) At(pid int, pidfd *os.File) { s.pid, s.pidfd = pid, pidfd }
 
 // step answers one of the child's questions.
 func (s *Stepping) step(stop Stop) (Answer, error) {

@@ -49,5 +49,5 @@ func writeMap(pid *int, name, text, from, why string) program.Request {
 
 // carry carries out the host's requests of one phase and notes them.
 func (c *Container) carry(requests []program.Request) error {
-	return program.Carry(c.step.requests(requests), c.note, &c.undo)
+	return program.Carry(c.step.Requests(requests), c.note, &c.undo)
 }

@@ -35,6 +35,8 @@ type Options struct {
 	NoPivot  bool // cover the host's root instead of changing it, which an initramfs does not allow
 	Keyring  bool // and our session keyring
 
+	Without string // for experiments: the mechanism that the file tree is made without: pivot_root, propagation or mount
+
 	Group cgroups.Group // for Adopt: the container's, where its PID 1 may have left it; the zero value: where that is
 
 	NoGroup       bool // the container is in no group, as on a machine without cgroup2
@@ -43,11 +45,12 @@ type Options struct {
 	State specs.State // what hooks are told: id and bundle; the rest is set for each
 	Warn  func(error) // what is done without, such as an unknown capability, or failed and changes nothing, such as a hook after the start; nil: nobody wants to know
 
-	// Step is called before each step of the child's and each request of the host's, and may end the start; nil: nobody is asked. Not with a
+	// Step is called before each step of the child's and each request of the host's, and may skip it or end the start; nil: nobody is asked. Not with a
 	// listener: whoever starts the container would be asked by nobody's program.
-	Step func(program.Stop) error
+	Step func(program.Stop) (program.Answer, error)
 
-	// Born is called when the container's process is in its namespaces, and its file tree is still to be made; may be nil.
+	// Born is called when the container's process is in its namespaces, and its file tree is still to be made; where a second clone makes
+	// that process (namespaces.Set.Forks), when it waits at the gate `created`. It may be nil.
 	Born func(pid int)
 }
 
@@ -75,7 +78,7 @@ type Container struct {
 	process *program.Process
 	console *os.File
 	explain bool
-	step    *stepping
+	step    *program.Stepping
 	warn    func(error)
 	hooked  bool // hooks have run, or tried to
 	began   time.Time
@@ -116,15 +119,15 @@ func Prepare(spec *specs.Spec, o Options) (*Container, error) {
 			return nil, err
 		}
 	}
-	facts.Detached, facts.Preserve = o.Listener != nil, o.Preserve
+	facts.Detached, facts.Preserve, facts.Without = o.Listener != nil, o.Preserve, o.Without
 	plan, err := Compile(spec, o.Layers, facts)
 	if err != nil {
 		return nil, err
 	}
 	o.tell(plan.Warnings)
 	plan.Hooks.State = o.State
-	step := newStepping(o.Step)
-	plan.Phases = step.plan(plan.Phases)
+	step := program.NewStepping(o.Step)
+	plan.Phases = step.Plan(plan.Phases)
 	return &Container{step: step, spec: spec, rules: plan.Rules, known: o.State, facts: facts, plan: plan, hooks: plan.Hooks, group: plan.Group, explain: o.Explain, warn: o.Warn, began: time.Now()}, nil
 }
 
@@ -158,6 +161,9 @@ func (c *Container) create(o Options) error {
 	if err := c.process.Reach(gateCreated); err != nil {
 		return err
 	}
+	if o.Born != nil && c.plan.set.Forks() {
+		o.Born(c.process.Pid)
+	}
 	c.Pid, c.Pidfd = c.process.Pid, c.process.Pidfd
 	if c.spec.Process.Terminal {
 		var err error
@@ -171,12 +177,13 @@ func (c *Container) create(o Options) error {
 
 // serve carries out the host's half of a phase. The child waits at gate meanwhile, if there is one.
 func (c *Container) serve(gate string, phase program.Phase, o Options) error {
+	c.step.In(phase.Name)
 	if phase.Name == "namespaces" {
 		birth := len(phase.Host) - 1
 		if err := c.carry(phase.Host[:birth]); err != nil {
 			return err
 		}
-		return c.bear(o, phase.Host[birth])
+		return c.bear(o, phase.Host)
 	}
 	if gate == "" {
 		return c.carry(phase.Host)
@@ -204,8 +211,10 @@ func gateOf(p program.Program) string {
 	return p[len(p)-1].Gate
 }
 
-// bear makes the child.
-func (c *Container) bear(o Options, r program.Request) error {
+// bear makes the child, which is the last of the host's requests.
+func (c *Container) bear(o Options, requests []program.Request) error {
+	n := len(requests)
+	r := requests[n-1]
 	group, err := c.group.Open()
 	if err != nil {
 		return err
@@ -223,7 +232,7 @@ func (c *Container) bear(o Options, r program.Request) error {
 		hosts[listener] = o.Listener
 		defer delete(hosts, listener) // the caller's
 	}
-	if err := c.step.request(r); err != nil {
+	if _, err := c.step.Before(r, n, n, "without a process there is no container"); err != nil {
 		return err
 	}
 	how := program.Clone{Flags: c.plan.set.Clone(), Cgroup: group, Memory: o.Memory}
@@ -238,12 +247,10 @@ func (c *Container) bear(o Options, r program.Request) error {
 	if err != nil {
 		return err
 	}
-	c.step.done(r, nil)
-	if c.step != nil {
-		c.process.Ask(c.step.ask)
-	}
+	c.step.After(r, nil)
+	c.step.Watch(c.process)
 	*c.plan.child, c.plan.process = c.process.Pid, c.process
-	if o.Born != nil {
+	if o.Born != nil && !c.plan.set.Forks() { // with a second clone this process makes way for another
 		o.Born(c.process.Pid)
 	}
 	return nil

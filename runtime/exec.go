@@ -29,6 +29,7 @@ type Process struct {
 	cpus    []byte // on which it is born
 
 	warnings []string
+	step     *program.Stepping
 }
 
 // gateTerminal is where an exec with a terminal waits until the host has fetched its master.
@@ -38,7 +39,7 @@ const gateTerminal = "terminal"
 const container program.Host = "container"
 
 // Exec starts p in the container: its namespaces, cgroup, capabilities. It returns when execve has happened, or with
-// a *program.Failure. Stdin, Stdout, Stderr and Explain of o are used.
+// a *program.Failure. Stdin, Stdout, Stderr, Explain and Step of o are used.
 func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
 	inherited, err := confine.Observe()
 	if err != nil {
@@ -54,6 +55,8 @@ func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
 		return nil, err
 	}
 	o.tell(e.warnings)
+	e.step = program.NewStepping(o.Step)
+	e.phases = e.step.Plan(e.phases)
 	hosts, err := streamFiles(o, p.Terminal)
 	if err != nil {
 		return nil, err
@@ -197,20 +200,32 @@ func (e *Process) start(c *Container, p *specs.Process, o Options, hosts map[pro
 // bear makes the child, on its first processors if it is to have some.
 func (e *Process) bear(how program.Clone, o Options, hosts map[program.Host]*os.File, note func(program.Request, error)) (err error) {
 	birth := e.phases[0].Host
+	e.step.In(e.phases[0].Name)
 	if e.cpus != nil {
+		if _, err := e.step.Before(birth[0], 1, len(birth), "the process is to be born there"); err != nil {
+			return err
+		}
 		back, err := bind(e.cpus)
 		note(birth[0], err)
+		e.step.After(birth[0], err)
 		if err != nil {
 			return &program.HostFailure{Request: birth[0], Err: err}
 		}
 		defer back()
 	}
-	e.process, err = program.Start(program.Whole(e.phases), how, hosts, o.Explain)
 	r := birth[len(birth)-1]
+	if _, err := e.step.Before(r, len(birth), len(birth), "without a process there is nobody to enter"); err != nil {
+		return err
+	}
+	e.process, err = program.Start(program.Whole(e.phases), how, hosts, o.Explain)
 	if err == nil {
 		r.Gives = strconv.Itoa(e.process.Pid)
 	}
 	note(r, err)
+	if err == nil {
+		e.step.After(r, nil)
+		e.step.Watch(e.process)
+	}
 	return err
 }
 

@@ -2,6 +2,7 @@ package stepper
 
 import (
 	"fmt"
+	"strings"
 
 	"glassbox/mechanism"
 	"glassbox/program"
@@ -63,14 +64,49 @@ func title(stop program.Stop) string {
 	return "-- " + stop.Phase + ": " + place
 }
 
-// inLines is a call in lines of at most width columns.
+// longest is how many lines of a call are shown.
+const longest = 12
+
+// inLines is a call in lines of at most width columns. A script for nft has lines already.
 func inLines(call string, width int) string {
-	text := ""
-	for _, l := range program.Lines(call, width) {
-		text += l + "\n"
+	lines := strings.Split(strings.TrimSpace(brief(call)), "\n")
+	switch {
+	case len(lines) > 1:
+	case name(call) == "ip" || name(call) == "sysctl":
+		lines = screen.Wrap(lines[0], width)
+	default:
+		lines = program.Lines(lines[0], width)
 	}
-	return text
+	if more := len(lines) - longest; more > 1 {
+		lines = append(lines[:longest], fmt.Sprintf("... %d lines more", more))
+	}
+	return strings.Join(lines, "\n")
 }
+
+// brief writes a container's id, 64 hexadecimal digits, as its first twelve, so that paths fit a line.
+func brief(call string) string {
+	const whole, shown = 64, 12
+	var w strings.Builder
+	for {
+		n := strings.IndexFunc(call, hexadecimal)
+		if n < 0 {
+			return w.String() + call
+		}
+		w.WriteString(call[:n])
+		call = call[n:]
+		if n = strings.IndexFunc(call, func(r rune) bool { return !hexadecimal(r) }); n < 0 {
+			n = len(call)
+		}
+		if n == whole {
+			w.WriteString(call[:shown] + "…")
+		} else {
+			w.WriteString(call[:n])
+		}
+		call = call[n:]
+	}
+}
+
+func hexadecimal(r rune) bool { return r >= '0' && r <= '9' || r >= 'a' && r <= 'f' }
 
 func (s *Stepper) say(format string, a ...any) {
 	w := screen.New(s.Out, s.Style)

@@ -108,7 +108,7 @@ func (s *Stepper) read(ctx context.Context, stop program.Stop) (command, error) 
 		fmt.Fprintf(s.Out, "> %s\n", c)
 		return c, nil
 	}
-	fmt.Fprint(s.Out, "Enter next, s skip, c run on, b NAME break, i inspect, q quit, ? help > ")
+	fmt.Fprint(s.Out, s.prompt())
 	line, err := s.lines.read(ctx, stop.Pidfd)
 	var quit *program.Quit
 	switch {
@@ -129,6 +129,14 @@ func (s *Stepper) read(ctx context.Context, stop program.Stop) (command, error) 
 		return command{word: helpWord}, nil
 	}
 	return c, nil
+}
+
+// prompt names the keys, as far as there is room.
+func (s *Stepper) prompt() string {
+	if w := s.Style.Width; w > 0 && w < 78 {
+		return "Enter s c b i q (? help) > "
+	}
+	return "Enter next, s skip, c run on, b NAME break, i inspect, q quit, ? help > "
 }
 
 // obey does what a command says. Not done: it is to be read on, at the same stop.
@@ -175,24 +183,32 @@ func kept(stop program.Stop) string {
 	return stop.Bound
 }
 
-// meets says whether what comes next is called so: the call, its phase, its mechanism, or the field that asked for it or one around that.
+// meets says whether what comes next is called so: the call, its phase, its mechanism, or the field that asked for it or one around that. A
+// mechanism that has the name of a system call, such as pivot_root, is met at that.
 func meets(stop program.Stop, wanted string) bool {
 	if stop.Phase == wanted {
 		return true
 	}
+	known, is := mechanism.Of(wanted)
+	is = is && !slices.ContainsFunc(known.Calls, func(c string) bool { return name(c+" ") == wanted })
 	return slices.ContainsFunc(stop.Next, func(d program.Done) bool {
 		m, _ := mechanism.StepOf(d.Call, d.From, d.Why)
-		return name(d.Call) == wanted || m.Mechanism == wanted || d.From == wanted || strings.HasPrefix(d.From, wanted+".") || strings.HasPrefix(d.From, wanted+"[")
+		return name(d.Call) == wanted || is && m.Mechanism == wanted || d.From == wanted || strings.HasPrefix(d.From, wanted+".") || strings.HasPrefix(d.From, wanted+"[")
 	})
 }
 
 // name is what a call is called: the system call, or the program that one would type.
 func name(call string) string {
-	end := strings.IndexAny(call, "( \n")
-	if end < 0 {
-		return call
+	word := call[:max(strings.IndexAny(call+"(", "( \n"), 0)]
+	switch word {
+	case "add", "table", "delete":
+		return "nft"
+	case "nsenter": // nsenter -t PID -n COMMAND
+		if words := strings.Fields(call); len(words) > 4 {
+			return words[4]
+		}
 	}
-	return call[:end]
+	return word
 }
 
 // where a stop is, in words.

@@ -15,6 +15,7 @@ type execFlags struct {
 	env, envFile   opts.ListOpts
 	explain, stdin bool
 	keys, format   string
+	step           stepFlags
 }
 
 func execVerb() verb {
@@ -36,6 +37,7 @@ func execVerb() verb {
 			c.flags.StringVar(&f.format, "format", "", "Format of --explain: text or json")
 			own(c.flags, "explain")
 			own(c.flags, "format")
+			f.step.define(c.flags, "enter", "start")
 			return func(ctx context.Context, args []string) error { return c.exec(ctx, &f, args[0], args[1:]) }
 		},
 	}
@@ -58,6 +60,10 @@ func (c *call) exec(ctx context.Context, f *execFlags, name string, command []st
 	if size, ok := windowSize(c.stdout); ok && f.Tty {
 		f.ConsoleSize = &[2]uint{uint(size.Rows), uint(size.Cols)}
 	}
+	if err := c.stepping(&f.step); err != nil {
+		return badRequest("exec", err)
+	}
+	defer f.step.finish()
 	w := wiring{stdin: f.AttachStdin, stdout: f.AttachStdout, stderr: f.AttachStderr, tty: f.Tty, keys: f.keys, exec: true}
 	streams, done, err := c.connect(w)
 	if err != nil {
@@ -65,6 +71,7 @@ func (c *call) exec(ctx context.Context, f *execFlags, name string, command []st
 	}
 	defer done()
 	a, account, err := b.containers.Exec(ctx, name, f.ExecOptions, streams)
+	f.step.finish()
 	if f.explain && account != nil {
 		if err := c.writeAccount(c.stderr, account, f.format); err != nil {
 			return err
@@ -82,6 +89,9 @@ func (c *call) exec(ctx context.Context, f *execFlags, name string, command []st
 // complete fills in what the flags' values do not say directly.
 func (f *execFlags) complete(command []string) error {
 	if err := checkExplain(f.explain, f.format); err != nil {
+		return badRequest("exec", err)
+	}
+	if err := f.step.check(); err != nil {
 		return badRequest("exec", err)
 	}
 	env, err := opts.ReadKVEnvStrings(f.envFile.GetSlice(), f.env.GetSlice())

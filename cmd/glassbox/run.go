@@ -18,6 +18,7 @@ type runFlags struct {
 	detach, proxy, explain bool
 	keys, format           string
 	trace                  traceFlags
+	step                   stepFlags
 }
 
 func (f *runFlags) define(set *pflag.FlagSet, pullUsage string) {
@@ -38,6 +39,7 @@ func runVerb() verb {
 			c.flags.StringVar(&f.format, "format", "", "Format of --explain: text or json")
 			own(c.flags, "explain")
 			own(c.flags, "format")
+			f.step.define(c.flags, "cgroup", "namespaces", "ids", "files", "network", "start")
 			f.trace.define(c.flags)
 			return func(ctx context.Context, args []string) error { return c.runContainer(ctx, &f, args) }
 		},
@@ -56,6 +58,9 @@ func (c *call) runContainer(ctx context.Context, f *runFlags, args []string) err
 		return badRequest("run", err)
 	}
 	o.Explain = f.explain
+	if err := f.step.check(); err != nil {
+		return badRequest("run", err)
+	}
 	if f.detach {
 		if f.process.attach.Len() > 0 {
 			return plainFailure("conflicting options: cannot specify both --attach and --detach")
@@ -65,6 +70,10 @@ func (c *call) runContainer(ctx context.Context, f *runFlags, args []string) err
 	} else if err := c.checkTTY(o.Config.AttachStdin, o.Config.Tty); err != nil {
 		return err
 	}
+	if err := c.stepping(&f.step); err != nil {
+		return badRequest("run", err)
+	}
+	defer f.step.finish()
 	w := wiringOf(o.Config, f)
 	streams, done, err := c.connect(w)
 	if err != nil {
@@ -99,6 +108,7 @@ func (c *call) runDetached(ctx context.Context, id string, f *runFlags) error {
 	if err := b.containers.Start(context.WithoutCancel(ctx), id); err != nil {
 		return c.failedStart(ctx, id, f, err)
 	}
+	f.step.finish()
 	if err := c.account(id, f); err != nil {
 		return err
 	}
@@ -122,6 +132,7 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 	if err != nil {
 		return c.failedStart(ctx, id, f, err)
 	}
+	f.step.finish()
 	if err := c.account(id, f); err != nil {
 		a.Close()
 		return err

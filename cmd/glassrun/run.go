@@ -25,7 +25,12 @@ func runContainer(g globals, args []string) error {
 	}
 	o.Explain = g.explains(*explain)
 	if step {
-		o.Step = newStepper().ask
+		s, err := newStepper()
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		o.Step = asking(s)
 	}
 	signals := catchUnless(o.Detach)
 	s, account, err := g.store().Run(ids[0], o)
