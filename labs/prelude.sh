@@ -68,3 +68,7 @@ zombies() {
 		case $_stat in Z*) [ "$(ns "$_parent" pid)" != "$(ns "$1" pid)" ] || echo "$_pid $_parent" ;; esac
 	done
 }
+
+# propagation PID MOUNTPOINT: how the uppermost mount there is tied to others, in the process's namespace, as mountinfo has it: shared:N, master:N, or
+# private; nothing where there is no mount.
+propagation() { awk -v at="$2" '$5 == at { t = $7 == "-" ? "private" : $7 } END { print t }' "/proc/$1/mountinfo"; }
