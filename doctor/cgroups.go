@@ -15,23 +15,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var cgroupProbes = []probe{
-	{"cgroups", "layout", "limits need the controllers of cgroup v2; a controller serves v1 or v2, never both", "memory-limit", tryLayout},
-	{"cgroups", "group", "each container has a group of its own, in which its first process is born", "cgroup-namespace", tryGroup},
-	{"cgroups", "freeze", "pause, and a still picture for commit", "freeze", func(m *machine) finding {
-		return m.groups().does(m.groups().freeze, "froze a process and let it go on")
-	}},
-	{"cgroups", "kill", "stop and rm -f end all processes at once, forks in flight included", "lifecycle", func(m *machine) finding { return m.groups().does(m.groups().kill, "cgroup.kill ended the process") }},
-	{"cgroups", "devices", "a program in the kernel is asked at every open of a device (run without --privileged)", "capabilities-seccomp", func(m *machine) finding {
-		return m.groups().does(m.groups().devices, "attached a program that decides on devices")
-	}},
-	limit("memory", "-m", "memory-limit"),
-	limit("swap", "--memory-swap", "memory-limit"),
-	limit("cpu", "--cpus", "cpu-limit"),
-	limit("pids", "--pids-limit", "pids-limit"),
-	limit("cpuset", "--cpuset-cpus", "cpu-limit"),
-	limit("io", "--device-read-bps", ""),
-	{"cgroups", "delegation", "who is not root gets only the controllers that systemd hands down", "cgroup-namespace", tryDelegation},
+func cgroupProbes() []probe {
+	return []probe{
+		{"cgroups", "layout", "limits need the controllers of cgroup v2; a controller serves v1 or v2, never both", "memory-limit", tryLayout},
+		{"cgroups", "group", "each container has a group of its own, in which its first process is born", "cgroup-namespace", tryGroup},
+		{"cgroups", "freeze", "pause, and a still picture for commit", "freeze", func(m *machine) finding {
+			return m.groups().does(m.groups().freeze, "froze a process and let it go on")
+		}},
+		{"cgroups", "kill", "stop and rm -f end all processes at once, forks in flight included", "lifecycle", func(m *machine) finding { return m.groups().does(m.groups().kill, "cgroup.kill ended the process") }},
+		{"cgroups", "devices", "a program in the kernel is asked at every open of a device (run without --privileged)", "capabilities-seccomp", func(m *machine) finding {
+			return m.groups().does(m.groups().devices, "attached a program that decides on devices")
+		}},
+		limit("memory", "-m", "memory-limit"),
+		limit("swap", "--memory-swap", "memory-limit"),
+		limit("cpu", "--cpus", "cpu-limit"),
+		limit("pids", "--pids-limit", "pids-limit"),
+		limit("cpuset", "--cpuset-cpus", "cpu-limit"),
+		limit("io", "--device-read-bps", ""),
+		{"cgroups", "delegation", "who is not root gets only the controllers that systemd hands down", "cgroup-namespace", tryDelegation},
+	}
 }
 
 func limit(name, flag, lab string) probe {

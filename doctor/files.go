@@ -17,12 +17,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var fileProbes = []probe{
-	{"files", "data", "images, containers and volumes are kept there (GLASSBOX_ROOT)", "layers", tryData},
-	{"files", "space", "each image, layer and container takes space and inodes there", "", trySpace},
-	{"files", "quota", "run --storage-opt size=, and volumes with a size", "volumes", tryQuota},
-	{"files", "run", "what running containers need is there: sockets, locks, documents (GLASSBOX_RUN)", "", tryRun},
-	{"files", "subuid", "who is not root maps more than one id only with newuidmap and an entry in /etc/subuid", "user-namespace", trySubuid},
+func fileProbes() []probe {
+	return []probe{
+		{"files", "data", "images, containers and volumes are kept there (GLASSBOX_ROOT)", "layers", tryData},
+		{"files", "space", "each image, layer and container takes space and inodes there", "", trySpace},
+		{"files", "quota", "run --storage-opt size=, and volumes with a size", "volumes", tryQuota},
+		{"files", "run", "what running containers need is there: sockets, locks, documents (GLASSBOX_RUN)", "", tryRun},
+		{"files", "subuid", "who is not root maps more than one id only with newuidmap and an entry in /etc/subuid", "user-namespace", trySubuid},
+	}
 }
 
 // mounted is a line of proc_pid_mountinfo(5).

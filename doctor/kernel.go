@@ -14,20 +14,22 @@ import (
 
 const newerKernel = "use a newer kernel; in a container or sandbox: one whose seccomp filter lets this call through"
 
-var kernelProbes = []probe{
-	{"kernel", "clone3", "every container's process is made by it, with a pidfd that names the process for good", "", tryClone3},
-	{"kernel", "pidfd", "signals and waiting go by pidfds: a number could have become another process's", "", tryPidfd},
-	{"kernel", "openat2", "paths in a container are resolved below its root, so that no link leads out", "", tryOpenat2},
-	{"kernel", "close_range", "no descriptor of ours reaches a container's program", "", tryCloseRange},
-	{"kernel", "mount-api", "mounts are made where nobody sees them, get their attributes, and are put in place last", "mount-namespace", tryMountAPI},
-	{"kernel", "pivot_root", "the host's tree is let go of: with chroot alone a program climbs out", "by-hand", tryPivot},
-	{"kernel", "proc", "a container sees its own processes in /proc", "by-hand", tryProc},
-	{"kernel", "overlay", "a container writes over its image's layers, which stay as they are", "layers", tryOverlayMount},
-	{"kernel", "overlay-writes", "deleted files become whiteouts, changed ones are copied up", "layers", tryOverlayWrites},
-	{"kernel", "overlay-exec", "programs are executed from the container's own tree", "layers", tryOverlayExec},
-	{"kernel", "overlay-userns", "--userns: layers are shown by id-mapped mounts, with no file changed or copied", "user-namespace", tryOverlayUser},
-	{"kernel", "seccomp", "system calls that containers do not need are refused", "capabilities-seccomp", trySeccomp},
-	{"kernel", "seccomp-notify", "run --trace, and profiles whose calls another program decides on", "capabilities-seccomp", trySeccompNotify},
+func kernelProbes() []probe {
+	return []probe{
+		{"kernel", "clone3", "every container's process is made by it, with a pidfd that names the process for good", "", tryClone3},
+		{"kernel", "pidfd", "signals and waiting go by pidfds: a number could have become another process's", "", tryPidfd},
+		{"kernel", "openat2", "paths in a container are resolved below its root, so that no link leads out", "", tryOpenat2},
+		{"kernel", "close_range", "no descriptor of ours reaches a container's program", "", tryCloseRange},
+		{"kernel", "mount-api", "mounts are made where nobody sees them, get their attributes, and are put in place last", "mount-namespace", tryMountAPI},
+		{"kernel", "pivot_root", "the host's tree is let go of: with chroot alone a program climbs out", "by-hand", tryPivot},
+		{"kernel", "proc", "a container sees its own processes in /proc", "by-hand", tryProc},
+		{"kernel", "overlay", "a container writes over its image's layers, which stay as they are", "layers", tryOverlayMount},
+		{"kernel", "overlay-writes", "deleted files become whiteouts, changed ones are copied up", "layers", tryOverlayWrites},
+		{"kernel", "overlay-exec", "programs are executed from the container's own tree", "layers", tryOverlayExec},
+		{"kernel", "overlay-userns", "--userns: layers are shown by id-mapped mounts, with no file changed or copied", "user-namespace", tryOverlayUser},
+		{"kernel", "seccomp", "system calls that containers do not need are refused", "capabilities-seccomp", trySeccomp},
+		{"kernel", "seccomp-notify", "run --trace, and profiles whose calls another program decides on", "capabilities-seccomp", trySeccompNotify},
+	}
 }
 
 func tryClone3(*machine) finding {

@@ -11,15 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var limitProbes = []probe{
-	{"limits", "nofile", "open files: a container inherits the limit unless --ulimit says otherwise", "", resource(unix.RLIMIT_NOFILE, "RLIMIT_NOFILE", "ulimit -n 65536", 256, 1024)},
-	{"limits", "nproc", "processes and threads of a user; root is not held to it, containers with users are", "pids-limit", resource(unix.RLIMIT_NPROC, "RLIMIT_NPROC", "ulimit -u unlimited", 64, 1024)},
-	{"limits", "pid_max", "process numbers, for all containers together", "pids-limit", sysctl("kernel.pid_max", 1000, 8192, 4194304)},
-	{"limits", "threads", "threads, for all containers together", "pids-limit", sysctl("kernel.threads-max", 1000, 4096, 100000)},
-	{"limits", "inotify", "events, logs -f and many programs in containers watch files; all of root's count together", "", tryInotify},
-	{"limits", "keys", "each container gets a session keyring of its own", "", tryKeys},
-	{"limits", "max_map_count", "databases and Java in containers map many files", "", sysctl("vm.max_map_count", 1000, 65530, 262144)},
-	{"limits", "mounts", "a container has some dozens of mounts, in a namespace of its own", "mount-namespace", sysctl("fs.mount-max", 200, 10000, 100000)},
+func limitProbes() []probe {
+	return []probe{
+		{"limits", "nofile", "open files: a container inherits the limit unless --ulimit says otherwise", "", resource(unix.RLIMIT_NOFILE, "RLIMIT_NOFILE", "ulimit -n 65536", 256, 1024)},
+		{"limits", "nproc", "processes and threads of a user; root is not held to it, containers with users are", "pids-limit", resource(unix.RLIMIT_NPROC, "RLIMIT_NPROC", "ulimit -u unlimited", 64, 1024)},
+		{"limits", "pid_max", "process numbers, for all containers together", "pids-limit", sysctl("kernel.pid_max", 1000, 8192, 4194304)},
+		{"limits", "threads", "threads, for all containers together", "pids-limit", sysctl("kernel.threads-max", 1000, 4096, 100000)},
+		{"limits", "inotify", "events, logs -f and many programs in containers watch files; all of root's count together", "", tryInotify},
+		{"limits", "keys", "each container gets a session keyring of its own", "", tryKeys},
+		{"limits", "max_map_count", "databases and Java in containers map many files", "", sysctl("vm.max_map_count", 1000, 65530, 262144)},
+		{"limits", "mounts", "a container has some dozens of mounts, in a namespace of its own", "mount-namespace", sysctl("fs.mount-max", 200, 10000, 100000)},
+	}
 }
 
 // resource asks for a limit of ours that containers inherit.

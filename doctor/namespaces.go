@@ -13,18 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var namespaceProbes = []probe{
-	namespace("pid", unix.CLONE_NEWPID, "its processes are numbered from 1", "pid-namespace"),
-	namespace("mount", unix.CLONE_NEWNS, "it has a list of mounts of its own", "mount-namespace"),
-	namespace("uts", unix.CLONE_NEWUTS, "it has a host name of its own", "uts-namespace"),
-	namespace("ipc", unix.CLONE_NEWIPC, "it has shared memory and queues of its own", "ipc-namespace"),
-	namespace("net", unix.CLONE_NEWNET, "it has interfaces, addresses and ports of its own", "net-namespace"),
-	namespace("cgroup", unix.CLONE_NEWCGROUP, "it sees its group as the root of the tree", "cgroup-namespace"),
-	namespace("user", unix.CLONE_NEWUSER, "its root is nobody on the host (--userns)", "user-namespace"),
-	namespace("time", unix.CLONE_NEWTIME, "its clocks can begin elsewhere", "time-namespace"),
-	{"namespaces", "time-offsets", "the time namespace's clocks are shifted by a file", "time-namespace", tryOffsets},
-	{"namespaces", "limits", "each kind of namespace is counted, for each user in each user namespace", "user-namespace", tryNamespaceLimits},
-	{"namespaces", "unprivileged", "who is not root makes namespaces inside a user namespace of its own (unshare -r; rootless tools)", "user-namespace", tryUnprivileged},
+func namespaceProbes() []probe {
+	return []probe{
+		namespace("pid", unix.CLONE_NEWPID, "its processes are numbered from 1", "pid-namespace"),
+		namespace("mount", unix.CLONE_NEWNS, "it has a list of mounts of its own", "mount-namespace"),
+		namespace("uts", unix.CLONE_NEWUTS, "it has a host name of its own", "uts-namespace"),
+		namespace("ipc", unix.CLONE_NEWIPC, "it has shared memory and queues of its own", "ipc-namespace"),
+		namespace("net", unix.CLONE_NEWNET, "it has interfaces, addresses and ports of its own", "net-namespace"),
+		namespace("cgroup", unix.CLONE_NEWCGROUP, "it sees its group as the root of the tree", "cgroup-namespace"),
+		namespace("user", unix.CLONE_NEWUSER, "its root is nobody on the host (--userns)", "user-namespace"),
+		namespace("time", unix.CLONE_NEWTIME, "its clocks can begin elsewhere", "time-namespace"),
+		{"namespaces", "time-offsets", "the time namespace's clocks are shifted by a file", "time-namespace", tryOffsets},
+		{"namespaces", "limits", "each kind of namespace is counted, for each user in each user namespace", "user-namespace", tryNamespaceLimits},
+		{"namespaces", "unprivileged", "who is not root makes namespaces inside a user namespace of its own (unshare -r; rootless tools)", "user-namespace", tryUnprivileged},
+	}
 }
 
 func namespace(name string, flag uint64, what, lab string) probe {

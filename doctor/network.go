@@ -17,22 +17,24 @@ import (
 
 const modules = "modprobe bridge veth nf_tables nft_chain_nat nft_masq; in a container: the machine around it must have them loaded"
 
-var networkProbes = []probe{
-	stage(stageSpaces, "each container has a network namespace", "net-namespace", "made three: a host, a container, somebody outside", modules),
-	stage(stageBridge, "a network of containers is a bridge, a switch in the kernel", "bridge-nat", "made, with the gateway's address", modules),
-	stage(stageVeth, "a container is plugged in by a veth pair", "bridge-nat", "plugged in, with address and route", modules),
-	stage(stageForward, "the host routes between containers and the world", "bridge-nat", "turned on there; sources filtered as on this machine (rp_filter)", "make /proc/sys/net writable: in a container, run that one with --privileged"),
-	stage(stageFirewall, "one table of nftables decides who speaks to whom, and holds the published ports", "bridge-nat", "made the tables, sets and maps that a start makes", modules),
-	stage(stagePublish, "run -p: DNAT in the kernel", "bridge-nat", "connected from outside and from 127.0.0.1 to a published port", modules+" nft_nat nf_conntrack"),
-	stage(stageOut, "containers reach the world by the host's address", "bridge-nat", "connected out of the container; outside the host's address was seen", modules),
-	stage(stageNames, "containers find each other by name at 127.0.0.11", "names-dns", "redirected port 53 of 127.0.0.11 in the container", modules+" nft_redir"),
-	{"network", "ip_forward", "the first container on a bridge turns it on for this machine, and says so", "bridge-nat", tryForwardFile},
-	{"network", "foreign-rules", "each firewall that looks at forwarded packets must let them pass", "bridge-nat", tryBlockers},
-	{"network", "iptables-legacy", "rules in two places: iptables-legacy and nft do not show each other's", "bridge-nat", tryLegacy},
-	{"network", "bridge-nf", "with bridge-nf-call-iptables packets between containers of one bridge go through FORWARD too", "bridge-nat", tryBridgeNf},
-	{"network", "subnets", "a new network takes a subnet that this machine has no route to", "bridge-nat", trySubnets},
-	{"network", "resolver", "containers ask the name servers of this machine (read, not asked)", "names-dns", tryResolver},
-	{"network", "conntrack", "each connection through NAT has an entry", "bridge-nat", tryConntrack},
+func networkProbes() []probe {
+	return []probe{
+		stage(stageSpaces, "each container has a network namespace", "net-namespace", "made three: a host, a container, somebody outside", modules),
+		stage(stageBridge, "a network of containers is a bridge, a switch in the kernel", "bridge-nat", "made, with the gateway's address", modules),
+		stage(stageVeth, "a container is plugged in by a veth pair", "bridge-nat", "plugged in, with address and route", modules),
+		stage(stageForward, "the host routes between containers and the world", "bridge-nat", "turned on there; sources filtered as on this machine (rp_filter)", "make /proc/sys/net writable: in a container, run that one with --privileged"),
+		stage(stageFirewall, "one table of nftables decides who speaks to whom, and holds the published ports", "bridge-nat", "made the tables, sets and maps that a start makes", modules),
+		stage(stagePublish, "run -p: DNAT in the kernel", "bridge-nat", "connected from outside and from 127.0.0.1 to a published port", modules+" nft_nat nf_conntrack"),
+		stage(stageOut, "containers reach the world by the host's address", "bridge-nat", "connected out of the container; outside the host's address was seen", modules),
+		stage(stageNames, "containers find each other by name at 127.0.0.11", "names-dns", "redirected port 53 of 127.0.0.11 in the container", modules+" nft_redir"),
+		{"network", "ip_forward", "the first container on a bridge turns it on for this machine, and says so", "bridge-nat", tryForwardFile},
+		{"network", "foreign-rules", "each firewall that looks at forwarded packets must let them pass", "bridge-nat", tryBlockers},
+		{"network", "iptables-legacy", "rules in two places: iptables-legacy and nft do not show each other's", "bridge-nat", tryLegacy},
+		{"network", "bridge-nf", "with bridge-nf-call-iptables packets between containers of one bridge go through FORWARD too", "bridge-nat", tryBridgeNf},
+		{"network", "subnets", "a new network takes a subnet that this machine has no route to", "bridge-nat", trySubnets},
+		{"network", "resolver", "containers ask the name servers of this machine (read, not asked)", "names-dns", tryResolver},
+		{"network", "conntrack", "each connection through NAT has an entry", "bridge-nat", tryConntrack},
+	}
 }
 
 func stage(name, why, lab, found, fix string) probe {

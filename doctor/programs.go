@@ -2,24 +2,40 @@ package doctor
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 
 	"glassbox/engine"
 )
 
-var programProbes = []probe{
-	{"programs", "glassrun", "the runtime, which makes the container's process and stays with it", "", tryGlassrun},
-	{"programs", "ps", "glassbox top", "lifecycle", func(*machine) finding { return tools("ps") }},
-	{"programs", "lessons", "lessons make by hand what glassbox makes", "by-hand", func(*machine) finding {
-		return tools("unshare", "nsenter", "lsns", "ip", "nft", "setpriv", "mount", "chroot", "findmnt")
-	}},
-	{"programs", "looking", "some lessons look closer", "", func(*machine) finding { return tools("strace", "capsh", "jq", "tmux") }},
+func programProbes() []probe {
+	return []probe{
+		{"programs", "glassrun", "the runtime, which makes the container's process and stays with it", "", tryGlassrun},
+		{"programs", "ps", "glassbox top", "lifecycle", func(*machine) finding { return tools("ps") }},
+		{"programs", "lessons", "lessons make by hand what glassbox makes", "by-hand", func(*machine) finding {
+			return tools("unshare", "nsenter", "lsns", "ip", "nft", "setpriv", "mount", "chroot", "findmnt")
+		}},
+		{"programs", "looking", "some lessons look closer", "", func(*machine) finding { return tools("strace", "capsh", "jq", "tmux") }},
+	}
 }
 
-// packages are Debian's, by the programs that are in them where the name is another.
-var packages = map[string]string{
-	"ps": "procps", "unshare": "util-linux", "nsenter": "util-linux", "lsns": "util-linux", "setpriv": "util-linux", "mount": "mount", "findmnt": "util-linux",
-	"chroot": "coreutils", "ip": "iproute2", "nft": "nftables", "capsh": "libcap2-bin",
+// packageOf is Debian's package that has a program.
+func packageOf(program string) string {
+	switch program {
+	case "ps":
+		return "procps"
+	case "unshare", "nsenter", "lsns", "setpriv", "findmnt":
+		return "util-linux"
+	case "chroot":
+		return "coreutils"
+	case "ip":
+		return "iproute2"
+	case "nft":
+		return "nftables"
+	case "capsh":
+		return "libcap2-bin"
+	}
+	return program
 }
 
 func tools(names ...string) finding {
@@ -30,11 +46,7 @@ func tools(names ...string) finding {
 			continue
 		}
 		lacking = append(lacking, n)
-		p := packages[n]
-		if p == "" {
-			p = n
-		}
-		if !strings.Contains(strings.Join(from, " ")+" ", p+" ") {
+		if p := packageOf(n); !slices.Contains(from, p) {
 			from = append(from, p)
 		}
 	}

@@ -9,7 +9,15 @@ import (
 	"glassbox/screen"
 )
 
-var tones = map[Result]screen.Tone{Pass: screen.Good, Warn: screen.Notice, Fail: screen.Bad}
+func (r Result) tone() screen.Tone {
+	switch r {
+	case Warn:
+		return screen.Notice
+	case Fail:
+		return screen.Bad
+	}
+	return screen.Good
+}
 
 // Show prints the report: a line for each area, then what fails or warns; with all, every check.
 func (r Report) Show(w io.Writer, style screen.Style, all bool) error {
@@ -51,18 +59,43 @@ func (r Report) areas(s *screen.Screen) {
 				worst = c.Result
 			}
 		}
-		row := screen.Row(a, string(worst), amount(n[Pass]), amount(n[Warn]), amount(n[Fail]), about[a])
-		row[1].Tone = tones[worst]
+		row := screen.Row(a, string(worst), amount(n[Pass]), amount(n[Warn]), amount(n[Fail]), about(a))
+		row[1].Tone = worst.tone()
 		rows = append(rows, row)
 	}
-	s.Table([]string{"AREA", "", "PASS", "WARN", "FAIL", "WHAT WAS TRIED"}, rows)
+	head := []string{"AREA", "", "PASS", "WARN", "FAIL", "WHAT WAS TRIED"}
+	if s.Width() < 70 {
+		head = head[:5]
+		for i := range rows {
+			rows[i] = rows[i][:5]
+		}
+	}
+	s.Table(head, rows)
 }
 
 // about says in a few words what an area's checks try.
-var about = map[string]string{
-	"kernel": "calls and file systems that make a container", "namespaces": "each of the eight", "cgroups": "a group, limits, freezing",
-	"files": "data and run directories", "network": "packets through a bridge; firewalls of others", "security": "rights, filters, modules",
-	"limits": "files, processes, keys, mounts", "programs": "glassrun and tools", "machine": "clock, virtualization", "state": "what was left over",
+func about(area string) string {
+	switch area {
+	case "security":
+		return "rights, filters, modules"
+	case "kernel":
+		return "calls and file systems that make a container"
+	case "namespaces":
+		return "each of the eight"
+	case "cgroups":
+		return "a group, limits, freezing"
+	case "files":
+		return "data and run directories"
+	case "network":
+		return "packets through a bridge; firewalls of others"
+	case "limits":
+		return "files, processes, keys, mounts"
+	case "programs":
+		return "glassrun and tools"
+	case "machine":
+		return "clock, virtualization"
+	}
+	return "what was left over"
 }
 
 func amount(n int) string {
@@ -114,7 +147,7 @@ func trouble(s *screen.Screen, t []Check) {
 		found += " (" + first.Name + "; likewise the others)"
 	}
 	fields := []screen.Field{
-		{Label: string(first.Result), Value: titles(t), Tone: tones[first.Result]},
+		{Label: string(first.Result), Value: titles(t), Tone: first.Result.tone()},
 		{Label: "found:", Value: found}, {Label: "why:", Value: first.Why}, {Label: "fix:", Value: first.Fix},
 	}
 	if first.Lab != "" {
@@ -153,7 +186,7 @@ func (r Report) everything(s *screen.Screen) {
 		var rows [][]screen.Cell
 		for _, c := range checks[a] {
 			row := screen.Row(c.Name, string(c.Result), shown(c.Found))
-			row[1].Tone = tones[c.Result]
+			row[1].Tone = c.Result.tone()
 			rows = append(rows, row)
 		}
 		s.Table([]string{"CHECK", "", "FOUND"}, rows)

@@ -32,7 +32,7 @@ func trySeccomp(*machine) finding {
 	}
 	err := child(0, nil, func(b *program.Builder) {
 		b.Call(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0).Why("who has no rights may filter itself only so")
-		b.Call(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, refusing(unix.SYS_GETPPID)).Why("refuse getppid")
+		b.Call(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, refusing(unix.SYS_GETPPID, unix.EPERM)).Why("refuse getppid")
 		b.Call(unix.SYS_GETPPID).Tolerate(unix.EPERM).Why("refused")
 	})
 	switch {
@@ -49,8 +49,8 @@ func available(action uint32) bool {
 	return errno == 0
 }
 
-// refusing is a filter that answers EPERM to one call, sock_filter by sock_filter (linux/filter.h).
-func refusing(call uint32) program.Filter {
+// refusing is a filter that answers one call with an error, sock_filter by sock_filter (linux/filter.h).
+func refusing(call uint32, with unix.Errno) program.Filter {
 	const load, equal, answer = 0x20, 0x15, 0x06
 	var f program.Filter
 	add := func(code uint16, yes, no byte, k uint32) {
@@ -60,7 +60,7 @@ func refusing(call uint32) program.Filter {
 	}
 	add(load, 0, 0, 0) // the call's number: the first field of struct seccomp_data
 	add(equal, 0, 1, call)
-	add(answer, 0, 0, 0x50000|uint32(unix.EPERM))
+	add(answer, 0, 0, 0x50000|uint32(with))
 	add(answer, 0, 0, 0x7fff0000)
 	return f
 }
@@ -71,7 +71,7 @@ func trySeccompNotify(*machine) finding {
 	}
 	err := child(0, nil, func(b *program.Builder) {
 		b.Call(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0).Why("who has no rights may filter itself only so")
-		listener := b.Call(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, refusing(unix.SYS_GETPPID)).Why("a filter with a listener").Keep()
+		listener := b.Call(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, refusing(unix.SYS_GETPPID, unix.EPERM)).Why("a filter with a listener").Keep()
 		b.Close(listener)
 	})
 	if err != nil {

@@ -14,15 +14,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var securityProbes = []probe{
-	{"security", "root", "data, mounts and networks of containers belong to root", "", tryRoot},
-	{"security", "capabilities", "a start needs them; what the caller lacks no container can have", "capabilities-seccomp", tryCapabilities},
-	{"security", "no_new_privs", "containers inherit it: sudo and ping with file capabilities do not work in them", "capabilities-seccomp", tryNoNewPrivs},
-	{"security", "own-filter", "containers inherit a filter that is on us", "capabilities-seccomp", tryOwnFilter},
-	{"security", "modules", "security modules judge on top of everything else", "escape", tryModules},
-	{"security", "apparmor", "containers run under the profile docker-default, where the kernel has AppArmor", "escape", tryAppArmor},
-	{"security", "selinux", "with SELinux, files that containers share need labels", "escape", trySELinux},
-	{"security", "ptrace", "strace, gdb, and lessons that look into processes", "", tryPtrace},
+func securityProbes() []probe {
+	return []probe{
+		{"security", "root", "data, mounts and networks of containers belong to root", "", tryRoot},
+		{"security", "capabilities", "a start needs them; what the caller lacks no container can have", "capabilities-seccomp", tryCapabilities},
+		{"security", "no_new_privs", "containers inherit it: sudo and ping with file capabilities do not work in them", "capabilities-seccomp", tryNoNewPrivs},
+		{"security", "own-filter", "containers inherit a filter that is on us", "capabilities-seccomp", tryOwnFilter},
+		{"security", "modules", "security modules judge on top of everything else", "escape", tryModules},
+		{"security", "apparmor", "containers run under the profile docker-default, where the kernel has AppArmor", "escape", tryAppArmor},
+		{"security", "selinux", "with SELinux, files that containers share need labels", "escape", trySELinux},
+		{"security", "ptrace", "strace, gdb, and lessons that look into processes", "", tryPtrace},
+	}
 }
 
 func tryRoot(*machine) finding {

@@ -43,6 +43,7 @@ func (m *machine) close() {
 	for _, p := range m.scratch {
 		p.remove()
 	}
+	clear(m.scratch)
 }
 
 // child has the kernel carry out calls in a process of their own, in new namespaces, as a container's process would. It ends before
