@@ -66,7 +66,7 @@ func (e Event) append(b []byte) []byte {
 		for _, name := range slices.Sorted(maps.Keys(e.Notes)) {
 			b = member(b, name, e.Notes[name])
 		}
-		b = append(closed(b), '}')
+		b = closed(b)
 	}
 	return append(b, "}\n"...)
 }

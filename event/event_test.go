@@ -127,6 +127,17 @@ func message(e Event) events.Message {
 	return m
 }
 
+// TestNotes: a line with notes is one JSON object, and gives them back.
+func TestNotes(t *testing.T) {
+	for _, notes := range []map[string]string{nil, {"by": "0"}, {"by": "0", "quote": `"}`}} {
+		e := Event{Type: "container", Action: "kill", ID: "c", Attributes: Attributes("signal", "15"), Time: time.Unix(7, 8), Notes: notes}
+		got, err := decode(bytes.TrimSuffix(e.append(nil), []byte("\n")))
+		if err != nil || !maps.Equal(got.Notes, notes) || got.Attributes["signal"] != "15" || !got.Time.Equal(e.Time) {
+			t.Errorf("%+v: %v, from %s", got, err, e.append(nil))
+		}
+	}
+}
+
 func TestReadAndTail(t *testing.T) {
 	j := journal(t)
 	early := reader(t, j, nil) // before there is a file
