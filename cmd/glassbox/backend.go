@@ -130,6 +130,7 @@ type backend struct {
 	diskUsage  func() (types.DiskUsage, error)
 	check      func(clean bool) ([]engine.Finding, error)
 	layers     func(ref string, o engine.LayersOptions) (*engine.Layers, error)
+	layersLive func(ctx context.Context, ref string, ready func(*engine.Layers), tell func(engine.LiveEvent) error) error
 	sight      func(id string) (*engine.Sight, error)
 	events     func(ctx context.Context, o events.ListOptions, each func(events.Message) error) error
 	desk       func(l *lab.Library) *lab.Desk
@@ -145,7 +146,7 @@ func openEngine(command string, warn, tell func(message string)) (*backend, erro
 	e.Containers.Warn, e.Networks.Warn, e.Containers.Command = warn, tell, command
 	e.Images.Applets = tiny.Names
 	e.Settle()
-	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, builds: engineBuilds{e}, info: e.System.Info, diskUsage: e.DiskUsage, check: e.System.Check, layers: e.Layers, step: func(s engine.Stepper) { e.Containers.Step = s }, sight: e.Containers.Sight, events: e.System.Events, desk: func(l *lab.Library) *lab.Desk { return lab.Open(e, l) }}, nil
+	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, builds: engineBuilds{e}, info: e.System.Info, diskUsage: e.DiskUsage, check: e.System.Check, layers: e.Layers, layersLive: e.LayersLive, step: func(s engine.Stepper) { e.Containers.Step = s }, sight: e.Containers.Sight, events: e.System.Events, desk: func(l *lab.Library) *lab.Desk { return lab.Open(e, l) }}, nil
 }
 
 // engineBuilds joins what the engine keeps of builds with who builds.

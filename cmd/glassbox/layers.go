@@ -8,12 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"glassbox/engine"
+	"glassbox/screen"
 
 	"github.com/docker/cli/cli/command/formatter"
 	"github.com/docker/go-units"
@@ -23,6 +21,7 @@ import (
 type layersFlags struct {
 	layer, format string
 	recursive     bool
+	live          bool
 }
 
 func layersVerb() verb {
@@ -34,15 +33,18 @@ func layersVerb() verb {
 			c.flags.StringVarP(&f.layer, "layer", "l", "", `List all that one layer adds, changes and hides ("3", "upper")`)
 			c.flags.BoolVarP(&f.recursive, "recursive", "r", false, "List directories with all below them")
 			c.flags.StringVar(&f.format, "format", "", `"json": all of it, for programs`)
-			return func(ctx context.Context, args []string) error { return c.layers(f, append(args, "")[:2]) }
+			c.flags.BoolVar(&f.live, "live", false, "Follow what a running container writes: copy-up, whiteouts, new files")
+			return func(ctx context.Context, args []string) error { return c.layers(ctx, f, append(args, "")[:2]) }
 		},
 	}
 }
 
-func (c *call) layers(f layersFlags, args []string) error {
+func (c *call) layers(ctx context.Context, f layersFlags, args []string) error {
 	switch {
 	case f.format != "" && f.format != "json":
 		return plainFailure("invalid format %q: json", f.format)
+	case f.live && (f.layer != "" || f.recursive || args[1] != ""):
+		return plainFailure("--live follows all of a container's writable layer: leave out --layer, --recursive and PATH")
 	case f.layer != "" && args[1] != "":
 		return plainFailure("--layer lists a whole layer: leave out %s", args[1])
 	case f.recursive && args[1] == "":
@@ -52,12 +54,15 @@ func (c *call) layers(f layersFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	if f.live {
+		return c.layersLive(ctx, b, f, args[0])
+	}
 	l, err := b.layers(args[0], engine.LayersOptions{Layer: f.layer, Path: args[1], Recursive: f.recursive})
 	if err != nil {
 		return engineFailure(err)
 	}
 	w := bufio.NewWriterSize(c.stdout, 64<<10)
-	p := &layersPrinter{Layers: l, w: w, command: c.name + " layers", width: c.layersWidth(), layer: f.layer}
+	p := &layersPrinter{Layers: l, w: w, command: c.name + " layers", width: screen.New(w, style(c.stdout, false)).Width(), layer: f.layer}
 	switch {
 	case f.format == "json":
 		e := json.NewEncoder(w)
@@ -84,14 +89,6 @@ type layersPrinter struct {
 	command string
 	layer   string // the one that is listed
 	width   int
-}
-
-// layersWidth is at most 100 columns, also where nobody says how many there are.
-func (c *call) layersWidth() int {
-	if !isTerminal(c.stdout) {
-		return 100
-	}
-	return max(60, min(c.outputWidth(), 100))
 }
 
 // mostShown is how many files are named on the first screen.
@@ -122,7 +119,7 @@ func (p *layersPrinter) stack() {
 		if l.Wasted > 0 {
 			lost = size(l.Wasted)
 		}
-		p.say("%-6s %7s %7s %7s %8s %8s  %s", l.Name, count(l.Added), count(l.Changed), count(l.Hides), size(l.Size), lost, clip(p.made(l), p.width-50))
+		p.say("%-6s %7s %7s %7s %8s %8s  %s", l.Name, count(l.Added), count(l.Changed), count(l.Hides), size(l.Size), lost, screen.Clip(p.made(l), p.width-50))
 	}
 	p.say("")
 	p.copies()
@@ -165,22 +162,7 @@ func (p *layersPrinter) made(l *engine.Layer) string {
 	}
 	by := strings.TrimPrefix(l.CreatedBy, "/bin/sh -c ")
 	by = strings.TrimPrefix(strings.TrimPrefix(by, "#(nop)"), " ")
-	return shown(strings.Join(strings.Fields(by), " "))
-}
-
-// shown is a name from an image: what would move the terminal's cursor is written out.
-func shown(name string) string {
-	if strings.IndexFunc(name, func(r rune) bool { return !unicode.IsGraphic(r) || r == utf8.RuneError }) < 0 {
-		return name
-	}
-	return strconv.QuoteToGraphic(name)
-}
-
-func clip(text string, width int) string {
-	if r := []rune(text); len(r) > width {
-		return string(r[:width-1]) + "…"
-	}
-	return text
+	return screen.Shown(strings.Join(strings.Fields(by), " "))
 }
 
 // copies tells where a container writes, and what it cost to change files of its image.
@@ -206,7 +188,7 @@ func (p *layersPrinter) copies() {
 			continue
 		}
 		listed++
-		p.say("%9s  %s", size(c.Copied), clip(fmt.Sprintf("%s (of %s)", shown(c.Path), p.of(c)), p.width-11))
+		p.say("%9s  %s", size(c.Copied), screen.Clip(fmt.Sprintf("%s (of %s)", screen.Shown(c.Path), p.of(c)), p.width-11))
 	}
 	p.say("")
 }
@@ -236,7 +218,7 @@ func (p *layersPrinter) waste(all, wasted int64) {
 			continue
 		}
 		listed++
-		p.say("%9s  %s", size(c.Bytes), clip(fmt.Sprintf("%s (of %s, %s by %s)", shown(c.Path), p.of(c), done(c), p.Layers.Layers[c.By].Name), p.width-11))
+		p.say("%9s  %s", size(c.Bytes), screen.Clip(fmt.Sprintf("%s (of %s, %s by %s)", screen.Shown(c.Path), p.of(c), done(c), p.Layers.Layers[c.By].Name), p.width-11))
 	}
 }
 
@@ -255,7 +237,7 @@ func (p *layersPrinter) next() {
 	p.say("")
 	switch {
 	case len(p.Wasted) > 0:
-		p.say("Next: %s %s %s", p.command, p.Name, shown(p.Wasted[0].Path))
+		p.say("Next: %s %s %s", p.command, p.Name, screen.Shown(p.Wasted[0].Path))
 	case len(p.Layers.Layers) > 0:
 		p.say("Next: %s --layer %s %s", p.command, p.Layers.Layers[len(p.Layers.Layers)-1].Name, p.Name)
 	}
@@ -265,7 +247,7 @@ func (p *layersPrinter) next() {
 func (p *layersPrinter) changes() {
 	for _, l := range p.Layers.Layers {
 		if l.Name == p.layer {
-			p.say("Layer %s of %s, %s: %s", l.Name, p.Name, size(l.Size), clip(p.made(l), p.width))
+			p.say("Layer %s of %s, %s: %s", l.Name, p.Name, size(l.Size), screen.Clip(p.made(l), p.width))
 			p.say("")
 		}
 	}
@@ -277,7 +259,7 @@ func (p *layersPrinter) changes() {
 		if c.Directory {
 			name += "/"
 		}
-		name = shown(name)
+		name = screen.Shown(name)
 		var notes []string
 		if c.Opaque {
 			notes = append(notes, "opaque")
@@ -304,7 +286,7 @@ func (p *layersPrinter) changes() {
 	p.say("")
 	name := "PATH"
 	if i := slices.IndexFunc(p.Changes, func(c engine.LayerChange) bool { return c.Names > 0 }); i >= 0 {
-		name = shown(p.Changes[i].Path)
+		name = screen.Shown(p.Changes[i].Path)
 	}
 	p.say("Next: %s %s %s", p.command, p.Name, name)
 }
@@ -329,7 +311,7 @@ func (p *layersPrinter) files() {
 		if f.Kind == "whiteout" || f.Kind == "hidden by its directory" {
 			mode, owner = "whiteout", "-"
 		}
-		p.say("%-6s %-10s %-11s %8s  %s%s", p.Layers.Layers[f.Layer].Name, mode, owner, held, shown(f.Path), p.notes(f))
+		p.say("%-6s %-10s %-11s %8s  %s%s", p.Layers.Layers[f.Layer].Name, mode, owner, held, screen.Shown(f.Path), p.notes(f))
 	}
 	p.say("")
 	first := p.Files[0]
@@ -337,7 +319,7 @@ func (p *layersPrinter) files() {
 		p.say("Next: %s --layer %s %s", p.command, p.Layers.Layers[first.Layer].Name, p.Name)
 		return
 	}
-	p.say("On this host: %s", shown(first.Host))
+	p.say("On this host: %s", screen.Shown(first.Host))
 	p.say("Next: %s --layer %s %s", p.command, p.Layers.Layers[first.Layer].Name, p.Name)
 }
 
@@ -371,7 +353,7 @@ func listedMode(m fs.FileMode) string {
 func (p *layersPrinter) notes(f engine.LayerFile) string {
 	var notes []string
 	if f.Target != "" {
-		notes = append(notes, "-> "+shown(f.Target))
+		notes = append(notes, "-> "+screen.Shown(f.Target))
 	}
 	switch {
 	case f.Kind == "hidden by its directory":

@@ -32,15 +32,6 @@ func TestUnit(t *testing.T) {
 	}
 }
 
-// What an image calls its files does nothing to the terminal.
-func TestShown(t *testing.T) {
-	for name, want := range map[string]string{"/bin/sh": "/bin/sh", "/größe €": "/größe €", "/a\x1b[2Jb": `"/a\x1b[2Jb"`, "/a\nb": `"/a\nb"`, "/\xff": `"/\xff"`} {
-		if got := shown(name); got != want {
-			t.Errorf("%q: %s, want %s", name, got, want)
-		}
-	}
-}
-
 func TestListedMode(t *testing.T) {
 	for m, want := range map[fs.FileMode]string{
 		0o644: "-rw-r--r--", fs.ModeDir | fs.ModeSticky | 0o777: "drwxrwxrwt", fs.ModeSetuid | 0o755: "-rwsr-xr-x", fs.ModeSetgid | 0o640: "-rw-r-S---",
