@@ -10,6 +10,29 @@ import (
 
 // same finds what two lists have in common: for each entry, whether it belongs to a longest common subsequence.
 func same(a, b []string) (inA, inB []bool) {
+	inA, inB = make([]bool, len(a)), make([]bool, len(b))
+	head, tail := 0, 0
+	for head < min(len(a), len(b)) && a[head] == b[head] {
+		inA[head], inB[head] = true, true
+		head++
+	}
+	for tail < min(len(a), len(b))-head && a[len(a)-1-tail] == b[len(b)-1-tail] {
+		tail++
+		inA[len(a)-tail], inB[len(b)-tail] = true, true
+	}
+	middleA, middleB := a[head:len(a)-tail], b[head:len(b)-tail]
+	if len(middleA)*len(middleB) > mostPairs {
+		return inA, inB // nobody reads so many lines to find the few that are alike
+	}
+	subsequence(middleA, middleB, inA[head:], inB[head:])
+	return inA, inB
+}
+
+// mostPairs bounds the work and the memory that a comparison takes.
+const mostPairs = 1 << 22
+
+// subsequence marks a longest common one.
+func subsequence(a, b []string, inA, inB []bool) {
 	longest := make([][]int, len(a)+1)
 	for i := range longest {
 		longest[i] = make([]int, len(b)+1)
@@ -22,7 +45,6 @@ func same(a, b []string) (inA, inB []bool) {
 			}
 		}
 	}
-	inA, inB = make([]bool, len(a)), make([]bool, len(b))
 	for i, j := 0, 0; i < len(a) && j < len(b); {
 		switch {
 		case a[i] == b[j]:
@@ -34,7 +56,6 @@ func same(a, b []string) (inA, inB []bool) {
 			j++
 		}
 	}
-	return inA, inB
 }
 
 // Line is a line of output, and whether the other run has it too.

@@ -76,7 +76,7 @@ func script(commands []string) string {
 	for _, c := range commands {
 		b.WriteString("echo '$ " + strings.ReplaceAll(c, "'", `'\''`) + "'\n" + c + "\n")
 	}
-	return b.String()
+	return b.String() + "exit 0\n" // whatever the last command has found
 }
 
 // Limit puts the limits of the whole container into h: the only part of an experiment that some hosts cannot do.

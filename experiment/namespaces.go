@@ -18,11 +18,18 @@ func host(change func(*container.HostConfig)) func(*stage, *engine.Options) {
 
 // admin gives the right to mount and to name hosts, and takes away what else would refuse it.
 func admin(h *container.HostConfig) {
+	unarmoured(h)
 	h.CapAdd = append(h.CapAdd, "SYS_ADMIN")
+}
+
+// unarmoured takes away AppArmor's profile, which would refuse by itself what the experiment is about.
+func unarmoured(h *container.HostConfig) {
 	h.SecurityOpt = append(h.SecurityOpt, "apparmor=unconfined")
 }
 
-const adminFlags = "--cap-add SYS_ADMIN --security-opt apparmor=unconfined"
+const unarmouredFlags = "--security-opt apparmor=unconfined"
+
+const adminFlags = "--cap-add SYS_ADMIN " + unarmouredFlags
 
 // namespaces are the experiments that share one of the host's.
 func namespaces() []Experiment {
@@ -48,7 +55,8 @@ func namespaces() []Experiment {
 			Mechanism: named("pid"), Seen: "the container lists the host's processes, and ends one",
 			Probe:   []string{"ps -o pid,args", "pkill sleep || echo 'nobody to signal'"},
 			prepare: (*stage).employ,
-			without: setting{flags: "--pid host", apply: host(func(h *container.HostConfig) { h.PidMode = "host" })},
+			whole:   setting{flags: unarmouredFlags, apply: host(unarmoured)},
+			without: setting{flags: unarmouredFlags + " --pid host", apply: host(func(h *container.HostConfig) { unarmoured(h); h.PidMode = "host" })},
 			look:    (*stage).employed,
 		},
 		{

@@ -29,8 +29,8 @@ func List(s *screen.Screen, program string) {
 
 // mostChanges and mostLines are how much of each part fits a first screen.
 const (
-	mostChanges = 12
-	mostLines   = 20
+	mostChanges = 8
+	mostLines   = 12
 )
 
 // Show shows what an experiment has shown.
@@ -110,7 +110,7 @@ func (h Half) show(s *screen.Screen, program, title string, t screen.Tone) {
 		s.Verbatim(4, fmt.Sprintf("(exit code %d)", h.Exit))
 	}
 	if h.Ended != "" {
-		s.Tell(screen.Notice, "    "+h.Ended)
+		s.Marked(screen.Notice, "    ", "("+h.Ended+")")
 	}
 	if len(h.Host) > 0 {
 		s.Say("  Seen by the host afterwards:")

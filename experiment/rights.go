@@ -27,12 +27,8 @@ func rights() []Experiment {
 				"grep CapEff /proc/self/status", "hostname renamed-inside && echo renamed", "ip link add made-inside type bridge && echo made an interface",
 				"nice -n -5 true && echo went before others",
 			},
-			whole: setting{flags: "--security-opt apparmor=unconfined", apply: host(func(h *container.HostConfig) {
-				h.SecurityOpt = append(h.SecurityOpt, "apparmor=unconfined")
-			})},
-			without: setting{flags: "--security-opt apparmor=unconfined --cap-add ALL", apply: host(func(h *container.HostConfig) {
-				h.CapAdd, h.SecurityOpt = append(h.CapAdd, "ALL"), append(h.SecurityOpt, "apparmor=unconfined")
-			})},
+			whole:   setting{flags: unarmouredFlags, apply: host(unarmoured)},
+			without: setting{flags: unarmouredFlags + " --cap-add ALL", apply: host(func(h *container.HostConfig) { unarmoured(h); h.CapAdd = append(h.CapAdd, "ALL") })},
 		},
 		{
 			Mechanism: named("seccomp"), Seen: "the container makes a user namespace, in which it has every capability",
