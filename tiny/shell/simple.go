@@ -56,7 +56,7 @@ func (s *Shell) simple(call *syntax.CallExpr, redirs []*syntax.Redirect) {
 	}
 	keep := false
 	if len(fields) == 0 {
-		if s.status = 0; s.assignments(call.Assigns, false) {
+		if s.assignments(call.Assigns, false) { // $? in them is the status of the command before
 			s.status = s.subst
 		}
 	} else {

@@ -381,6 +381,7 @@ func (s *Shell) abandon() {
 }
 
 func (s *Shell) declare(cmd *syntax.DeclClause) {
+	before := s.status // which $? means in the words
 	s.status = 0
 	kind := cmd.Variant.Value
 	if kind == "local" && len(s.locals) == 0 {
@@ -392,11 +393,14 @@ func (s *Shell) declare(cmd *syntax.DeclClause) {
 	local := (kind == "local" || kind == "declare" || kind == "typeset") && len(s.locals) > 0
 	for _, as := range cmd.Args {
 		if as.Name == nil || strings.HasPrefix(as.Name.Value, "-") {
+			failed := s.status
+			s.status = before
 			fields, err := s.declared(as)
 			if err != nil {
 				s.expansionError(err)
 				return
 			}
+			s.status = failed
 			for _, field := range fields {
 				switch {
 				case field == "-p":
@@ -419,10 +423,13 @@ func (s *Shell) declare(cmd *syntax.DeclClause) {
 		var vr expand.Variable
 		if !as.Naked {
 			var err error
+			failed := s.status
+			s.status = before
 			if vr, err = s.assigned(as); err != nil {
 				s.expansionError(err)
 				return
 			}
+			s.status = failed
 		}
 		if s.options['x'] {
 			s.trace(kind + " " + as.Name.Value + "=" + quote(vr.String()))
