@@ -85,6 +85,9 @@ func (c *Containers) Account(id string) ([]program.Account, error) {
 		return nil, err
 	}
 	data, err := os.ReadFile(r.place.Account())
+	if errors.Is(err, fs.ErrNotExist) && r.awaitAccount() {
+		data, err = os.ReadFile(r.place.Account())
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, conflict("container %s has no account of its start: it was created without --explain, or not started since the machine was", id)
 	}
@@ -101,6 +104,16 @@ func (c *Containers) Account(id string) ([]program.Account, error) {
 	}
 	mounted, err := r.mounting()
 	return append(mounted, withPhase(a, plugged)...), err
+}
+
+// awaitAccount has the monitor, which writes the account after it has told of the start, answer something.
+func (r *record) awaitAccount() bool {
+	client, err := monitor.Dial(r.place.Run)
+	if err == nil {
+		_, err = client.State()
+		client.Close()
+	}
+	return err == nil || there(r.place.Account()) // it may have ended meanwhile, and written it before
 }
 
 // pluggedIn is the network's part of the account; empty where there was nothing to plug in.

@@ -148,6 +148,19 @@ func Lookup(number uintptr) *Call {
 	return nil
 }
 
+// Ordinary says whether only programs in containers make the call of this number, and no start.
+func Ordinary(number uintptr) bool {
+	c := Lookup(number)
+	for _, table := range [...][]Call{ordinary[:], ordinaryLegacy[:]} {
+		for i := range table {
+			if c == &table[i] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Of returns the arguments and result of a call whose selecting argument has this value.
 func (c *Call) Of(value uint64) ([]Argument, Result) {
 	for i := range c.Variants {

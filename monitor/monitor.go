@@ -162,9 +162,7 @@ func (m *monitor) start() error {
 
 // pass lets the process through its gate.
 func (m *monitor) pass() error {
-	err := m.c.Start()
-	m.account()
-	if err != nil {
+	if err := m.c.Start(); err != nil {
 		return err
 	}
 	s := &m.state
@@ -222,9 +220,10 @@ func (m *monitor) restore() {
 	}
 }
 
-// account writes account.json when the engine wants it.
+// account writes account.json when the engine wants it: after whoever waits for the start has been told of it, since it takes longer than most
+// steps of it. Who asks anything after that is answered when it lies there.
 func (m *monitor) account() {
-	if !m.config.Explain {
+	if !m.config.Explain || !m.started {
 		return
 	}
 	if err := store.Write(m.path("account.json"), m.c.Account()); err != nil {

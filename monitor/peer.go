@@ -187,6 +187,7 @@ func (p *peer) serve(r request) {
 	switch r.Do {
 	case "start":
 		p.answer(p.m.start())
+		p.m.account()
 	case "attach":
 		p.attach(r.Attach)
 	case "exec":

@@ -162,7 +162,9 @@ func (m *monitor) bearAgain() error {
 	if err != nil {
 		return errors.Join(err, m.destroy())
 	}
-	return m.pass()
+	err = m.pass()
+	m.account()
+	return err
 }
 
 // replug is short, and the container waits: so does the monitor.

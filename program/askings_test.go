@@ -307,6 +307,7 @@ func askPrivilege(b *Builder) {
 	b.Call(unix.SYS_PRCTL, unix.PR_SET_THP_DISABLE, 0, 0, 0, 0)
 	b.Call(unix.SYS_PRCTL, unix.PR_SET_CHILD_SUBREAPER, 0)
 	b.Call(unix.SYS_PRCTL, unix.PR_GET_CHILD_SUBREAPER, Out(4))
+	b.Call(unix.SYS_PRCTL, unix.PR_GET_NAME, Out(16))
 	b.Call(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, 50000)
 	b.Call(unix.SYS_PRCTL, unix.PR_GET_TIMERSLACK)
 	b.Call(unix.SYS_PRCTL, unix.PR_SET_IO_FLUSHER, 2, 0, 0, 0)

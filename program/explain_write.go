@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -54,7 +55,7 @@ func newWriter(w io.Writer, s Style) *writer {
 	if s.Width == 0 {
 		s.Width = 100
 	}
-	return &writer{bufio.NewWriter(w), s}
+	return &writer{bufio.NewWriterSize(w, 64<<10), s}
 }
 
 // margin holds number and time; what follows is indented by it.
@@ -83,10 +84,6 @@ func (w *writer) heading(a Account) {
 }
 
 func (w *writer) done(number string, d Done) {
-	at := ""
-	if d.At > 0 {
-		at = fmt.Sprintf("%.3f ms", float64(d.At)/float64(time.Millisecond))
-	}
 	call := d.Call
 	if !w.Full {
 		call = shorten(call)
@@ -94,27 +91,43 @@ func (w *writer) done(number string, d Done) {
 	if d.Result != "" {
 		call += " = " + d.Result
 	}
-	prefix := fmt.Sprintf("%5s %10s  ", number, at)
-	for _, l := range breakSets(wrap(arguments(call), ", ", w.Width-margin), w.Width-margin) {
+	w.label(number, d.At)
+	for i, l := range breakSets(wrap(arguments(call), ", ", w.Width-margin), w.Width-margin) {
+		if i > 0 {
+			w.indent(margin + 4)
+		}
 		if d.Failed {
 			l = w.paint(red, l)
 		}
-		fmt.Fprintf(w, "%s%s\n", prefix, l)
-		prefix = strings.Repeat(" ", margin+4)
+		w.line(l)
 	}
 	for _, l := range wrap(sentence(d), " ", w.Width-margin-2) {
-		fmt.Fprintf(w, "%*s%s\n", margin+2, "", w.paint(faint, l))
+		w.indent(margin + 2)
+		w.line(w.paint(faint, l))
 	}
 }
 
-// Lines is a call in lines of at most width columns, the first one's indentation aside: broken between arguments, or between flags. Very long lists
-// are shortened.
-func Lines(call string, width int) []string {
-	lines := breakSets(wrap(arguments(shorten(call)), ", ", width), width)
-	for i := range lines[1:] {
-		lines[i+1] = "    " + lines[i+1]
+// label is the beginning of a line with a call: its number and, where that is known, the time.
+func (w *writer) label(number string, at time.Duration) {
+	when := ""
+	if at > 0 {
+		when = strconv.FormatFloat(float64(at)/float64(time.Millisecond), 'f', 3, 64) + " ms"
 	}
-	return lines
+	w.indent(max(5-len(number), 0))
+	w.WriteString(number)
+	w.indent(max(11-len(when), 1))
+	w.WriteString(when)
+	w.WriteString("  ")
+}
+
+// spaces are more than a margin.
+const spaces = "                                "
+
+func (w *writer) indent(n int) { w.WriteString(spaces[:n]) }
+
+func (w *writer) line(text string) {
+	w.WriteString(text)
+	w.WriteByte('\n')
 }
 
 // sentence is the reason and the config field that asked, in words.
@@ -130,25 +143,25 @@ func sentence(d Done) []string {
 func wrap(pieces []string, between string, width int) []string {
 	var lines []string
 	end := strings.TrimRight(between, " ")
-	current := ""
+	current := make([]byte, 0, width+len(between))
 	for i, p := range pieces {
 		switch {
 		case i == 0:
-			current = p
+			current = append(current, p...)
 		case len(current)+len(between)+len(p)+len(end) <= width:
-			current += between + p
+			current = append(append(current, between...), p...)
 		default:
-			lines = append(lines, current+end)
-			current = p
+			lines = append(lines, string(append(current, end...)))
+			current = append(current[:0], p...)
 			if len(lines) == 1 && between == ", " {
 				width -= 4
 			}
 		}
 	}
-	if current == "" {
+	if len(current) == 0 {
 		return lines
 	}
-	return append(lines, current)
+	return append(lines, string(current))
 }
 
 // breakSets breaks lines that are still too long, at the bars between flags.
@@ -215,6 +228,9 @@ func closing(s string, i int) int {
 // shorten leaves out what follows the first entries of a very long list.
 func shorten(call string) string {
 	const many, shown = 40, 6
+	if len(call) < 3*many { // such a list has at least an entry, a comma and a space each
+		return call
+	}
 	var w strings.Builder
 	for i := 0; i < len(call); i++ {
 		if call[i] == '"' {
