@@ -36,6 +36,9 @@ type Evidence struct {
 	Halted                       *Halted
 	Events                       []event.Event // the container's, oldest first
 
+	Pids     string    // whose PID namespace it is in: "" its own, "host", or the name of another container
+	PidsOver time.Time // when that container's first process has ended; zero: it has not
+
 	record *record
 }
 
@@ -64,11 +67,28 @@ func (c *Containers) Evidence(ref string) (*Evidence, error) {
 	if err := store.Read(r.place.Health(), &e.Checks); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.warn(err.Error())
 	}
+	c.shares(e, r)
 	if e.Halted, err = c.Halted(r.ID); err != nil && !Is(err, NotFound) {
 		return nil, err
 	}
 	e.Events, err = c.eventsOf(func(id, _ string) bool { return id == r.ID })
 	return e, err
+}
+
+// shares tells of a PID namespace that is another's: with its first process everybody in it ends.
+func (c *Containers) shares(e *Evidence, r *record) {
+	switch mode := r.HostConfig.PidMode; {
+	case mode.IsHost():
+		e.Pids = "host"
+	case mode.Container() != "":
+		e.Pids = mode.Container()
+		if other, err := c.load(e.Pids); err == nil {
+			e.Pids = other.Name
+			if s, err := c.state(other); err == nil && !s.Running {
+				e.PidsOver = s.FinishedAt
+			}
+		}
+	}
 }
 
 // gone finds a container that was removed in the journal, by its id, the beginning of that, or its name. Of several of that name it is the last.

@@ -42,6 +42,15 @@ func (c *Containers) tellSignal(r *record, pid int, sig unix.Signal) {
 	c.tellAll(e)
 }
 
+// Disposition is what a process does with a signal now: one of the words above; empty where it cannot be read.
+func Disposition(pid int, sig unix.Signal) string {
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return ""
+	}
+	return disposition(status, sig)
+}
+
 // disposition reads what a process does with a signal from the text of /proc/PID/status.
 func disposition(status []byte, sig unix.Signal) string {
 	has := func(field string) bool {

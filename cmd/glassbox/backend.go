@@ -55,7 +55,7 @@ type containers interface {
 	Logs(ctx context.Context, id string, o engine.LogOptions, stdout, stderr io.Writer) error
 	Deaf(id string) ([]string, error)
 	Denied(id, text string) ([]engine.Denial, error)
-	Cause(id string) (*engine.Cause, error)
+	Evidence(id string) (*engine.Evidence, error)
 	Zombies(id string) ([]engine.Zombies, error)
 	Blocked(id string) ([]firewall.Blocker, error)
 	Prune(f filters.Args) (container.PruneReport, error)

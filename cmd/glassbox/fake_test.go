@@ -16,6 +16,7 @@ import (
 	"glassbox/engine"
 	"glassbox/firewall"
 	"glassbox/image"
+	"glassbox/monitor"
 	"glassbox/program"
 
 	"github.com/distribution/reference"
@@ -296,11 +297,15 @@ func (f *fake) Zombies(id string) ([]engine.Zombies, error) {
 	return []engine.Zombies{{Count: 1, Parent: 1, ParentName: "sh"}, {Count: 2, Parent: 7, ParentName: "worker"}}, nil
 }
 
-func (f *fake) Cause(id string) (*engine.Cause, error) {
-	if f.request.Config == nil || !slices.Equal(f.request.Config.Cmd, []string{"exit", "137"}) {
-		return nil, nil
+func (f *fake) Evidence(id string) (*engine.Evidence, error) {
+	if err := known(id); err != nil {
+		return nil, err
 	}
-	return &engine.Cause{Text: "ended by SIGKILL", Hint: engine.Hint{Why: "somebody sent it", Check: "dmesg"}}, nil
+	e := &engine.Evidence{ID: id, Name: "old", State: monitor.State{Status: monitor.Exited, ExitCode: 3, StartedAt: time.Unix(1, 0), FinishedAt: time.Unix(2, 0)}}
+	if f.request.Config != nil && slices.Equal(f.request.Config.Cmd, []string{"exit", "137"}) {
+		e.State.ExitCode, e.State.Signal = 137, 9
+	}
+	return e, nil
 }
 
 func (f *fake) Denied(id, text string) ([]engine.Denial, error) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"glassbox/engine"
+	"glassbox/why"
 )
 
 // patience is how long a person at the terminal waits for what may yet be said of a container that was started.
@@ -139,12 +140,20 @@ func (c *call) noteEnd(id string, code int) {
 	if err != nil || code < 126 || code == 128+int(syscall.SIGINT) || !c.explains() {
 		return
 	}
-	cause, err := b.containers.Cause(id)
-	if err != nil || cause == nil {
+	e, err := b.containers.Evidence(id)
+	if err != nil {
 		return
 	}
-	fmt.Fprintf(c.stderr, "%s: %s\n", c.name, cause.Text)
-	card{why: cause.Hint.Why, check: cause.Hint.Check, fix: cause.Hint.Fix}.print(c.stderr)
+	r := why.Container(e, -1)
+	if r.Own() {
+		return
+	}
+	fmt.Fprintf(c.stderr, "%s: %s\n", c.name, r.Verdict)
+	end := card{why: r.Why, fix: r.Fix}
+	if !e.Passing { // else nobody will know any more
+		end.check = "glassbox why " + r.Name
+	}
+	end.print(c.stderr)
 }
 
 // noteZombies tells whose fault they are.

@@ -24,7 +24,7 @@ var groups = []string{common, seeThrough, management, commands}
 func rootVerbs() []verb {
 	return []verb{
 		runVerb(), execVerb(), psVerb(), buildVerb(), pullVerb(), pushVerb(), imagesVerb(), loginVerb(), logoutVerb(), searchVerb(), versionVerb(), infoVerb(),
-		explainVerb(), viewVerb(), layersVerb(), experimentVerb(), doctorVerb(), bootVerb(),
+		explainVerb(), viewVerb(), layersVerb(), experimentVerb(), whyVerb(), doctorVerb(), recordVerb(), replayVerb(), bootVerb(),
 		attachVerb(), commitVerb(), completionVerb(), copyVerb(), createVerb(), diffVerb(), eventsVerb(), exportVerb(), helpVerb(), historyVerb(), importVerb(), inspectVerb(),
 		killVerb(), loadVerb(), logsVerb(), pauseVerb(), portVerb(),
 		renameVerb(), restartVerb(), rmVerb(), rmiVerb(), saveVerb(), startVerb(), statsVerb(), stopVerb(), tagVerb(), topVerb(), unpauseVerb(), updateVerb(),

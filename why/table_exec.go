@@ -1,0 +1,158 @@
+package why
+
+import (
+	"os"
+	"strings"
+
+	"glassbox/binfmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// execErrors follow fs/exec.c and fs/binfmt_*.c.
+var execErrors = []Known{
+	{
+		Errno: unix.ENOENT, Calls: []string{"execve", "exec", "execveat"}, Objects: "FILE|CONTAINER:FILE", Manual: "execve(2)",
+		Causes: []Cause{
+			{
+				Name: "missing file", Why: "no file of that name is there; a name without a slash is looked for in the directories of PATH", Check: "ls -l FILE", Fix: "correct the name, or install the program", Learn: "first-container", refusal: binfmt.Missing,
+			},
+			{
+				Name: "CRLF", Why: "the #! line ends in CR LF, as on Windows, so the interpreter's name ends in a CR, and no such file is there", Check: "head -1 FILE | od -c", Fix: "sed -i 's/\\r$//' FILE; git: *.sh text eol=lf in .gitattributes", Learn: "first-container", refusal: binfmt.CRLF,
+			},
+			{
+				Name: "missing interpreter", Why: "a script is run by the program that its #! line names; when that is missing, execve says ENOENT as if the script were", Check: "head -1 FILE", Fix: "name one that is there (#!/bin/sh), or install it", Learn: "first-container", refusal: binfmt.Interpreter,
+			},
+			{
+				Name: "missing loader", Why: "a dynamic ELF program is started by the loader that it names (PT_INTERP); glibc's is missing in musl images, and the other way round", Check: "readelf -l FILE | grep interpreter", Fix: "build it statically (CGO_ENABLED=0, or -static), or take a base image with that C library", Learn: "first-container", refusal: binfmt.Loader,
+			},
+		},
+	},
+	{
+		Errno: unix.EACCES, Calls: []string{"execve", "exec", "execveat"}, Objects: "FILE|CONTAINER:FILE", Manual: "execve(2)",
+		Causes: []Cause{
+			{
+				Name: "not executable", Why: "without an x in its mode nobody executes a file, root neither", Check: "ls -l FILE", Fix: "chmod +x FILE (in a Dockerfile: COPY --chmod=755)", Learn: "first-container", refusal: binfmt.Mode,
+			},
+			{
+				Name: "noexec mount", Why: "nothing is executed from a mount with the option noexec; Docker's --tmpfs has it unless one says exec", Check: "findmnt -T FILE", Fix: "--tmpfs /tmp:exec, or put the program elsewhere", Learn: "volumes", refusal: binfmt.NoExec,
+			},
+			{
+				Name: "not a regular file", Why: "execve runs regular files: a directory is none", Check: "stat -c %F FILE", Fix: "name a program", Learn: "first-container", refusal: binfmt.NotRegular,
+			},
+			{
+				Name: "no way through", Why: "every directory of the path must be searchable (x) by the process's user", Check: "namei -l FILE", Fix: "chmod +x the directory, or another user (-u)", Learn: "volumes", test: func(p *probe) verdict { return blockedPath(p.object(0)) },
+			},
+			module,
+		},
+	},
+	{
+		Errno: unix.ENOEXEC, Calls: []string{"execve", "exec", "execveat"}, Objects: "FILE|CONTAINER:FILE", Manual: "execve(2), elf(5)",
+		Causes: []Cause{
+			{
+				Name: "wrong architecture", Why: "an ELF file says for which machine it is, and the kernel runs its own; others need an emulator (binfmt_misc)", Check: "file FILE; uname -m", Fix: "take the image for this machine: --platform", Learn: "first-container", refusal: binfmt.Architecture,
+			},
+			{
+				Name: "no known format", Why: "the file begins neither with an ELF header nor with #!; a shell would have run it as a script, execve does not", Check: "head -c 20 FILE | od -c", Fix: "put #!/bin/sh on its first line", Learn: "first-container", refusal: binfmt.Format,
+			},
+			{Name: "empty file", Why: "an empty file has no format", Check: "ls -l FILE", Fix: "put the program in; look whether the COPY that made it has failed", Learn: "first-container", refusal: binfmt.Empty},
+			{Name: "#! without a name", Why: "behind #! stands the interpreter's path, on the same line", Check: "head -1 FILE | od -c", Fix: "#!/bin/sh", Learn: "first-container", refusal: binfmt.NoName},
+		},
+	},
+	{
+		Errno: unix.ETXTBSY, Calls: []string{"execve", "exec", "open"}, Objects: "FILE", Manual: "execve(2)",
+		Causes: []Cause{{
+			Name: "open for writing", Why: "a program that somebody has open for writing is not executed, and one that runs is not opened for writing", Check: "fuser -v FILE", Fix: "write a new file and rename it over the old one", Learn: "first-container", test: textBusy,
+		}},
+	},
+	{
+		Errno: unix.E2BIG, Calls: []string{"execve", "exec"}, Manual: "execve(2)",
+		Causes: []Cause{{
+			Name: "arguments too long", Why: "arguments and environment together may take a quarter of RLIMIT_STACK, at most 6 MiB, and no single one more than 128 KiB", Check: "env | wc -c; getconf ARG_MAX", Fix: "a file instead of an argument; xargs", Learn: "first-container", test: bigEnvironment,
+		}},
+	},
+}
+
+// refused tests for one of the reasons that package binfmt finds.
+func refused(p *probe, kind string) verdict {
+	name := p.object(0)
+	if name == "" {
+		return unknown("name the file: FILE, or CONTAINER:FILE")
+	}
+	r, err := binfmt.Examine(p.open, name)
+	switch {
+	case err != nil:
+		return unknown("%v", err)
+	case r == nil:
+		return no("%s: nothing stands in the way of executing it", name)
+	case r.Kind != kind:
+		return verdict{No, r.Evidence}
+	}
+	return verdict{Yes, append(r.Evidence, r.Why)}
+}
+
+// blockedPath looks for the first directory that this process may not pass.
+func blockedPath(path string) verdict {
+	if !strings.HasPrefix(path, "/") {
+		return unknown("name the whole path")
+	}
+	for i, c := range path {
+		if c != '/' || i == 0 {
+			continue
+		}
+		if err := unix.Access(path[:i], unix.X_OK); err == unix.EACCES {
+			info, _ := os.Stat(path[:i])
+			if info == nil {
+				return yes("%s may not be searched", path[:i])
+			}
+			return yes("mode of %s: %s, and it may not be searched by this process", path[:i], info.Mode())
+		}
+	}
+	return no("every directory of %s may be searched by this process", path)
+}
+
+func textBusy(p *probe) verdict {
+	var want unix.Stat_t
+	if p.object(0) == "" {
+		return unknown("name the file: why ETXTBSY execve FILE")
+	}
+	if err := unix.Stat(p.object(0), &want); err != nil {
+		return unknown("%s: %v", p.object(0), err)
+	}
+	var found []string
+	for _, pid := range pids() {
+		dir := "/proc/" + itoa(pid)
+		var s unix.Stat_t
+		if unix.Stat(dir+"/exe", &s) == nil && s.Ino == want.Ino && s.Dev == want.Dev {
+			found = append(found, named(pid)+" runs it")
+			continue
+		}
+		for _, d := range opened(dir) {
+			fd := strings.Replace(d.path, "/fdinfo/", "/fd/", 1)
+			if unix.Stat(fd, &s) == nil && s.Ino == want.Ino && s.Dev == want.Dev && d.writes() {
+				found = append(found, named(pid)+" has it open for writing")
+				break
+			}
+		}
+	}
+	return when(len(found) > 0, "%s: %s", p.object(0), orUnused(found))
+}
+
+func bigEnvironment(p *probe) verdict {
+	size, biggest := 0, 0
+	for _, e := range os.Environ() {
+		size, biggest = size+len(e)+1, max(biggest, len(e))
+	}
+	stack, unlimited, known := p.limit("Max stack size")
+	if !known {
+		return unknown("%s could not be read", p.proc("limits"))
+	}
+	room := uint64(6 << 20)
+	if !unlimited {
+		room = min(room, max(stack/4, 128<<10))
+	}
+	if uint64(size) < room/2 && biggest < 64<<10 {
+		return unknown("the environment has %d bytes, the longest variable %d, and there is room for %d; what the arguments have is not known", size, biggest, room)
+	}
+	return yes("the environment has %d bytes, the longest variable %d, and there is room for %d", size, biggest, room)
+}
