@@ -9,6 +9,7 @@ import (
 
 	"glassbox/firewall"
 	"glassbox/network"
+	"glassbox/program"
 	"glassbox/store"
 
 	"golang.org/x/sys/unix"
@@ -180,7 +181,7 @@ func (k *check) interfaces() error {
 	}
 	left, err := lasting(k.strayInterfaces)
 	for _, i := range left {
-		k.suspect("interface "+i.Name, "no running container has it", "removed", func() error { return removeLink(i.Name) })
+		k.suspect("interface "+i.Name, "no running container has it", "removed", func() error { return removeLink(i.Name, new(program.Ledger)) })
 	}
 	return err
 }

@@ -133,7 +133,7 @@ func (ch *change) undo() error {
 	errs := []error{ch.done.Back()}
 	if len(ch.networks) > 0 {
 		last := len(ch.w.Endpoints) - 1
-		errs = append(errs, ch.c.detach(ch.networks[0], ch.r.ID, &ch.w.Endpoints[last], nil))
+		errs = append(errs, ch.c.detach(ch.networks[0], ch.r.ID, &ch.w.Endpoints[last], nil, new(program.Ledger)))
 		ch.w.Endpoints = ch.w.Endpoints[:last]
 		errs = append(errs, ch.follow())
 	}
@@ -157,14 +157,14 @@ func (c *Containers) unplugLive(r *record, n *networkRecord) error {
 	}
 	e := ch.w.Endpoints[i]
 	ch.w.Endpoints = slices.Delete(ch.w.Endpoints, i, i+1)
-	errs := []error{silence(n, r.ID), ch.r.rewriteHosts(&e, false), ch.follow(), c.unfence(&wiring{Endpoints: []endpoint{e}}, nil)}
+	errs := []error{silence(n, r.ID), ch.r.rewriteHosts(&e, false), ch.follow(), c.unfence(&wiring{Endpoints: []endpoint{e}}, nil, new(program.Ledger))}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	if err := ch.done.Carry(e.Interface.Unplug(ch.ns)...); err != nil {
 		return err
 	}
-	return errors.Join(c.detach(n, r.ID, &e, nil), ch.reroute())
+	return errors.Join(c.detach(n, r.ID, &e, nil, new(program.Ledger)), ch.reroute())
 }
 
 // follow has default routes, ports and names follow the networks that the container is on now.
@@ -200,7 +200,7 @@ func (ch *change) move() error {
 	if err := attendant.Stop(ch.r.place.Run); err != nil {
 		return err
 	}
-	if err := ch.c.unfence(&wiring{Bound: ch.w.Bound}, nil); err != nil {
+	if err := ch.c.unfence(&wiring{Bound: ch.w.Bound}, nil, new(program.Ledger)); err != nil {
 		return err
 	}
 	ch.w.Bound, ch.w.Exposed = nil, nil

@@ -22,7 +22,7 @@ type Halted struct {
 	StepperStart uint64 // when that began
 	Phase        string // of the plan, or "network"
 	Number       int    // of the step that comes next, as a plan counts, from 1; 0: it is the host's request
-	Steps        int    // how many the plan has
+	Steps        int    // how many the plan has; 0: it is a stop, at whose end the container is taken off its networks
 	Call         string // what comes next
 	Why          string
 }
@@ -33,7 +33,11 @@ func (c *Containers) Halted(id string) (*Halted, error) {
 	if err != nil {
 		return nil, err
 	}
-	return haltedAt(r.place)
+	h, err := haltedAt(r.place)
+	if h != nil && h.Steps == 0 {
+		return nil, err
+	}
+	return h, err
 }
 
 func haltedAt(p store.Place) (*Halted, error) {
@@ -76,6 +80,9 @@ func (r *record) unnote() error {
 
 // busy is the answer to commands that would have to wait until somebody has stepped through a start.
 func (h *Halted) busy(ref string) error {
+	if h.Steps == 0 {
+		return conflict("container %s is being stopped step by step: process %d waits: answer there, or end it with rm -f", ref, h.Stepper)
+	}
 	return conflict("container %s is being started step by step: process %d waits in the phase %s: answer there, or end it with rm -f", ref, h.Stepper, h.Phase)
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"glassbox/monitor"
+	"glassbox/program"
 	"glassbox/store"
 )
 
@@ -48,7 +49,7 @@ func (c *Containers) remove(ctx context.Context, id string, force, volumes bool)
 		}
 	}
 	rest := relief.rest()
-	return errors.Join(c.unplugLeaving(r.place, rest), c.destroy(r, volumes), relief.leave(rest))
+	return errors.Join(c.unplugLeaving(r.place, rest, new(program.Ledger)), c.destroy(r, volumes), relief.leave(rest))
 }
 
 // breakOffFirst ends a start that somebody steps through. With --rm the container is gone with it.
@@ -69,7 +70,9 @@ func (c *Containers) endForRemoval(ctx context.Context, id string, r *record, s 
 	case !force:
 		return conflict("cannot remove container %q: container is %s: stop the container before removing or force remove", id, s.word())
 	}
-	if err := c.kill(ctx, r, s); err != nil {
+	e := &ending{}
+	defer e.close()
+	if err := c.kill(ctx, r, s, e); err != nil {
 		return prefixed("cannot remove container \""+id+"\": could not kill container", err)
 	}
 	return nil
@@ -173,7 +176,7 @@ func (c *Containers) Cleanup(id string) error {
 		defer func() { closeAll(rest.Files) }()
 	}
 	if err == nil && !s.Running {
-		err = errors.Join(c.unplugLeaving(r.place, rest), c.unmountVolumes(r))
+		err = errors.Join(c.unplugLeaving(r.place, rest, new(program.Ledger)), c.unmountVolumes(r))
 	}
 	gone := err == nil && !s.Running && r.passing()
 	switch {

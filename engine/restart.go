@@ -25,7 +25,7 @@ func (r *record) restarts() bool { return !r.HostConfig.RestartPolicy.IsNone() }
 
 // send gives the container a signal of a user's, who has the last word: after one that is meant to end it, its restart policy does
 // not start it again. A container that waits for its restart gets no signal.
-func (c *Containers) send(r *record, s state, sig unix.Signal) error {
+func (c *Containers) send(r *record, s state, sig unix.Signal, e *ending) error {
 	ends := r.ends(sig)
 	if err := r.intend(ends); err != nil {
 		if r.restarts() {
@@ -45,7 +45,7 @@ func (c *Containers) send(r *record, s state, sig unix.Signal) error {
 	if err != nil || !s.Running || s.Restarting {
 		return err
 	}
-	return c.signal(r, s, sig)
+	return c.signal(r, s, sig, e)
 }
 
 // intend notes that a user has sent the container a signal, and whether that is meant to end it. The monitor looks before each restart.
@@ -67,7 +67,9 @@ func (c *Containers) quell(r *record) error {
 	if err != nil || !s.Running {
 		return err
 	}
-	return c.send(r, s, sigkill)
+	e := &ending{}
+	defer e.close()
+	return c.send(r, s, sigkill, e)
 }
 
 // cancel ends the waiting for a restart. A monitor that is gone waits no more.

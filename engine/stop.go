@@ -13,6 +13,7 @@ import (
 	"glassbox/cgroups"
 	"glassbox/linux"
 	"glassbox/monitor"
+	"glassbox/program"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,6 +29,8 @@ type StopOptions struct {
 	Timeout *int
 	// Warn is told beforehand that PID 1 has no handler for the signal, so that the whole grace period will pass; may be nil.
 	Warn func(message string)
+	// Told is given what was asked of the kernel, phase by phase, also when that failed; may be nil.
+	Told func([]program.Account)
 }
 
 // Stop asks a container to end, waits for the grace period, and then ends it. Stopping one that has stopped is no error.
@@ -60,31 +63,80 @@ func (c *Containers) stop(ctx context.Context, r *record, o StopOptions) error {
 			o.Warn(m)
 		}
 	}
-	relief := c.relieve(r)
-	defer relief.close()
-	if err := c.send(r, s, sig); err != nil {
-		return err
+	e := c.newEnding(ctx, r)
+	err = c.end(ctx, r, s, goodbye{sig, seconds}, e)
+	if noted := e.close(); err == nil {
+		err = noted
 	}
-	grace := ctx
-	if seconds >= 0 {
-		var cancel context.CancelFunc
-		grace, cancel = context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
-		defer cancel()
-	}
-	_, err = c.await(grace, r)
-	if err == nil && r.ends(sig) {
-		err = c.quell(r)
-	}
-	switch {
-	case err == nil:
-		err = c.ended(ctx, r, relief)
-	case ctx.Err() == nil && seconds >= 0:
-		err = c.killed(ctx, r, s, relief)
+	if o.Told != nil {
+		o.Told(e.accounts())
 	}
 	if err == nil {
 		c.tell(r, "stop")
 	}
 	return err
+}
+
+// goodbye is how a container is ended.
+type goodbye struct {
+	sig     unix.Signal
+	seconds int // until SIGKILL; negative: it does not come
+}
+
+// end ends a container that runs: the signal, the grace period, SIGKILL; then it is taken off its networks.
+func (c *Containers) end(ctx context.Context, r *record, s state, g goodbye, e *ending) error {
+	relief := c.relieve(r)
+	defer relief.close()
+	e.in(phaseSignal, g.foreword(s))
+	if err := c.send(r, s, g.sig, e); err != nil {
+		return err
+	}
+	over, err := c.grace(ctx, r, g, e)
+	if err == nil && over && r.ends(g.sig) {
+		err = c.quell(r)
+	}
+	switch {
+	case err != nil:
+		return err
+	case over:
+		return c.ended(ctx, r, relief, e)
+	case g.seconds >= 0:
+		return c.killed(ctx, r, s, relief, e)
+	}
+	return ctx.Err()
+}
+
+// foreword says what is to be expected of the signal.
+func (g goodbye) foreword(s state) string {
+	if m := ignored(s.Pid, g.sig, g.seconds); m != "" && g.sig != sigkill {
+		return m + "."
+	}
+	return "The container is told to end; its program may put its things away first."
+}
+
+// grace waits for the container's end, and for its monitor's word. It is not over when the time is.
+func (c *Containers) grace(ctx context.Context, r *record, g goodbye, e *ending) (over bool, err error) {
+	began, limited := time.Now(), ctx
+	if e.pidfd != nil {
+		stage := e.in(phaseGrace, "")
+		over, err := e.wait(ctx, g.seconds, "stop --timeout", "the grace period: the pidfd becomes readable when the process has ended")
+		took := time.Since(began).Round(time.Millisecond)
+		if stage.why = fmt.Sprintf("It ended after %v.", took); !over {
+			stage.why = fmt.Sprintf("It did not end in the %v that it was given.", took)
+		}
+		if err != nil || !over {
+			return false, err
+		}
+	} else if g.seconds >= 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, time.Duration(g.seconds)*time.Second)
+		defer cancel()
+	}
+	_, err = c.await(limited, r)
+	if ctx.Err() == nil && limited.Err() != nil {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // farewell is the signal and the grace period.
@@ -103,20 +155,13 @@ func (r *record) farewell(o StopOptions) (unix.Signal, int, error) {
 
 // signal sends to PID 1 through a pidfd, after checking that the number still means the same process. A frozen
 // container that is told to stop is thawed, or it could not obey.
-func (c *Containers) signal(r *record, s state, sig unix.Signal) error {
-	fd, err := unix.PidfdOpen(s.Pid, 0)
-	if errors.Is(err, unix.ESRCH) {
-		return nil
-	}
-	if err != nil {
-		return os.NewSyscallError("pidfd_open", err)
-	}
-	defer unix.Close(fd)
-	if !s.Alive() {
-		return nil
+func (c *Containers) signal(r *record, s state, sig unix.Signal, e *ending) error {
+	pidfd, err := e.open(s.Pid)
+	if err != nil || pidfd == nil || !s.Alive() {
+		return err
 	}
 	c.tellSignal(r, s.Pid, sig) // beforehand: the container's end is told by its monitor
-	if err := unix.PidfdSendSignal(fd, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+	if err := e.signal(sig, "stop --signal", farewellWhy(sig)); err != nil {
 		return fmt.Errorf("sending %s to process %d: %w", linux.Signal(int(sig)), s.Pid, err)
 	}
 	if !s.Paused || !r.ends(sig) {
@@ -134,6 +179,13 @@ func (c *Containers) signal(r *record, s state, sig unix.Signal) error {
 	return nil
 }
 
+func farewellWhy(sig unix.Signal) string {
+	if sig == sigkill {
+		return "end it: nobody can catch or ignore this signal, and with PID 1 the kernel ends all processes of the PID namespace"
+	}
+	return "ask it to end"
+}
+
 // ends: SIGKILL and the stop signal are meant to end the container, and without a stop signal of its own, in Docker, all are.
 func (r *record) ends(sig unix.Signal) bool {
 	if r.Config.StopSignal == "" || sig == sigkill {
@@ -144,8 +196,8 @@ func (r *record) ends(sig unix.Signal) bool {
 }
 
 // kill ends everything in the container and waits for the record of its end.
-func (c *Containers) kill(ctx context.Context, r *record, s state) error {
-	if err := c.send(r, s, sigkill); err != nil {
+func (c *Containers) kill(ctx context.Context, r *record, s state, e *ending) error {
+	if err := c.send(r, s, sigkill, e); err != nil {
 		return err
 	}
 	// The end of PID 1 is the end of its PID namespace. Without one of its own the group says who belongs to the container.
@@ -158,7 +210,13 @@ func (c *Containers) kill(ctx context.Context, r *record, s state) error {
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 12*time.Second)
+	const patience = 12
+	if e.pidfd != nil {
+		if _, err := e.wait(ctx, patience, "stop", "until it is gone, and its descriptors and mounts with it"); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience*time.Second)
 	defer cancel()
 	if _, err := c.await(ctx, r); err != nil {
 		return fmt.Errorf("tried to kill container, but did not receive an exit event: %w", err)
@@ -167,11 +225,12 @@ func (c *Containers) kill(ctx context.Context, r *record, s state) error {
 }
 
 // killed is kill, and what is due after a container's end.
-func (c *Containers) killed(ctx context.Context, r *record, s state, relief *relief) error {
-	if err := c.kill(ctx, r, s); err != nil {
+func (c *Containers) killed(ctx context.Context, r *record, s state, relief *relief, e *ending) error {
+	e.in(phaseKill, "What did not end by itself is ended.")
+	if err := c.kill(ctx, r, s, e); err != nil {
 		return err
 	}
-	return c.ended(ctx, r, relief)
+	return c.ended(ctx, r, relief, e)
 }
 
 // groupOf is the group that was made for the container.
@@ -313,12 +372,15 @@ func (c *Containers) killWith(id, signal string) error {
 			return err
 		}
 		return notRunning(r.ID)
-	case sig == sigkill:
+	}
+	e := &ending{}
+	defer e.close()
+	if sig == sigkill {
 		relief := c.relieve(r)
 		defer relief.close()
-		return c.killed(context.Background(), r, s, relief)
+		return c.killed(context.Background(), r, s, relief, e)
 	}
-	return c.send(r, s, sig)
+	return c.send(r, s, sig, e)
 }
 
 // Wait returns the exit code when the container is not running.

@@ -16,10 +16,10 @@ import (
 
 // unplug takes a container that does not run off its networks: its names first, then its ports, so that both are free when the
 // rest is done. What is gone already is not missed. The caller holds the container's lock.
-func (c *Containers) unplug(p store.Place) error { return c.unplugLeaving(p, nil) }
+func (c *Containers) unplug(p store.Place) error { return c.unplugLeaving(p, nil, new(program.Ledger)) }
 
 // unplugLeaving is unplug for a caller in a hurry: what the kernel takes its time over is noted in rest.
-func (c *Containers) unplugLeaving(p store.Place, rest *monitor.Rest) error {
+func (c *Containers) unplugLeaving(p store.Place, rest *monitor.Rest, l *program.Ledger) error {
 	w, err := wiringAt(p)
 	if w == nil {
 		return err
@@ -39,14 +39,26 @@ func (c *Containers) unplugLeaving(p store.Place, rest *monitor.Rest) error {
 	for _, n := range networks {
 		errs = append(errs, silence(n, p.ID))
 	}
-	errs = append(errs, attendant.Stop(p.Run), c.unfence(w, rest))
+	errs = append(errs, dismiss(p, l), c.unfence(w, rest, l))
 	for i := range w.Endpoints {
-		errs = append(errs, c.detach(networks[i], p.ID, &w.Endpoints[i], rest))
+		errs = append(errs, c.detach(networks[i], p.ID, &w.Endpoints[i], rest, l))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	return gone(os.Remove(p.Wiring()))
+}
+
+// dismiss ends the attendant, if there is one.
+func dismiss(p store.Place, l *program.Ledger) error {
+	running, err := attendant.Running(p.Run)
+	if err != nil || !running {
+		return err
+	}
+	return l.Carry(program.Request{
+		Call: "pidfd_send_signal(<attendant>, SIGTERM, NULL, 0)", From: "stop", Why: "end the process that answered names and held the published ports",
+		Do: func() error { return attendant.Stop(p.Run) },
+	})
 }
 
 // silence takes the container's names off the network.
@@ -66,7 +78,7 @@ func gone(err error) error {
 }
 
 // unfence takes members and ports out of the firewall's table. Where that is missing, so are they.
-func (c *Containers) unfence(w *wiring, rest *monitor.Rest) error {
+func (c *Containers) unfence(w *wiring, rest *monitor.Rest, l *program.Ledger) error {
 	var b firewall.Batch
 	if rest != nil {
 		b.Keep = func(socket *os.File) { rest.Files = append(rest.Files, socket) }
@@ -80,8 +92,8 @@ func (c *Containers) unfence(w *wiring, rest *monitor.Rest) error {
 	if b.Empty() {
 		return nil
 	}
-	err := b.Request("", "the container is gone").Do()
-	if tolerated := (program.Tolerated{}); errors.Is(err, firewall.ErrNoTable) || errors.As(err, &tolerated) {
+	err := l.Carry(b.Request("", "the container is gone"))
+	if errors.Is(err, firewall.ErrNoTable) {
 		return nil
 	}
 	return err
@@ -89,13 +101,13 @@ func (c *Containers) unfence(w *wiring, rest *monitor.Rest) error {
 
 // detach removes the host's end of an interface and gives its addresses back. The kernel would remove it with the namespace, but late
 // under load, and not at all while something else holds that.
-func (c *Containers) detach(n *networkRecord, id string, e *endpoint, rest *monitor.Rest) error {
+func (c *Containers) detach(n *networkRecord, id string, e *endpoint, rest *monitor.Rest, l *program.Ledger) error {
 	switch {
 	case e.Interface.Kind != network.KindBridge:
 	case rest != nil:
 		rest.Links = append(rest.Links, e.Interface.Host)
 	default:
-		if err := removeLink(e.Interface.Host); err != nil {
+		if err := removeLink(e.Interface.Host, l); err != nil {
 			return err // the address is not free as long as somebody may answer to it
 		}
 	}
@@ -106,12 +118,12 @@ func (c *Containers) detach(n *networkRecord, id string, e *endpoint, rest *moni
 }
 
 // removeLink removes an interface of ours from the host, if it is there.
-func removeLink(name string) error {
+func removeLink(name string, l *program.Ledger) error {
 	requests, err := network.Leftover(name)
 	if err != nil {
 		return err
 	}
-	return new(program.Ledger).Carry(requests...)
+	return l.Carry(requests...)
 }
 
 // tidy unplugs a container whose process has ended, unless somebody holds its lock: they do it, or it starts again.
@@ -183,7 +195,7 @@ func (r *relief) leave(rest *monitor.Rest) error {
 		return err
 	}
 	for _, name := range rest.Links {
-		if err := removeLink(name); err != nil {
+		if err := removeLink(name, new(program.Ledger)); err != nil {
 			return err
 		}
 	}
@@ -191,7 +203,7 @@ func (r *relief) leave(rest *monitor.Rest) error {
 }
 
 // ended unplugs a container that was just seen to end. Whoever else is at it is waited for.
-func (c *Containers) ended(ctx context.Context, r *record, relief *relief) error {
+func (c *Containers) ended(ctx context.Context, r *record, relief *relief, e *ending) error {
 	if _, err := os.Lstat(r.place.Wiring()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -209,5 +221,6 @@ func (c *Containers) ended(ctx context.Context, r *record, relief *relief) error
 		return err
 	}
 	rest := relief.rest()
-	return errors.Join(c.unplugLeaving(r.place, rest), relief.leave(rest))
+	e.in(phaseUnplug, "The container is taken off its networks: its names first, then its ports and addresses.")
+	return errors.Join(c.unplugLeaving(r.place, rest, e.last()), relief.leave(rest))
 }

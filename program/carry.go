@@ -48,19 +48,19 @@ func (f *HostFailure) Unwrap() error { return f.Err }
 // Ledger is the host's requests of one undertaking outside a container's start: what was asked of the kernel, and the way back.
 // Its zero value is ready.
 type Ledger struct {
-	Step *Stepping // asks before each; nil: nobody is asked
+	Step  *Stepping // asks before each; nil: nobody is asked
+	Began time.Time // from when times are counted; zero: the first request
 
-	began time.Time
-	told  []Done
-	undo  []func() error
+	told []Done
+	undo []func() error
 }
 
 // Carry carries out requests; after a failure those of all earlier calls can be taken back with Back.
 func (l *Ledger) Carry(requests ...Request) error {
-	if l.began.IsZero() {
-		l.began = time.Now()
+	if l.Began.IsZero() {
+		l.Began = time.Now()
 	}
-	return Carry(l.Step.Requests(requests), func(r Request, err error) { l.told = append(l.told, r.Done(err, time.Since(l.began))) }, &l.undo)
+	return Carry(l.Step.Requests(requests), func(r Request, err error) { l.told = append(l.told, r.Done(err, time.Since(l.Began))) }, &l.undo)
 }
 
 // Back takes back what was done, last first.

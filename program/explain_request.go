@@ -32,6 +32,8 @@ func (r Request) answer(err error) string {
 	switch {
 	case errors.Is(err, errSkipped):
 		return Skipped
+	case err == nil && r.Gave != nil:
+		return r.Gave()
 	case err == nil && r.Gives != "":
 		return r.Gives
 	case err == nil && strings.HasPrefix(r.Call, "write("):

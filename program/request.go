@@ -5,12 +5,13 @@ import "time"
 // Request is the host's half of a start: one cgroup write, id map, mount, netlink message or
 // nftables batch, carried out by the host between two gates.
 type Request struct {
-	Call  string       // what is asked of the kernel, as strace would print it without the result
-	From  string       // the config field that asked for it
-	Why   string       // one sentence for the reader
-	Gives string       // what a success returns, such as <layer> for a descriptor; empty: 0, or all bytes of a write
-	Do    func() error // asks the kernel; nil in a plan that is only printed
-	Undo  func() error // takes it back after a later failure; nil: nothing to take back
+	Call  string        // what is asked of the kernel, as strace would print it without the result
+	From  string        // the config field that asked for it
+	Why   string        // one sentence for the reader
+	Gives string        // what a success returns, such as <layer> for a descriptor; empty: 0, or all bytes of a write
+	Gave  func() string // what a success has returned, where only Do knows it; nil: Gives
+	Do    func() error  // asks the kernel; nil in a plan that is only printed
+	Undo  func() error  // takes it back after a later failure; nil: nothing to take back
 }
 
 // Done is a request or step after it ran.

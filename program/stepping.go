@@ -42,9 +42,13 @@ var errSkipped = errors.New(Skipped)
 type Quit struct {
 	Where string // before which call
 	By    string // the signal that said so; empty: whoever was asked
+	Why   string // instead of all that
 }
 
 func (q *Quit) Error() string {
+	if q.Why != "" {
+		return q.Why
+	}
 	if q.By != "" {
 		return "stopped by " + q.By + " before " + q.Where
 	}
@@ -103,7 +107,11 @@ func (s *Stepping) Watch(p *Process) {
 }
 
 // At names the process for which the host's requests are made. Its end, which pidfd tells, ends the waiting for an answer.
-func (s *Stepping) At(pid int, pidfd *os.File) { s.pid, s.pidfd = pid, pidfd }
+func (s *Stepping) At(pid int, pidfd *os.File) {
+	if s != nil {
+		s.pid, s.pidfd = pid, pidfd
+	}
+}
 
 // step answers one of the child's questions.
 func (s *Stepping) step(stop Stop) (Answer, error) {

@@ -95,7 +95,7 @@ func (s *Stepper) check(stop program.Stop) error {
 	}
 	if !slices.Contains(stop.Phases, s.From) {
 		s.until = nil
-		return fmt.Errorf("--step=%s: there is no such phase this time: there are %s", s.From, strings.Join(stop.Phases, ", "))
+		return &program.Quit{Why: fmt.Sprintf("--step=%s: there is no such phase this time: there are %s", s.From, strings.Join(stop.Phases, ", "))}
 	}
 	s.checked = true
 	return nil
