@@ -76,7 +76,7 @@ func (w *lab) run(args ...string) (stdout, stderr string, err error) {
 // result is an experiment's, as a program gets it.
 func (w *lab) result(name string, more ...string) *Result {
 	w.t.Helper()
-	out, errs, err := w.run(append([]string{"experiment", "--without", name, "--format", "json"}, more...)...)
+	out, errs, err := w.run(append([]string{"experiment", "--without", name, "--format", "json", "--timeout", "60s"}, more...)...)
 	var r Result
 	if err == nil {
 		err = json.Unmarshal([]byte(out), &r)

@@ -9,7 +9,7 @@ import (
 // limited is the whole container of the experiment limits.
 func limited(h *container.HostConfig) {
 	pids := int64(50)
-	h.Memory, h.MemorySwap, h.PidsLimit = 32<<20, 32<<20, &pids
+	h.Memory, h.MemorySwap, h.PidsLimit = 24<<20, 24<<20, &pids
 }
 
 // rights are the experiments about what a container may do and use.
@@ -17,9 +17,9 @@ func rights() []Experiment {
 	yes := true
 	return []Experiment{
 		{
-			Mechanism: named("limits"), Seen: "a program gets 96 MiB where 32 are allowed", Danger: "what it takes, it takes from the real host: all memory and process ids",
-			Probe: []string{"cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max", "dd if=/dev/zero of=/dev/null bs=96M count=1 2>/dev/null; echo ended with $?"},
-			whole: setting{flags: "-m 32m --memory-swap 32m --pids-limit 50", apply: host(limited)},
+			Mechanism: named("limits"), Seen: "a program gets 48 MiB where 24 are allowed", Danger: "what it takes, it takes from the real host: all memory and process ids",
+			Probe: []string{"cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max", "dd if=/dev/zero of=/dev/null bs=48M count=1 2>/dev/null; echo ended with $?"},
+			whole: setting{flags: "-m 24m --memory-swap 24m --pids-limit 50", apply: host(limited)},
 		},
 		{
 			Mechanism: named("capabilities"), Seen: "root in the container configures what is only root's", Danger: "root in the container may do what root may: set the clock, load modules, write to disks",
