@@ -19,6 +19,7 @@ type runFlags struct {
 	keys, format           string
 	trace                  traceFlags
 	step                   stepFlags
+	record                 *recorder // nil: nobody records
 }
 
 func (f *runFlags) define(set *pflag.FlagSet, pullUsage string) {
@@ -28,12 +29,15 @@ func (f *runFlags) define(set *pflag.FlagSet, pullUsage string) {
 	set.StringVar(&f.keys, "detach-keys", "", "Override the key sequence for detaching a container")
 }
 
-func runVerb() verb {
+func runVerb() verb { return recordedRun(nil) }
+
+// recordedRun is run with somebody who looks on; nil: nobody does.
+func recordedRun(r *recorder) verb {
 	return verb{
 		use: "run [OPTIONS] IMAGE [COMMAND] [ARG...]", same: "container run, run",
 		short: "Create and run a new container from an image", min: 1, max: -1, bare: true, starts: true, group: common, offers: offerImages,
 		prepare: func(c *call) action {
-			var f runFlags
+			f := runFlags{record: r}
 			f.define(c.flags, `Pull image before running ("always", "missing", "never")`)
 			c.flags.BoolVar(&f.explain, "explain", false, "Print every request made of the kernel to start the container")
 			c.flags.StringVar(&f.format, "format", "", "Format of --explain: text or json")
@@ -61,6 +65,9 @@ func (c *call) runContainer(ctx context.Context, f *runFlags, args []string) err
 	if err := f.step.check(); err != nil {
 		return badRequest("run", err)
 	}
+	if f.detach && f.record != nil {
+		return badRequest("run", errors.New("conflicting options: record stays with the container: leave out --detach"))
+	}
 	if f.detach {
 		if f.process.attach.Len() > 0 {
 			return plainFailure("conflicting options: cannot specify both --attach and --detach")
@@ -80,6 +87,8 @@ func (c *call) runContainer(ctx context.Context, f *runFlags, args []string) err
 		return err
 	}
 	defer done()
+	f.record.begin(&o)
+	f.record.tee(&streams)
 	id, err := c.createContainer(ctx, &f.containerFlags, o)
 	if err != nil {
 		return runFailure(err)
@@ -137,6 +146,7 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 		a.Close()
 		return err
 	}
+	f.record.started(id)
 	c.noteBlocked(id)
 	if !w.tty { // in raw mode lines would go astray
 		defer time.AfterFunc(patience, func() { c.noteDeaf(id) }).Stop()
@@ -150,6 +160,7 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 	}
 	t.wait()
 	c.noteEnd(id, code)
+	f.record.finished(id, code)
 	if err := b.containers.Cleanup(id); err != nil && !isNotFound(err) {
 		return engineFailure(err)
 	}
@@ -158,6 +169,7 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 
 // failedStart: a container that could not start stays as Created, unless --rm.
 func (c *call) failedStart(ctx context.Context, id string, f *runFlags, err error) error {
+	f.record.failed(err)
 	if a := engine.AccountOf(err); f.explain && a != nil {
 		if e := c.writeAccount(c.stderr, a, f.format); e != nil {
 			return e
