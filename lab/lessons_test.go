@@ -100,7 +100,7 @@ readlink /proc/[0-9]*/ns/* | sort -u
 echo "== processes"
 ps -eo args | grep -v -e '^ps' -e '^sh -c' -e '^sort' -e '^grep' -e '\[.*\]$' | sort
 echo "== files"
-find "$GLASSBOX_LAB_DIR" /tmp /etc /run /root -xdev -maxdepth 2 -not -path '/run/glassbox/*' -not -path '*/glassbox-world-*' -not -path '/tmp/[!g]*' -not -path '/run/netns' | sort
+find "$GLASSBOX_LAB_DIR" /etc /run /root /mnt -xdev -maxdepth 2 -not -path '/run/glassbox*' -not -path /run/netns | sort
 `
 
 // lab gives a command of glassbox lab, which must end with a code, and returns what it says, with blanks as single ones.
@@ -122,8 +122,8 @@ func (p *player) start() {
 	}
 }
 
-// type_ runs a script as a learner would type it, with what the lesson gives to scripts.
-func (p *player) types(name, text string) machines.Result {
+// types runs a script as a learner would type it, with what the lesson gives to scripts.
+func (p *player) types(text string) machines.Result {
 	p.t.Helper()
 	path := p.Dir + "/typed"
 	if err := os.WriteFile(path, []byte(". /run/glassbox/labs/prelude.sh\n"+text+"\n"), 0o600); err != nil {
@@ -134,7 +134,7 @@ func (p *player) types(name, text string) machines.Result {
 
 func (p *player) must(name, text string) {
 	p.t.Helper()
-	if r := p.types(name, text); r.Code != 0 {
+	if r := p.types(text); r.Code != 0 {
 		p.t.Fatalf("%s: exit %d\n%s%s", name, r.Code, r.Stdout, r.Stderr)
 	}
 }
@@ -146,7 +146,7 @@ func (p *player) task(n int, task lab.Task) {
 		p.t.Fatalf("check/%d before the task is done: exit %d\n%s%s", n, r.Code, r.Stdout, r.Stderr)
 	}
 	p.t.Logf("check/%d, nothing done: %s", n, r.Stdout)
-	p.types("wrong", task.Wrong.Script)
+	p.types(task.Wrong.Script)
 	said := p.lab(1, "check")
 	p.t.Logf("check/%d, wrong attempt: %s", n, said)
 	if !strings.Contains(said, flat(task.Wrong.Says)) {

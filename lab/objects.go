@@ -124,6 +124,16 @@ func (d *Desk) removeUsed(l *Lesson) (removed []string, err error) {
 	return removed, err
 }
 
+// tidyNetns takes away what the first `ip netns add` of a machine has made, when no namespace is left in it.
+func tidyNetns(before inventory) error {
+	dir := strings.TrimSuffix(netnsDir, "/")
+	names, err := netnsNames()
+	if err != nil || len(names) > 0 || len(added(before.Mounts, mustMounts())) == 0 || slices.Contains(before.Mounts, dir) || !isThere(dir) {
+		return err
+	}
+	return errors.Join(unmount(dir), os.Remove(dir))
+}
+
 func isThere(path string) bool { _, err := os.Lstat(path); return err == nil }
 
 func mustMounts() []string { all, _ := mounts(); return all }

@@ -180,7 +180,7 @@ func (p *parser) task(n int) {
 func (p *parser) hints(name string) (hints []Hint) {
 	line := p.parts[name].line
 	for paragraph := range strings.SplitSeq(p.parts[name].text, "\n\n") {
-		h := Hint{Text: strings.TrimSpace(paragraph)}
+		h := Hint{Text: strings.TrimRight(strings.Trim(paragraph, "\n"), " \t\n")} // a line that begins with a blank is shown as it is
 		if rest, is := strings.CutPrefix(h.Text, "when "); is && strings.HasPrefix(rest, `"`) {
 			quoted, err := strconv.QuotedPrefix(rest)
 			text, isColon := strings.CutPrefix(strings.TrimPrefix(rest, quoted), ":")

@@ -24,7 +24,9 @@ type process struct {
 	terminal   bool   // it leads the session of a terminal: somebody types there
 	namespaces []string
 	group      string
-	away       bool // in a namespace that nothing older than the lesson is in
+	away       bool   // in a namespace that nothing older than the lesson is in
+	from       string // its working directory
+	attached   bool   // to a terminal
 }
 
 func (p process) String() string { return fmt.Sprintf("process %d (%s)", p.pid, p.name) }
@@ -36,9 +38,10 @@ func processes() (all []process) {
 		if err != nil || s.state == 'Z' || s.state == 'X' {
 			continue
 		}
+		from, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
 		all = append(all, process{
 			pid: pid, name: s.name, parent: s.parent, started: s.started, terminal: s.terminal != 0 && s.session == pid,
-			namespaces: namespacesOf(pid), group: groupOf(pid),
+			namespaces: namespacesOf(pid), group: groupOf(pid), from: from, attached: s.terminal != 0,
 		})
 	}
 	return all
@@ -81,12 +84,14 @@ func inodes(all []process) (numbers []string) {
 	return slices.Compact(numbers)
 }
 
-// byHand are the processes that the lesson has made by hand: started after it began, and either in one of its control groups or in a
-// namespace that nothing older is in, and then in the very control group from which the lesson's commands were given. Containers and services
-// of anybody else have groups of their own.
+// byHand are the processes that the lesson has made by hand: started after it began, and either in one of its control groups; or in the very
+// control group from which the lesson's commands were given, and there in a namespace that nothing older is in, or without a terminal in the
+// lesson's directory (whoever called unshare(CLONE_NEWPID) is itself where it was, and the namespace shows nowhere before it has a
+// child). Containers and services of anybody else have groups of their own.
 func (d *Desk) byHand(a *active, l *Lesson) []process {
 	return slices.DeleteFunc(d.younger(a), func(p process) bool {
-		return !inGroups(l, p.group) && (!p.away || !contains(a.Seats, p.group))
+		here := !p.attached && (p.from == a.Dir || strings.HasPrefix(p.from, a.Dir+"/"))
+		return !inGroups(l, p.group) && !(contains(a.Seats, p.group) && (p.away || here))
 	})
 }
 
@@ -138,7 +143,7 @@ func (d *Desk) endByHand(a *active, l *Lesson) (ended []string, err error) {
 		var killed int
 		for _, p := range d.byHand(a, l) {
 			if contains(mine, strconv.Itoa(p.pid)) || p.terminal {
-				if !p.away { // only in a group, which it will be moved out of
+				if !p.away { // in the directory, or in a group, which it will be moved out of
 					continue
 				}
 				errs = append(errs, fmt.Errorf("%v is a shell that you type at: leave it by exit, then reset again", p))

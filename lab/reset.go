@@ -81,7 +81,7 @@ func (d *Desk) clean(ctx context.Context, a *active) (*Cleaned, error) {
 		func() ([]string, error) { return d.removeMade(ctx, a.Before) },
 		func() ([]string, error) { return d.endByHand(a, l) },
 		func() ([]string, error) { return d.removeUsed(l) },
-		func() ([]string, error) { return nil, d.undo(ctx, a, l) },
+		func() ([]string, error) { return nil, errors.Join(d.undo(ctx, a, l), tidyNetns(a.Before)) },
 		func() ([]string, error) { return removeDirectory(a.Dir) },
 	} {
 		removed, err := step()
