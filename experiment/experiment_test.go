@@ -3,13 +3,16 @@ package experiment
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"glassbox/mechanism"
 	"glassbox/test/need"
@@ -210,6 +213,37 @@ func TestOwnProbes(t *testing.T) {
 	}
 	if _, errs, err := w.run("experiment", "--without", "pivot_root", "--probe", "true", "--dangerous"); err != nil {
 		t.Errorf("--dangerous: %v, %s", err, errs)
+	}
+	w.clean()
+}
+
+var update = flag.Bool("update", false, "write the screens that TestScreens compares")
+
+// TestScreens compares what is shown in a pipe. Numbers that are this kernel's, and the host's name, are masked.
+func TestScreens(t *testing.T) {
+	w := newLab(t)
+	hostname, _ := os.Hostname()
+	for file, args := range map[string][]string{"list": {"experiment"}, "uts": {"experiment", "--without", "uts"}} {
+		out, errs, err := w.run(args...)
+		if err != nil {
+			t.Fatalf("%v: %v, %s", args, err, errs)
+		}
+		out = strings.ReplaceAll(out, "hostname of the host: "+hostname+"\n", "hostname of the host: HOST\n")
+		out = regexp.MustCompile(`[0-9]+ requests whole, [0-9]+ without`).ReplaceAllString(out, "N requests whole, N without")
+		golden := "testdata/" + file + ".screen"
+		if *update {
+			if err := os.WriteFile(golden, []byte(out), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want, err := os.ReadFile(golden); err != nil || string(want) != out {
+			t.Errorf("%s, %v:\n%s\nwant:\n%s", golden, err, out, want)
+		}
+		for line := range strings.Lines(out) {
+			if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 100 {
+				t.Errorf("%v: wider than 100 columns: %s", args, line)
+			}
+		}
 	}
 	w.clean()
 }
