@@ -88,11 +88,15 @@ func (v *View) compareCapabilities() {
 		return
 	}
 	c := &v.Capabilities
+	effective := asked.Effective
+	if v.sight.Spec.Process.User.UID != 0 {
+		effective = asked.Ambient // execve(2) leaves others nothing else, capabilities(7)
+	}
 	var marks []string
 	for _, set := range []struct {
 		name      string
 		is, asked []string
-	}{{"bounding", c.Bounding, asked.Bounding}, {"effective", c.Effective, asked.Effective}, {"ambient", c.Ambient, asked.Ambient}} {
+	}{{"bounding", c.Bounding, asked.Bounding}, {"effective", c.Effective, effective}, {"ambient", c.Ambient, asked.Ambient}} {
 		more, fewer := without(set.is, set.asked), without(v.known(set.asked), set.is)
 		var parts []string
 		if len(more) > 0 {

@@ -39,7 +39,7 @@ func (v *View) Draw(s *screen.Screen, section, command string) {
 func (v *View) title(s *screen.Screen) {
 	s.Title("Container %s (%s): %s, process %d of the host, began %s ago", v.Name, v.ID[:12], v.statusWord(), v.Pid, strings.ToLower(units.HumanDuration(time.Since(v.Started))))
 	if w := v.Waits; w != nil {
-		s.Tell(screen.Notice, fmt.Sprintf("Half made: process %d steps through its start, which waits before %s.", w.Stepper, waits(v.sight.Halted)))
+		s.Tell(screen.Notice, fmt.Sprintf("Half made: process %d steps through its start, which waits before %s.", w.Stepper, w))
 	}
 	s.Blank()
 }

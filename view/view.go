@@ -99,9 +99,7 @@ func Look(s *engine.Sight, before *View) (*View, error) {
 		return nil, ended(s)
 	}
 	v := &View{ID: s.ID, Name: s.Name, Status: s.Status, Pid: s.Pid, sight: s, before: before, init: first, host: host, Differences: []Difference{}}
-	if h := s.Halted; h != nil {
-		v.Waits = &Waits{Stepper: h.Stepper, Phase: h.Phase, Step: h.Number, Call: h.Call, Why: h.Why}
-	}
+	v.Waits = waiting(s)
 	err = v.read()
 	v.before = nil
 	if !first.alive() {
@@ -167,7 +165,7 @@ func quoted(text string) string {
 func nobody(s *engine.Sight) error {
 	switch {
 	case s.Halted != nil:
-		return &Gone{s.Name, fmt.Sprintf("container %s has no process yet: its start waits before %s", s.Name, waits(s.Halted)), "view " + s.Name + " --watch", true}
+		return &Gone{s.Name, fmt.Sprintf("container %s has no process yet: its start waits before %s", s.Name, waiting(s)), "view " + s.Name + " --watch", true}
 	case s.Pid != 0:
 		return &Gone{s.Name, fmt.Sprintf("container %s runs, and what it was asked to be is gone: somebody has deleted its config.json", s.Name), "inspect " + s.Name, false}
 	case s.Status == "created":
@@ -182,12 +180,21 @@ func ended(s *engine.Sight) error {
 	return &Gone{s.Name, fmt.Sprintf("container %s ended while it was looked at (process %d)", s.Name, s.Pid), "why " + s.Name, false}
 }
 
-// waits names what a stepped start waits for.
-func waits(h *engine.Halted) string {
-	if h.Number == 0 {
-		return "the host's request " + oneLine(h.Call)
+// waiting is where the start waits; nil: nobody steps through it.
+func waiting(s *engine.Sight) *Waits {
+	h := s.Halted
+	if h == nil {
+		return nil
 	}
-	return fmt.Sprintf("step %d, %s", h.Number, oneLine(h.Call))
+	return &Waits{Stepper: h.Stepper, Phase: h.Phase, Step: h.Number, Call: h.Call, Why: h.Why}
+}
+
+// String names what comes next.
+func (w *Waits) String() string {
+	if w.Step == 0 {
+		return "the host's request " + oneLine(w.Call)
+	}
+	return fmt.Sprintf("step %d, %s", w.Step, oneLine(w.Call))
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
