@@ -66,14 +66,14 @@ func (r *Reader) add(l line) {
 	var e entry
 	if l.broken == "" {
 		if err := json.Unmarshal(l.text, &e); err != nil || e.Kind == "" {
-			l.broken = "is no entry"
+			l.broken, e = "is no entry", entry{}
 		}
 	}
 	p := piece{at: l.at, size: l.size, line: l.number, lines: 1, kind: e.Kind, broken: l.broken}
 	r.Cut = e.Kind != kindEnd
 	if n := len(r.index); n > 0 {
 		last := &r.index[n-1]
-		together := p.kind == kindOutput && last.kind == kindOutput && last.size+p.size <= mostOnPage || p.broken != "" && last.broken == p.broken && !l.last
+		together := p.kind == kindOutput && last.kind == kindOutput && last.broken == "" && last.size+p.size <= mostOnPage || p.broken != "" && last.broken == p.broken && !l.last
 		if together {
 			last.size += p.size
 			last.lines++

@@ -91,7 +91,7 @@ func (r *Reader) typed() string {
 	words := make([]string, len(r.Command))
 	for i, w := range r.Command {
 		if words[i] = w; w == "" || strings.ContainsFunc(w, func(c rune) bool { return !strings.ContainsRune(plainLetters, c) }) {
-			words[i] = "'" + strings.ReplaceAll(w, "'", `'\\''`) + "'"
+			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 		}
 	}
 	return strings.Join(words, " ")

@@ -212,7 +212,10 @@ func (w *Writer) Ended(code int, text string, r *why.Report) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.release()
-	e := entry{Kind: kindEnd, Title: fmt.Sprintf("exit code %d", code), Text: text, Code: code}
+	e := entry{Kind: kindEnd, Title: fmt.Sprintf("exit code %d", code), Code: code}
+	if text != "" {
+		e.Text = strings.Join(screen.Wrap(text, wide), "\n") + "\n"
+	}
 	if r == nil {
 		w.add(e, nil)
 		return

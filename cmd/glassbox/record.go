@@ -120,7 +120,7 @@ func (r *recorder) finished(id string, code int) {
 	}
 	e, err := r.call.evidence(id)
 	if err != nil {
-		r.Ended(code, err.Error()+"\n", nil)
+		r.Ended(code, err.Error(), nil)
 	} else {
 		r.Ended(code, "", why.Container(e, code))
 	}
@@ -144,10 +144,10 @@ func (r *recorder) over(err error) {
 	switch {
 	case r.ended || !r.begun:
 	case errors.As(err, &f):
-		r.Ended(f.code, f.line+"\n", nil)
+		r.Ended(f.code, f.line, nil)
 	case err == nil:
-		r.Ended(0, "The command detached from the container, which goes on.\n", nil)
+		r.Ended(0, "The command detached from the container, which goes on.", nil)
 	default:
-		r.Ended(1, err.Error()+"\n", nil)
+		r.Ended(1, err.Error(), nil)
 	}
 }
