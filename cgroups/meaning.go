@@ -30,5 +30,5 @@ func meaning(file string) string {
 	case "cgroup.max.descendants", "cgroup.max.depth":
 		return "how many groups can be made below this one, or how deep"
 	}
-	return "as the spec says it for cgroup v2"
+	return "written as it was asked for: cgroup-v2.rst says what it does"
 }
