@@ -65,7 +65,7 @@ func examine(open Opener, name string, scripts bool) (*Refusal, error) {
 	look, err := open(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
-		return &Refusal{Kind: Missing, Errno: unix.ENOENT, Why: name + " does not exist", Check: "ls -l " + name, Evidence: []string{name + ": " + unix.ENOENT.Error()}}, nil
+		return &Refusal{Kind: Missing, Errno: unix.ENOENT, Why: name + " does not exist", Check: "ls -l " + name, Fix: "correct the name, or install the program", Evidence: []string{name + ": " + unix.ENOENT.Error()}}, nil
 	case errors.Is(err, unix.EINVAL): // an Opener's word for a file that is not regular
 		return &Refusal{
 			Kind: NotRegular, Errno: unix.EACCES, Why: name + " is no regular file, and execve(2) runs nothing else", Check: "stat -c %F " + name,

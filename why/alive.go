@@ -139,7 +139,7 @@ func (q *inquiry) comesBack() {
 	case p.Policy == monitor.OnFailure && s.ExitCode == 0:
 		q.Return = "It does not come back: on-failure means an exit code other than 0"
 	case p.Policy == monitor.OnFailure && p.Max > 0 && s.Restarts >= p.Max:
-		q.Return = fmt.Sprintf("It does not come back: it was started again %d times, as often as %s allows", s.Restarts, q.policy())
+		q.Return = fmt.Sprintf("It does not come back: it was started again %s, as often as %s allows", times(s.Restarts), q.policy())
 	}
 	if q.Return != "" {
 		q.say("container.json", "RestartPolicy: %s", q.policy())
@@ -157,6 +157,9 @@ func (q *inquiry) removed() {
 		case "destroy":
 			over = e.Time
 		}
+	}
+	if all := q.sentSignals(); len(all) > 0 {
+		q.Sender = all[len(all)-1].by()
 	}
 	q.Why = "with --rm a container goes when it ends; rm removes one that has ended, rm -f any. Its record, its log and its writable layer go with it"
 	q.tellJournal()
@@ -282,4 +285,11 @@ func (q *inquiry) execEnded(code int) *event.Event {
 		}
 	}
 	return nil
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return itoa(n) + " times"
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"glassbox/binfmt"
@@ -17,7 +18,9 @@ type Question struct {
 	Errno   unix.Errno
 	Call    string
 	Objects []string
-	// Container finds the one that an object names, as in web:/app/run.sh; may be nil.
+	// In is who makes the call: a process's number, or a container, whose first process it is; empty: this process.
+	In string
+	// Container finds the one that In, or an object as in web:/app/run.sh, names; may be nil.
 	Container func(ref string) (*engine.Evidence, error)
 }
 
@@ -41,8 +44,8 @@ func (e *NotKnown) Error() string {
 
 // Ask tests the causes.
 func Ask(q Question) (*Answer, error) {
-	p := &probe{pid: "self", open: binfmt.Host}
 	call := plain(q.Call)
+	p := &probe{pid: "self", open: binfmt.Host, runs: slices.Contains([]string{"execve", "exec", "execveat"}, call)}
 	k := find(q.Errno, call)
 	if k == nil {
 		return nil, &NotKnown{q, nearest(q.Errno, call)}
@@ -57,11 +60,38 @@ func Ask(q Question) (*Answer, error) {
 	if err := p.enter(q.Container); err != nil {
 		return nil, err
 	}
+	if q.In != "" {
+		if err := p.move(q.In, q.Container); err != nil {
+			return nil, err
+		}
+	}
 	a := k.ask(p, call)
-	if k.tried != nil {
+	if k.tried != nil && p.self() {
 		a.Tried = k.tried(p)
 	}
 	return a, nil
+}
+
+// move makes another process the one that makes the call. Paths are those that it sees.
+func (p *probe) move(in string, find func(ref string) (*engine.Evidence, error)) error {
+	p.pid = in
+	if _, err := strconv.Atoi(in); err != nil || !there("/proc/"+in) {
+		e, err := find(in)
+		if err != nil {
+			return err
+		}
+		if e.State.Pid == 0 {
+			return &engine.Error{Class: engine.Conflict, Text: "container " + e.Name + " is not running: there is no process in it that could make a call"}
+		}
+		p.pid, p.open = itoa(e.State.Pid), e.Open
+	}
+	p.objects = slices.Clone(p.objects)
+	for i, o := range p.objects {
+		if strings.HasPrefix(o, "/") && !p.runs {
+			p.objects[i] = p.proc("root") + o
+		}
+	}
+	return nil
 }
 
 // enter takes CONTAINER:FILE apart: the file is looked for in the container then. A file of that very name on this machine comes first.
@@ -79,5 +109,9 @@ func (p *probe) enter(find func(ref string) (*engine.Evidence, error)) error {
 	}
 	p.objects = slices.Clone(p.objects)
 	p.objects[0], p.open = name, e.Open
+	p.pid = "none" // of a container that does not run
+	if e.State.Pid != 0 {
+		p.pid = itoa(e.State.Pid)
+	}
 	return nil
 }

@@ -19,6 +19,7 @@ type probe struct {
 	pid     string // "self", or the number of another process: whose rights and limits count
 	objects []string
 	open    binfmt.Opener // of the tree in which a program would run
+	runs    bool          // the object is a file in that tree
 }
 
 func (p *probe) object(i int) string {
@@ -29,7 +30,20 @@ func (p *probe) object(i int) string {
 }
 
 // of is the probe of another process.
-func (p *probe) of(pid string) *probe { return &probe{pid: pid, objects: p.objects, open: p.open} }
+func (p *probe) of(pid string) *probe {
+	return &probe{pid: pid, objects: p.objects, open: p.open, runs: p.runs}
+}
+
+// self says whether what this process tries, and what /proc/sys shows it, counts.
+func (p *probe) self() bool { return p.pid == "self" }
+
+// elsewhere is what a test says that could only try as this process.
+func (p *probe) elsewhere() verdict {
+	if p.pid == "none" {
+		return unknown("the container does not run: there is no process that could be asked")
+	}
+	return unknown("process %s makes the call, and what this one may do says nothing of it", p.pid)
+}
 
 // process is the one that an object names, or the caller.
 func (p *probe) process() *probe {
@@ -148,6 +162,9 @@ func (p *probe) confinedBy() string {
 }
 
 func confined(p *probe) verdict {
+	if p.pid == "none" {
+		return p.elsewhere()
+	}
 	label := p.confinedBy()
 	if label == "" {
 		return no("%s: no label, or unconfined", p.proc("attr/current"))
@@ -166,7 +183,7 @@ func (p *probe) filtered(errno unix.Errno, try func() error) verdict {
 	switch {
 	case mode != "2":
 		return no("%s (2 would be a filter)", line)
-	case p.pid != "self" || try == nil:
+	case !p.self() || try == nil:
 		return unknown("%s: a filter is in force, and what it refuses cannot be read back", line)
 	}
 	if err := try(); err == errno {

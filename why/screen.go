@@ -96,6 +96,9 @@ func (h Holds) tone() screen.Tone {
 func (a *Answer) Draw(w io.Writer, style screen.Style) error {
 	s := screen.New(w, style)
 	s.Title("%s", screen.Shown(strings.TrimSpace(fmt.Sprintf("%s (%d, %s) from %s %s", a.Errno, a.Number, a.Message, a.Call, strings.Join(a.Objects, " ")))))
+	if a.In != "" {
+		s.Say("Asked for process %s, which would make the call.", a.In)
+	}
 	s.Say("%s", a.summary())
 	for _, t := range a.Tried {
 		s.Say("%s", screen.Shown("Tried now: "+t+"."))
@@ -119,8 +122,13 @@ func (a *Answer) Draw(w io.Writer, style screen.Style) error {
 	}
 	s.Blank()
 	s.Fields(screen.Field{Label: "manual", Value: a.Manual})
-	if best := a.Causes[0]; best.Learn != "" {
+	switch best := a.Causes[0]; {
+	case best.Holds != Yes && a.usage != "" && len(a.Objects) == 0:
+		s.Next(fmt.Sprintf("glassbox why %s %s %s", a.Errno, a.Call, a.usage), "test it on what it was made on")
+	case best.Holds == Yes || a.In != "":
 		s.Next(lesson(best.Learn), "see it happen")
+	default:
+		s.Next(fmt.Sprintf("glassbox why --in CONTAINER %s %s", a.Errno, a.Call), "as a process of a container, or of a number")
 	}
 	return s.Flush()
 }

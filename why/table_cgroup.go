@@ -385,6 +385,9 @@ func notDelegated(p *probe) verdict {
 	if err != nil {
 		return unknown("%v", err)
 	}
+	if !p.self() {
+		return p.elsewhere()
+	}
 	err = unix.Access(dir+"/cgroup.procs", unix.W_OK)
 	return when(err != nil, "mode of %s/cgroup.procs: %s, may it be written: %s", dir, info.Mode(), map[bool]string{true: "yes", false: "no"}[err == nil])
 }

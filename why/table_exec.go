@@ -41,7 +41,7 @@ var execErrors = []Known{
 				Name: "not a regular file", Why: "execve runs regular files: a directory is none", Check: "stat -c %F FILE", Fix: "name a program", Learn: "first-container", refusal: binfmt.NotRegular,
 			},
 			{
-				Name: "no way through", Why: "every directory of the path must be searchable (x) by the process's user", Check: "namei -l FILE", Fix: "chmod +x the directory, or another user (-u)", Learn: "volumes", test: func(p *probe) verdict { return blockedPath(p.object(0)) },
+				Name: "no way through", Why: "every directory of the path must be searchable (x) by the process's user", Check: "namei -l FILE", Fix: "chmod +x the directory, or another user (-u)", Learn: "volumes", test: func(p *probe) verdict { return p.blockedPath(p.object(0)) },
 			},
 			module,
 		},
@@ -88,11 +88,17 @@ func refused(p *probe, kind string) verdict {
 	case r.Kind != kind:
 		return verdict{No, r.Evidence}
 	}
+	if kind == binfmt.Missing {
+		return verdict{Yes, r.Evidence}
+	}
 	return verdict{Yes, append(r.Evidence, r.Why)}
 }
 
 // blockedPath looks for the first directory that this process may not pass.
-func blockedPath(path string) verdict {
+func (p *probe) blockedPath(path string) verdict {
+	if !p.self() {
+		return p.elsewhere()
+	}
 	if !strings.HasPrefix(path, "/") {
 		return unknown("name the whole path")
 	}

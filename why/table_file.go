@@ -14,7 +14,7 @@ var fileErrors = []Known{
 		Errno: unix.EACCES, Calls: []string{"open", "write", "read", "mkdir", "unlink"}, Objects: "PATH", Manual: "path_resolution(7), capabilities(7)",
 		Causes: []Cause{
 			{
-				Name: "no way through", Why: "every directory of the path must be searchable (x) by the process", Check: "namei -l PATH", Fix: "chmod +x the directory", Learn: "volumes", test: func(p *probe) verdict { return blockedPath(whole(p.object(0)) + "/") },
+				Name: "no way through", Why: "every directory of the path must be searchable (x) by the process", Check: "namei -l PATH", Fix: "chmod +x the directory", Learn: "volumes", test: func(p *probe) verdict { return p.blockedPath(whole(p.object(0)) + "/") },
 			},
 			{
 				Name: "numbers that differ", Why: "the kernel compares numbers, not names: a file of user 1000 on the host belongs to user 1000 in the container, whoever that is there", Check: "ls -ln PATH; id", Fix: "run it with -u $(id -u):$(id -g), or chown the directory", Learn: "volumes", test: otherOwner,
@@ -56,6 +56,9 @@ func otherOwner(p *probe) verdict {
 	var s unix.Stat_t
 	if err := unix.Stat(path, &s); err != nil {
 		return unknown("%s: %v", path, err)
+	}
+	if !p.self() {
+		return p.elsewhere()
 	}
 	reads, writes := unix.Access(path, unix.R_OK), unix.Access(path, unix.W_OK)
 	line := fmt.Sprintf("%s: mode %04o, owner %d, group %d; this process is %d:%d", path, s.Mode&0o7777, s.Uid, s.Gid, os.Geteuid(), os.Getegid())

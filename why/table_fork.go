@@ -173,7 +173,7 @@ func machineFull(*probe) verdict {
 
 func initGone(p *probe) verdict {
 	p = p.process()
-	if p.pid == "self" {
+	if p.self() {
 		return unknown("name the process that cannot fork: why ENOMEM clone PID (from another terminal: it cannot start glassbox either)")
 	}
 	v := otherChildren(p)

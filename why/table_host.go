@@ -98,7 +98,7 @@ func yama(p *probe) verdict {
 
 func traced(p *probe) verdict {
 	p = p.process()
-	if p.pid == "self" {
+	if p.self() {
 		return unknown("name the process: why EPERM ptrace PID")
 	}
 	tracer := p.status("TracerPid")
@@ -107,7 +107,7 @@ func traced(p *probe) verdict {
 
 func othersProcess(p *probe) verdict {
 	target := p.process()
-	if target.pid == "self" {
+	if target.self() {
 		return unknown("name the process: why EPERM kill PID")
 	}
 	lacks := p.lacks(unix.CAP_KILL)

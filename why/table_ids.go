@@ -113,7 +113,7 @@ func mapWritten(p *probe) verdict {
 	if err != nil {
 		return unknown("%v", err)
 	}
-	if p.pid == "self" {
+	if p.self() {
 		return unknown("name the process whose map it is: why EPERM uid_map PID")
 	}
 	return when(text != "", "%s: %q", p.proc("uid_map"), strings.Join(strings.Fields(text), " "))

@@ -61,7 +61,7 @@ var mountErrors = []Known{
 			module,
 			{
 				Name: "no way through", Why: "every directory of both paths must be searchable (x) by the caller",
-				Check: "namei -l PATH", Fix: "chmod +x the directory, or another place", Learn: "volumes", test: func(p *probe) verdict { return blockedPath(p.object(0)) },
+				Check: "namei -l PATH", Fix: "chmod +x the directory, or another place", Learn: "volumes", test: func(p *probe) verdict { return p.blockedPath(p.object(0)) },
 			},
 		},
 	},
@@ -69,7 +69,7 @@ var mountErrors = []Known{
 		Errno: unix.EBUSY, Calls: []string{"mount", "remount"}, Objects: "[TARGET]", Manual: "mount(2)",
 		Causes: []Cause{
 			{
-				Name: "the same again", Why: "a file system is not mounted a second time onto the very mount point where it is already: proc, sysfs, cgroup2 and a block device are each one file system, however often one asks",
+				Name: "the same again", Why: "a file system is not mounted a second time onto the very mount point where it is already: sysfs, cgroup2, mqueue and a block device are each one file system, however often one asks (proc is a new one each time, since Linux 5.8)",
 				Check: "findmnt TARGET", Fix: "it is there already; or mount it at another place", Learn: "mount-namespace", test: mountedAlready,
 			},
 			{
@@ -189,7 +189,7 @@ var mountErrors = []Known{
 
 // tryCreate makes a file system that is mounted nowhere, and lets go of it.
 func (p *probe) tryCreate(kind string) []string {
-	if p.process().pid != "self" {
+	if !p.process().self() {
 		return nil
 	}
 	err := create(kind)
@@ -215,6 +215,9 @@ func typeRefused(p *probe) verdict {
 		return no("%s is the first user namespace", p.proc("ns/user"))
 	case kind == "" || strings.Contains(kind, "/"):
 		return unknown("the process is in a user namespace; name the type: why EPERM mount ext4")
+	}
+	if !p.self() {
+		return p.elsewhere()
 	}
 	err := create(kind)
 	return when(strings.HasSuffix(text(err), unix.EPERM.Error()), "tried to make a %s here, without mounting it: %s", kind, text(err))
@@ -309,7 +312,7 @@ func mountedAlready(p *probe) verdict {
 	if !isRoot {
 		return no("%s is no mount point: it lies on %s", p.object(0), m)
 	}
-	one := slices.Contains([]string{"proc", "sysfs", "cgroup2", "mqueue", "securityfs", "debugfs", "tracefs", "devtmpfs"}, m.kind) || strings.HasPrefix(m.source, "/dev/")
+	one := slices.Contains([]string{"sysfs", "cgroup2", "mqueue", "securityfs", "debugfs", "tracefs", "devtmpfs"}, m.kind) || strings.HasPrefix(m.source, "/dev/")
 	return when(one, "%s: %s, from %s", p.proc("mountinfo"), m, m.source)
 }
 

@@ -24,26 +24,26 @@ var kinds = [...]struct {
 
 var namespaceErrors = []Known{
 	{
-		Errno: unix.EPERM, Calls: []string{"unshare", "clone", "clone3"}, Objects: "[PID]", Manual: "unshare(2), user_namespaces(7)",
+		Errno: unix.EPERM, Calls: []string{"unshare", "clone", "clone3"}, Objects: "[user|mnt|pid|net|uts|ipc|cgroup]", Manual: "unshare(2), user_namespaces(7)",
 		Causes: []Cause{
-			{
-				Name: "no CAP_SYS_ADMIN", Why: "every namespace but a user namespace wants CAP_SYS_ADMIN in the user namespace of who makes it", Check: "grep CapEff /proc/self/status",
-				Fix: "sudo; or make a user namespace along with it: unshare --user --map-root-user ...; in a container: --cap-add SYS_ADMIN", Learn: "user-namespace", test: lacksAdmin,
-			},
 			{
 				Name: "user namespaces need AppArmor's leave", Why: "Ubuntu 24.04 and later let a program that is not confined make a user namespace, and take all capabilities in it away (kernel.apparmor_restrict_unprivileged_userns)",
 				Check: "sysctl kernel.apparmor_restrict_unprivileged_userns",
 				Fix:   "a profile for the one program, in /etc/apparmor.d: profile NAME /PATH/OF/PROGRAM flags=(unconfined) { userns, }   The setting at 0 would do, and opens it to every program",
-				Learn: "user-namespace", test: appArmorUsers,
+				Learn: "user-namespace", test: func(p *probe) verdict { return forUsers(p, appArmorUsers) },
 			},
 			{
-				Name: "user namespaces switched off", Why: "Debian's kernels have a switch that keeps user namespaces for root", Check: "sysctl kernel.unprivileged_userns_clone", Fix: "sysctl kernel.unprivileged_userns_clone=1", Learn: "user-namespace", test: debianSwitch,
+				Name: "user namespaces switched off", Why: "Debian's kernels have a switch that keeps user namespaces for root", Check: "sysctl kernel.unprivileged_userns_clone", Fix: "sysctl kernel.unprivileged_userns_clone=1", Learn: "user-namespace", test: func(p *probe) verdict { return forUsers(p, debianSwitch) },
 			},
 			{
-				Name: "chrooted", Why: "a process that is in a chroot makes no user namespace: it could climb out (since Linux 3.9)", Check: "stat -c %m /", Fix: "pivot_root instead of chroot", Learn: "escape", test: pivotChroot,
+				Name: "chrooted", Why: "a process that is in a chroot makes no user namespace: it could climb out (since Linux 3.9)", Check: "stat -c %m /", Fix: "pivot_root instead of chroot", Learn: "escape", test: func(p *probe) verdict { return forUsers(p, pivotChroot) },
 			},
 			{
-				Name: "unmapped caller", Why: "who makes a user namespace must have a user and a group that are mapped in the current one", Check: "id; cat /proc/self/uid_map", Fix: "map the id, or be one that is mapped", Learn: "user-namespace", test: unmappedCaller,
+				Name: "unmapped caller", Why: "who makes a user namespace must have a user and a group that are mapped in the current one", Check: "id; cat /proc/self/uid_map", Fix: "map the id, or be one that is mapped", Learn: "user-namespace", test: func(p *probe) verdict { return forUsers(p, unmappedCaller) },
+			},
+			{
+				Name: "no CAP_SYS_ADMIN", Why: "every namespace but a user namespace wants CAP_SYS_ADMIN in the user namespace of who makes it", Check: "grep CapEff /proc/self/status",
+				Fix: "sudo; or make a user namespace along with it: unshare --user --map-root-user ...; in a container: --cap-add SYS_ADMIN", Learn: "user-namespace", test: lacksAdminFor,
 			},
 			{
 				Name: "seccomp filter", Why: seccompWhy, Check: seccompCheck, Fix: seccompFix, Learn: "capabilities-seccomp",
@@ -85,7 +85,7 @@ var namespaceErrors = []Known{
 		},
 	},
 	{
-		Errno: unix.EPERM, Calls: []string{"setns", "nsenter"}, Objects: "[PID]", Manual: "setns(2)",
+		Errno: unix.EPERM, Calls: []string{"setns", "nsenter"}, Objects: "[PID [KIND]]", Manual: "setns(2)",
 		Causes: []Cause{
 			{
 				Name: "no CAP_SYS_ADMIN", Why: "joining wants CAP_SYS_ADMIN in the user namespace that owns the target, and in one's own", Check: "grep CapEff /proc/self/status", Fix: "sudo nsenter ..., or join the user namespace first: nsenter -U", Learn: "by-hand",
@@ -106,7 +106,7 @@ var namespaceErrors = []Known{
 		},
 	},
 	{
-		Errno: unix.EINVAL, Calls: []string{"setns", "nsenter"}, Objects: "[PID]", Manual: "setns(2)",
+		Errno: unix.EINVAL, Calls: []string{"setns", "nsenter"}, Objects: "[PID [KIND]]", Manual: "setns(2)",
 		Causes: []Cause{
 			{
 				Name: "the user namespace that one is in", Why: "a process does not join its own user namespace once more: it could get its capabilities back", Check: "readlink /proc/self/ns/user /proc/PID/ns/user", Fix: "leave out -U", Learn: "user-namespace", test: sameUser,
@@ -129,8 +129,30 @@ var namespaceErrors = []Known{
 	},
 }
 
+// wants says whether the question is about a kind of namespace: the one that an object names, or any.
+func (p *probe) wants(object int, kind string) bool {
+	named := p.object(object)
+	return named == "" || named == kind
+}
+
+// lacksAdminFor: a user namespace is made without it.
+func lacksAdminFor(p *probe) verdict {
+	if p.object(0) == "user" {
+		return no("a user namespace is made without it")
+	}
+	return lacksAdmin(p)
+}
+
+// forUsers is a test of what concerns user namespaces alone.
+func forUsers(p *probe, test func(*probe) verdict) verdict {
+	if !p.wants(0, "user") {
+		return no("that concerns user namespaces, and not %s", p.object(0))
+	}
+	return test(p)
+}
+
 func tryKinds(p *probe) (lines []string) {
-	if p.process().pid != "self" {
+	if !p.process().self() {
 		return nil
 	}
 	groups := map[string][]string{}
@@ -223,6 +245,9 @@ func maps(text string, id uint64, column int) bool {
 }
 
 func fullKinds(p *probe) verdict {
+	if !p.self() {
+		return p.elsewhere()
+	}
 	var full, evidence []string
 	for _, k := range kinds {
 		most, known := sysctl(k.most)
@@ -260,7 +285,7 @@ func nestedDeep(p *probe) verdict {
 }
 
 func severalThreads(p *probe) verdict {
-	if p.process().pid == "self" {
+	if p.process().self() {
 		return unknown("name the process: why EINVAL unshare PID (this one, glassbox, has several threads anyway)")
 	}
 	n := p.process().status("Threads")
@@ -291,7 +316,7 @@ func missingKind(p *probe) verdict {
 
 func targetOutside(p *probe) verdict {
 	target := p.process()
-	if target.pid == "self" {
+	if target.self() {
 		return unknown("name the process whose namespaces are to be joined: why EPERM setns PID")
 	}
 	fd, err := unix.Open(target.proc("ns/mnt"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -309,8 +334,11 @@ func targetOutside(p *probe) verdict {
 
 func sameUser(p *probe) verdict {
 	target := p.process()
-	if target.pid == "self" {
+	if target.self() {
 		return unknown("name the process: why EINVAL setns PID")
+	}
+	if !p.wants(1, "user") {
+		return no("what is joined is %s", p.object(1))
 	}
 	mine, _ := p.namespace("user")
 	theirs, known := target.namespace("user")
@@ -322,8 +350,11 @@ func sameUser(p *probe) verdict {
 
 func pidAbove(p *probe) verdict {
 	target := p.process()
-	if target.pid == "self" {
+	if target.self() {
 		return unknown("name the process: why EINVAL setns PID")
+	}
+	if !p.wants(1, "pid") {
+		return no("what is joined is %s", p.object(1))
 	}
 	levels := strings.Fields(target.status("NSpid")) // as this /proc shows them: from its own namespace on
 	if len(levels) == 0 {
@@ -347,7 +378,7 @@ func noNamespace(p *probe) verdict {
 }
 
 func goneProcess(p *probe) verdict {
-	if p.process().pid == "self" {
+	if p.process().self() {
 		return unknown("name the process: why ESRCH kill PID")
 	}
 	_, err := os.Stat(p.process().proc(""))

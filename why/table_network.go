@@ -92,9 +92,9 @@ type socket struct {
 	table string
 }
 
-func sockets(tables ...string) (all []socket) {
+func (p *probe) sockets(tables ...string) (all []socket) {
 	for _, table := range tables {
-		f, err := os.Open("/proc/thread-self/net/" + table)
+		f, err := os.Open(p.net() + table)
 		if err != nil {
 			continue
 		}
@@ -110,6 +110,14 @@ func sockets(tables ...string) (all []socket) {
 		f.Close()
 	}
 	return all
+}
+
+// net is the directory of the network namespace's tables.
+func (p *probe) net() string {
+	if p.self() {
+		return "/proc/thread-self/net/"
+	}
+	return p.proc("net/")
 }
 
 // hexAddress reads 0100007F:1F90: words in the machine's byte order, all of ours are little endian, and the port.
@@ -150,7 +158,7 @@ func portHeld(p *probe) verdict {
 	if udp {
 		tables = []string{"udp", "udp6"}
 	}
-	for _, s := range sockets(tables...) {
+	for _, s := range p.sockets(tables...) {
 		if s.local.Port() == port && (udp || s.state == tcpListen) {
 			return yes("/proc/net/%s: %s, held by %s", s.table, s.local, ownerOf(s.inode))
 		}
@@ -178,7 +186,7 @@ func timeWait(p *probe) verdict {
 		return unknown("name the port: why EADDRINUSE bind 8080")
 	}
 	n := 0
-	for _, s := range sockets("tcp", "tcp6") {
+	for _, s := range p.sockets("tcp", "tcp6") {
 		if s.local.Port() == port && s.state == tcpTimeWait {
 			n++
 		}
@@ -187,6 +195,9 @@ func timeWait(p *probe) verdict {
 }
 
 func privilegedPort(p *probe) verdict {
+	if !p.self() {
+		return unknown("net.ipv4.ip_unprivileged_port_start is each network namespace's own: nsenter -t %s -n sysctl net.ipv4.ip_unprivileged_port_start", p.pid)
+	}
 	first, known := number("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 	if !known {
 		return unknown("net.ipv4.ip_unprivileged_port_start could not be read")
@@ -211,6 +222,9 @@ func foreignAddress(p *probe) verdict {
 	a, err := netip.ParseAddr(p.object(0))
 	if err != nil {
 		return unknown("name the address: why EADDRNOTAVAIL bind 192.0.2.1")
+	}
+	if !p.self() {
+		return p.elsewhere()
 	}
 	fd, err := tryBind(netip.AddrPortFrom(a, 0))
 	if err == nil {
@@ -260,6 +274,9 @@ func tryRaw(*probe) (lines []string) {
 }
 
 func pingGroup(p *probe) verdict {
+	if !p.self() {
+		return unknown("net.ipv4.ping_group_range is each network namespace's own: nsenter -t %s -n sysctl net.ipv4.ping_group_range", p.pid)
+	}
 	value, known := sysctl("net.ipv4.ping_group_range")
 	var low, high uint64
 	if n, _ := fmt.Sscan(value, &low, &high); !known || n != 2 {
@@ -279,7 +296,7 @@ func nobodyListens(p *probe) verdict {
 	if !known {
 		return unknown("name the port: why ECONNREFUSED connect 8080")
 	}
-	for _, s := range sockets("tcp", "tcp6") {
+	for _, s := range p.sockets("tcp", "tcp6") {
 		if s.local.Port() == port && s.state == tcpListen {
 			return no("/proc/net/%s: %s is listened at", s.table, s.local)
 		}
@@ -293,7 +310,7 @@ func loopbackOnly(p *probe) verdict {
 		return unknown("name the port: why ECONNREFUSED connect 8080")
 	}
 	at := ""
-	for _, s := range sockets("tcp", "tcp6") {
+	for _, s := range p.sockets("tcp", "tcp6") {
 		if s.local.Port() != port || s.state != tcpListen {
 			continue
 		}
@@ -305,8 +322,8 @@ func loopbackOnly(p *probe) verdict {
 	return when(at != "", "listened at: %s", orElse(at, "nothing"))
 }
 
-func noDefaultRoute(*probe) verdict {
-	text, err := read("/proc/thread-self/net/route")
+func noDefaultRoute(p *probe) verdict {
+	text, err := read(p.net() + "route")
 	if err != nil {
 		return unknown("%v", err)
 	}

@@ -80,7 +80,7 @@ func pivotShared(p *probe) verdict {
 			seen = append(seen, "the parent of "+path+", "+parent.String()+": ["+strings.Join(parent.optional, " ")+"]")
 		}
 	}
-	parentOf("/")
+	parentOf(p.root())
 	if p.object(0) == "" {
 		if seen == nil {
 			return unknown("the parent of / is not shared, or not to be seen; name the new root: why EINVAL pivot_root NEW_ROOT PUT_OLD")
@@ -102,7 +102,7 @@ func pivotShared(p *probe) verdict {
 }
 
 func pivotRootfs(p *probe) verdict {
-	m, _, err := p.on("/")
+	m, _, err := p.on(p.root())
 	if err != nil {
 		return unknown("%v", err)
 	}
@@ -141,7 +141,7 @@ func pivotSame(p *probe) verdict {
 	if p.object(0) == "" {
 		return unknown("name the new root: why EBUSY pivot_root NEW_ROOT PUT_OLD")
 	}
-	root, _, err := look("/")
+	root, _, err := look(p.root())
 	if err != nil {
 		return unknown("%v", err)
 	}
@@ -166,4 +166,12 @@ func existing(path string) string {
 		path = filepath.Dir(path)
 	}
 	return path
+}
+
+// root is the process's.
+func (p *probe) root() string {
+	if p.self() {
+		return "/"
+	}
+	return p.proc("root/")
 }

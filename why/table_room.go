@@ -41,7 +41,7 @@ var roomErrors = []Known{
 			if err == nil {
 				unix.Close(fd)
 			}
-			return []string{"inotify_init1, as this process: " + may(err)}
+			return []string{"inotify_init1, as this process: " + text(err)}
 		},
 	},
 	{
@@ -84,7 +84,7 @@ func manyFiles(p *probe) verdict {
 		return unknown("%s could not be read", p.proc("limits"))
 	}
 	n := len(opened("/proc/" + p.pid))
-	if p.pid == "self" {
+	if p.self() {
 		return unknown("name the process: why EMFILE open PID (a new one may have %d)", most)
 	}
 	return when(!unlimited && uint64(n) >= most, "%s: %d open; Max open files: %d", p.proc("fd"), n, most)
@@ -105,7 +105,7 @@ func manyWatchers(*probe) verdict {
 		unix.Close(fd)
 	}
 	most, _ := sysctl("fs.inotify.max_user_instances")
-	return when(err == unix.EMFILE, "inotify_init1: %s; fs.inotify.max_user_instances = %s", may(err), most)
+	return when(err == unix.EMFILE, "inotify_init1: %s; fs.inotify.max_user_instances = %s", text(err), most)
 }
 
 // manyWatches counts what the inotify instances of all processes watch, which their fdinfo lists.

@@ -80,6 +80,7 @@ type Answer struct {
 	Message string
 	Call    string
 	Objects []string `json:",omitempty"`
+	In      string   `json:",omitempty"` // the process that makes the call; empty: this one
 	Manual  string
 	Tried   []string `json:",omitempty"`
 	Causes  []Tested
@@ -91,6 +92,9 @@ type Answer struct {
 func (k *Known) ask(p *probe, call string) *Answer {
 	e := meaning(k.Errno)
 	a := &Answer{Errno: e.Name, Number: e.Number, Message: e.Message, Call: call, Objects: p.objects, Manual: k.Manual, usage: k.Objects}
+	if !p.self() {
+		a.In = p.pid
+	}
 	for _, c := range k.Causes {
 		v := verdict{holds: Unknown}
 		switch {

@@ -17,24 +17,28 @@ func whyVerb() verb {
 		long: "Say why a container ended or did not start, or a kernel call failed: each cause tested on this machine, the true one first.\n\n" +
 			"  why web                                      what ended it, and who\n" +
 			"  why 137 web                                  whether that is its code, and what it means\n" +
+			"  why --in web EPERM mount                     as the container's process\n" +
 			"  why EBUSY cgroup.subtree_control DIR         which processes are in the way\n" +
 			"  why ENOENT execve web:/app/run.sh            why a file of a container's is not run\n" +
 			"  why EADDRINUSE bind 8080                     who has the port\n" +
 			"  why                                          all that is known",
 		prepare: func(c *call) action {
 			format := c.flags.String("format", "", `"json": all of it, for programs`)
+			in := c.flags.String("in", "", "Who makes the call: a container, or a process's number")
 			plain := plainFlag(c.flags)
-			return func(ctx context.Context, args []string) error { return c.why(args, *format, *plain) }
+			return func(ctx context.Context, args []string) error { return c.why(args, *in, *format, *plain) }
 		},
 	}
 }
 
 // why tells the three questions apart: an error of a call begins with an errno and has two words at least, a container stands alone or behind a
 // code. One word that is an errno's name is none of a container's, unless there is one of that name.
-func (c *call) why(args []string, format string, plain bool) error {
+func (c *call) why(args []string, in, format string, plain bool) error {
 	switch {
 	case format != "" && format != "json":
 		return plainFailure("invalid format %q: json", format)
+	case in != "" && len(args) < 2:
+		return plainFailure("--in is for the error of a call: why --in CONTAINER ERRNO CALL")
 	case len(args) == 0:
 		pairs := why.Pairs()
 		return c.inFormat(format, pairs, func() error { return why.DrawPairs(pairs, c.stdout, style(c.stdout, plain)) })
@@ -51,7 +55,7 @@ func (c *call) why(args []string, format string, plain bool) error {
 	if !is {
 		return plainFailure("%s is no error number or name, and no exit code before a container: why lists what is known", args[0])
 	}
-	return c.whyCall(why.Question{Errno: errno, Call: args[1], Objects: args[2:], Container: c.evidence}, format, plain)
+	return c.whyCall(why.Question{Errno: errno, Call: args[1], Objects: args[2:], In: in, Container: c.evidence}, format, plain)
 }
 
 func (c *call) evidence(ref string) (*engine.Evidence, error) {
