@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"time"
+	"unsafe"
 
 	"glassbox/linux"
 	"glassbox/program"
@@ -135,58 +136,63 @@ func (e *ending) signal(sig unix.Signal, from, why string) error {
 	return err
 }
 
-// wait waits at most so many seconds, negative: for ever, until the process has ended. What the kernel leaves of the time is in its answer.
+// wait waits at most so many seconds, negative: for ever, until the process has ended. What is left of the time is in the kernel's answer.
 func (e *ending) wait(ctx context.Context, seconds int, from, why string) (ended bool, err error) {
-	limit, left := "NULL", (*unix.Timespec)(nil)
+	w := poll{fd: unix.PollFd{Fd: int32(e.pidfd.Fd()), Events: unix.POLLIN}}
+	limit := "NULL"
 	if seconds >= 0 {
-		limit, left = fmt.Sprintf("{tv_sec=%d, tv_nsec=0}", seconds), &unix.Timespec{Sec: int64(seconds)}
+		limit, w.left = fmt.Sprintf("{tv_sec=%d, tv_nsec=0}", seconds), &unix.Timespec{Sec: int64(seconds)}
 	}
-	r := program.Request{
-		Call: "ppoll([{fd=<pidfd>, events=POLLIN}], 1, " + limit + ", NULL, 0)", From: from, Why: why,
-		Do: func() (err error) {
-			ended, err = pollEnd(ctx, e.pidfd, left)
-			return err
-		},
-		Gave: func() string { return polled(ended, left) },
-	}
-	for {
-		err := e.last().Carry(r)
-		if !errors.Is(err, unix.EINTR) || ctx.Err() != nil {
-			return ended, err
-		}
-		if left != nil { // a signal of ours: go on with what is left
-			r.Call = fmt.Sprintf("ppoll([{fd=<pidfd>, events=POLLIN}], 1, {tv_sec=%d, tv_nsec=%d}, NULL, 0)", left.Sec, left.Nsec)
-		}
-	}
+	err = e.last().Carry(program.Request{
+		Call: "ppoll([{fd=<pidfd>, events=POLLIN}], 1, " + limit + ", ~[], 8)", From: from, Why: why,
+		Do: func() error { return w.wait(ctx) }, Gave: w.answer,
+	})
+	return w.ready > 0, err
 }
 
-// pollEnd asks the kernel. Should ctx end before it answers, nobody waits for the answer.
-func pollEnd(ctx context.Context, pidfd *os.File, left *unix.Timespec) (ended bool, err error) {
-	type answer struct {
-		ready int
-		err   error
+// poll is a ppoll(2) of one descriptor. All signals are blocked meanwhile: those that Go's scheduler sends to its threads would end it.
+type poll struct {
+	fd    unix.PollFd
+	left  *unix.Timespec
+	ready int
+}
+
+// wait asks the kernel. Should ctx end before it answers, nobody waits for the answer.
+func (p *poll) wait(ctx context.Context) error {
+	all, asked := ^uint64(0), *p
+	if p.left != nil {
+		left := *p.left
+		asked.left = &left
 	}
-	told := make(chan answer, 1)
-	fd := int32(pidfd.Fd())
+	told := make(chan unix.Errno, 1)
 	go func() {
-		n, err := unix.Ppoll([]unix.PollFd{{Fd: fd, Events: unix.POLLIN}}, left, nil)
-		told <- answer{n, err}
+		n, _, errno := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&asked.fd)), 1, uintptr(unsafe.Pointer(asked.left)), uintptr(unsafe.Pointer(&all)), 8, 0)
+		asked.ready = int(n)
+		told <- errno
 	}()
 	select {
-	case a := <-told:
-		return a.ready > 0, os.NewSyscallError("ppoll", a.err)
+	case errno := <-told:
+		if errno != 0 {
+			return os.NewSyscallError("ppoll", errno)
+		}
+		*p = asked
+		return nil
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return ctx.Err()
 	}
 }
 
-// polled is the answer as strace prints it.
-func polled(ended bool, left *unix.Timespec) string {
-	switch {
-	case !ended:
+// answer is the kernel's, as strace prints it.
+func (p *poll) answer() string {
+	if p.ready == 0 {
 		return "0 (Timeout)"
-	case left == nil:
-		return "1 ([{fd=<pidfd>, revents=POLLIN}])"
 	}
-	return fmt.Sprintf("1 ([{fd=<pidfd>, revents=POLLIN}], left {tv_sec=%d, tv_nsec=%d})", left.Sec, left.Nsec)
+	events := "POLLIN"
+	if p.fd.Revents&unix.POLLHUP != 0 {
+		events += "|POLLHUP" // it is reaped, too
+	}
+	if p.left == nil {
+		return "1 ([{fd=<pidfd>, revents=" + events + "}])"
+	}
+	return fmt.Sprintf("1 ([{fd=<pidfd>, revents=%s}], left {tv_sec=%d, tv_nsec=%d})", events, p.left.Sec, p.left.Nsec)
 }

@@ -221,6 +221,10 @@ func (c *Containers) ended(ctx context.Context, r *record, relief *relief, e *en
 		return err
 	}
 	rest := relief.rest()
-	e.in(phaseUnplug, "The container is taken off its networks: its names first, then its ports and addresses.")
+	why := "The container is taken off its networks: its names first, then its ports and addresses."
+	if relief.client != nil {
+		why += " Its interface is deleted by its monitor, for which nobody has to wait."
+	}
+	e.in(phaseUnplug, why)
 	return errors.Join(c.unplugLeaving(r.place, rest, e.last()), relief.leave(rest))
 }

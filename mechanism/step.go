@@ -141,14 +141,12 @@ var steps = []rule{
 
 	// A stop.
 	{call: "pidfd_open(", Step: Step{"the signal goes to whoever has the number by then", "only a pidfd says for sure who is meant", ""}},
+	{call: "pidfd_send_signal(<attendant>", Step: Step{"the process that answers names goes on for a container that is gone", keepNeeded, "net"}},
 	{call: "pidfd_send_signal(", has: "SIGKILL", from: "stop", Step: Step{"the container goes on, and stop waits for ever", "it is what stop has promised", ""}},
 	{call: "pidfd_send_signal(", from: "stop", Step: Step{"the container is not told to end: the whole grace period passes, and then SIGKILL comes", "", ""}},
-	{call: "poll(", has: "", from: "stop", why: "grace", Step: Step{"SIGKILL comes at once, and the program has no time to put its things away", "", ""}},
-	{call: "poll(", from: "stop", Step: Step{"what the container used would be taken away while it may still use it", keepNeeded, ""}},
-	{call: "write(", has: "cgroup.freeze", from: "stop", Step: Step{"the container stays frozen: it cannot handle the signal", "", "limits"}},
-	{call: "write(", has: "cgroup.kill", from: "stop", Step: Step{"processes that do not descend from PID 1's namespace go on", keepNeeded, "limits"}},
+	{call: "ppoll(", from: "stop", why: "grace", Step: Step{"SIGKILL comes at once, and the program has no time to put its things away", "", ""}},
+	{call: "ppoll(", from: "stop", Step: Step{"what the container used would be taken away while it may still use it", keepNeeded, ""}},
 	{call: "delete element", Step: Step{"the ports stay taken, and the address another's", "the next container that gets them would not be reached", "net"}},
-	{call: "kill(", from: "stop", Step: Step{"the process that answers names goes on for a container that is gone", keepNeeded, "net"}},
 
 	// What is inherited.
 	{call: "rt_sigaction(", Step: Step{"the program ignores this signal, because our parent did: nohup goes through to it", "", ""}},

@@ -20,7 +20,7 @@ func (s *Stepper) show(stop program.Stop) error {
 		m, _ := mechanism.StepOf(d.Call, d.From, d.Why)
 		fields := []screen.Field{{Label: "why", Value: d.Why}}
 		if d.From != "" {
-			fields = append(fields, screen.Field{Label: "field", Value: d.From})
+			fields = append(fields, screen.Field{Label: "asked by", Value: d.From})
 		}
 		w.Fields(append(fields, screen.Field{Label: "without", Value: m.Missing})...)
 	}
