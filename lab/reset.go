@@ -8,11 +8,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"glassbox/store"
 )
 
 // Cleaned is what a reset did.
 type Cleaned struct {
 	Lesson  string
+	Idle    bool     // no lesson was under way
 	Removed []string // "container web"
 	Remains []Remaining
 }
@@ -45,13 +48,13 @@ func (d *Desk) Reset(ctx context.Context, ref string) (*Cleaned, error) {
 // nothing is a reset without a lesson. What lies where a lesson would put something is named and left: nobody knows whose it is.
 func (d *Desk) nothing(ref string) (*Cleaned, error) {
 	if ref == "" {
-		return &Cleaned{}, nil
+		return &Cleaned{Idle: true}, nil
 	}
 	l, err := d.Library.Find(ref)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cleaned{Lesson: l.ID}
+	c := &Cleaned{Lesson: l.ID, Idle: true}
 	for _, o := range d.existing(l) {
 		c.Remains = append(c.Remains, Remaining{o.Kind + " " + o.Name, byHandCommand(o)})
 	}
@@ -146,6 +149,7 @@ func (d *Desk) remains(a *active) (all []Remaining, err error) {
 		{"network namespace", "ip netns delete %s", b.Netns, now.Netns},
 	} {
 		for _, name := range added(kind.before, kind.now) {
+			name = shortID(name)
 			r := Remaining{What: kind.name + " " + name}
 			if kind.cure != "" {
 				r.Cure = fmt.Sprintf(kind.cure, name)
@@ -161,11 +165,20 @@ func (d *Desk) remains(a *active) (all []Remaining, err error) {
 		before, now []string
 	}{{"container", b.Containers, now.Containers}, {"network", b.Networks, now.Networks}, {"volume", b.Volumes, now.Volumes}, {"image", b.Tags, now.Tags}, {"interface", b.Links, now.Links}} {
 		for _, name := range added(gone.now, gone.before) {
-			name, _, _ = strings.Cut(name, "=")
+			name, _, _ = strings.Cut(shortID(name), "=")
 			all = append(all, Remaining{What: gone.name + " " + name + " was there before the lesson, and is gone"})
 		}
 	}
 	return all, nil
+}
+
+// shortID is an id as commands show it; other names stay.
+func shortID(name string) string {
+	id := strings.TrimPrefix(name, "sha256:")
+	if len(id) == store.IDLength && strings.Trim(id, "0123456789abcdef") == "" {
+		return id[:12]
+	}
+	return name
 }
 
 // strangers are processes started since in namespaces of their own that were not ended: they stand in a group that no command of the lesson

@@ -153,8 +153,10 @@ func (s Screens) Hinted(h *Hinted) {
 // Cleaned is what came of a reset.
 func (s Screens) Cleaned(c *Cleaned) {
 	switch {
-	case c.Lesson == "":
+	case c.Idle && len(c.Remains) == 0:
 		s.Title("No lesson is under way: there is nothing to reset.")
+	case c.Idle:
+		s.Title("No lesson is under way, so nothing is known to be a lesson's and nothing was removed.")
 	case len(c.Removed) > 0:
 		s.Title("Lesson %s is reset. Removed:", c.Lesson)
 		for _, r := range c.Removed {
@@ -168,7 +170,11 @@ func (s Screens) Cleaned(c *Cleaned) {
 		s.next("list", "what was done, and what is next")
 		return
 	}
-	s.Section("Not as it was before the lesson, because of it or of somebody else:")
+	if c.Idle {
+		s.Section("Where %s would put something, there is:", c.Lesson)
+	} else {
+		s.Section("Not as it was before the lesson, because of it or of somebody else:")
+	}
 	var rows [][]screen.Cell
 	for _, r := range c.Remains {
 		rows = append(rows, []screen.Cell{{Text: screen.Shown(r.What), Tone: screen.Notice}, {Text: screen.Shown(r.Cure)}})
