@@ -56,14 +56,16 @@ func tools(names ...string) finding {
 	return pass(strings.Join(have, " "))
 }
 
+const misplaced = "put glassrun beside glassbox, or name it by GLASSBOX_GLASSRUN"
+
 func tryGlassrun(*machine) finding {
 	path, err := engine.Glassrun()
 	if err != nil {
-		return fail(named(err), "put glassrun beside glassbox, or name it by GLASSBOX_GLASSRUN")
+		return fail(named(err), misplaced)
 	}
 	out, err := exec.Command(path, "--version").Output()
 	if err != nil {
-		return fail(path+": "+named(err), "build it again: test/build.sh DIR")
+		return fail(path+": "+named(err), misplaced)
 	}
 	line, _, _ := strings.Cut(string(out), "\n")
 	if version := line[strings.LastIndexByte(line, ' ')+1:]; version != engine.Version {
