@@ -262,7 +262,7 @@ func (q *inquiry) exited(all []sent) {
 		one := all[len(all)-1]
 		q.Sender = one.by()
 		q.Verdict = fmt.Sprintf("it ended by itself, with %d, %s after %s had sent %s", code, span(s.FinishedAt.Sub(one.Time)), command(one), signalName(one.Signal))
-		q.Why = "it has a handler for the signal, did what it had to do, and called exit: that is how it should be"
+		q.Why = "PID 1 had a handler for the signal, which does what is to be done at the end and calls exit"
 		q.Learn = "pid-1"
 	case code == 126 || code == 127:
 		what := map[int]string{126: "may not be executed", 127: "does not exist"}[code]
