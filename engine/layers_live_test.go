@@ -52,6 +52,7 @@ func (f *following) said() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var all []string
+	seen := map[string]bool{}
 	for _, e := range f.events {
 		line := fmt.Sprintf("%s %s", e.Kind, e.Path)
 		if e.Copied > 0 {
@@ -66,7 +67,8 @@ func (f *following) said() []string {
 		if e.Gone {
 			line += " gone"
 		}
-		if !slices.Contains(all, line) {
+		if !seen[line] {
+			seen[line] = true
 			all = append(all, line)
 		}
 	}
@@ -83,7 +85,7 @@ func (f *following) soon(lines ...string) {
 			return
 		}
 		if time.Now().After(end) {
-			f.t.Fatalf("missing:\n%s\nof:\n%s", strings.Join(missing, "\n"), strings.Join(said, "\n"))
+			f.t.Fatalf("missing:\n%s\nof %d:\n%s", strings.Join(missing, "\n"), len(said), strings.Join(said[:min(40, len(said))], "\n"))
 		}
 	}
 }

@@ -161,6 +161,12 @@ func truth(b bool) string {
 // role finds out what a mount is there for.
 func (v *View) role(m *Mount, host []Mount) string {
 	spec := v.sight.Spec
+	if v.Waits != nil && on(host, m) { // between pivot_root and umount2, the host's tree is there as well
+		return roleHost
+	}
+	if v.Root.Same && m.Place == path.Clean(spec.Root.Path) {
+		return roleRoot
+	}
 	if !v.Root.Same {
 		for _, asked := range spec.Mounts {
 			if at := path.Clean(asked.Destination); m.Place == at {
@@ -180,9 +186,7 @@ func (v *View) role(m *Mount, host []Mount) string {
 			return roleDevice
 		}
 	}
-	if slices.ContainsFunc(host, func(h Mount) bool {
-		return h.Place == m.Place && h.Device == m.Device && h.Within == m.Within && h.Type == m.Type
-	}) {
+	if on(host, m) {
 		return roleHost
 	}
 	for _, asked := range spec.Mounts { // its place may be written with links in it
@@ -194,6 +198,13 @@ func (v *View) role(m *Mount, host []Mount) string {
 		}
 	}
 	return roleOther
+}
+
+// on: the host has the same at the same place.
+func on(host []Mount, m *Mount) bool {
+	return slices.ContainsFunc(host, func(h Mount) bool {
+		return h.Place == m.Place && h.Device == m.Device && h.Within == m.Within && h.Type == m.Type
+	})
 }
 
 // isDevice: the runtime binds device nodes where it may make none, and the console always.

@@ -109,7 +109,7 @@ func (v *View) compareCapabilities() {
 			marks = append(marks, v.differs("rights", set.name+" capabilities", strconv.Itoa(len(set.is)), "asked %s", strings.Join(parts, " and ")))
 		}
 	}
-	c.Mark = strings.Join(marks, "; ")
+	c.Mark = strings.Join(slices.Compact(marks), "; ")
 }
 
 // known are those that this kernel knows.
@@ -126,7 +126,7 @@ func without(all, others []string) []string {
 
 // short is names without the prefix that all have; of many, the first ones.
 func short(names []string) string {
-	const most = 6
+	const most = 3
 	var out []string
 	for _, n := range names[:min(most, len(names))] {
 		out = append(out, strings.TrimPrefix(n, "CAP_"))

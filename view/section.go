@@ -64,7 +64,7 @@ func (v *View) mountTable(s *screen.Screen) {
 	var rows [][]screen.Cell
 	host := 0
 	for _, m := range v.Mounts {
-		if m.Role == roleHost && v.Root.Same {
+		if m.Role == roleHost && v.Waits != nil {
 			host++
 			continue
 		}

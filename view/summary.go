@@ -37,18 +37,14 @@ func (v *View) Draw(s *screen.Screen, section, command string) {
 }
 
 func (v *View) title(s *screen.Screen) {
-	s.Title("Container %s (%s): %s, process %d of the host, began %s ago", v.Name, v.ID[:12], v.statusWord(), v.Pid, strings.ToLower(units.HumanDuration(time.Since(v.Started))))
 	if w := v.Waits; w != nil {
-		s.Tell(screen.Notice, fmt.Sprintf("Half made: process %d steps through its start, which waits before %s.", w.Stepper, w))
+		s.Title("Container %s (%s): half made, process %d of the host", v.Name, v.ID[:12], v.Pid)
+		s.Tell(screen.Notice, fmt.Sprintf("Process %d steps through its start, which waits before %s.", w.Stepper, w))
+	} else {
+		began := strings.ToLower(units.HumanDuration(time.Since(v.Started)))
+		s.Title("Container %s (%s): %s, process %d of the host, began %s ago", v.Name, v.ID[:12], v.Status, v.Pid, began)
 	}
 	s.Blank()
-}
-
-func (v *View) statusWord() string {
-	if v.Waits != nil {
-		return "not started yet"
-	}
-	return v.Status
 }
 
 // shownProcesses is how many the summary lists.
@@ -112,7 +108,7 @@ func (v *View) sides(s *screen.Screen) {
 	var narrow []screen.Field
 	row := func(what, host, container, mark string) {
 		cell := marked(screen.Shown(container), mark)
-		narrow = append(narrow, screen.Field{Label: what, Value: cell.Text, Tone: cell.Tone})
+		narrow = append(narrow, screen.Field{Label: strings.TrimSuffix(what, " namespace"), Value: cell.Text, Tone: cell.Tone})
 		rows = append(rows, []screen.Cell{{Text: what}, {Text: screen.Shown(host)}, marked(screen.Shown(container), mark)})
 	}
 	for _, n := range v.Namespaces {
