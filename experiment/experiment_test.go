@@ -155,6 +155,7 @@ func TestExperiments(t *testing.T) {
 
 // TestAllExperiments plays all of them where they all can be.
 func TestAllExperiments(t *testing.T) {
+	need.Classroom(t)
 	need.CgroupV2(t, "memory", "pids")
 	w := newLab(t)
 	for _, e := range All() {
@@ -267,16 +268,19 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestKilled: whoever is killed, and whenever, nothing is left.
+// TestKilled: whoever is killed, be it early or while the probe runs, nothing is left.
 func TestKilled(t *testing.T) {
 	w := newLab(t)
 	w.result("uts", "--probe", "true") // the image is made
 	hostname, _ := os.Hostname()
 	mounted := mounts()
-	for round, victim := range []string{"glassbox experiment", "experiment-stage keep", "experiment-stage act", "glassrun monitor", "sleep 30", "every"} {
-		for _, name := range []string{"mount", "uts"} {
-			w.kill(name, victim, time.Duration(round*13)*time.Millisecond)
-		}
+	for _, victim := range []string{"--timeout 30s", "experiment-stage keep", "experiment-stage act", "sleep 30"} { // the command, and who it starts
+		w.kill("mount", "30s", victim, "sleep 30")
+		w.kill("uts", "30s", victim, victim)
+	}
+	w.kill("mount", "1s", "glassrun monitor", "sleep 30") // another one takes its place
+	for n := range 8 {                                    // and anybody at any moment
+		w.kill("mount", "1s", "", "experiment-stage keep", time.Duration(n)*7*time.Millisecond)
 	}
 	if now, _ := os.Hostname(); now != hostname {
 		t.Errorf("the host is called %s now", now)
@@ -287,24 +291,24 @@ func TestKilled(t *testing.T) {
 	w.clean()
 }
 
-// kill starts an experiment whose probe takes long, and kills one of its processes a moment after that appears. "every" are all but the
-// keeper's own, whose end is the container's.
-func (w *lab) kill(name, victim string, after time.Duration) {
+// kill starts an experiment whose probe takes long, waits for a process, and kills one: the last, if there is a choice. Processes are named
+// by how their command lines end.
+func (w *lab) kill(name, timeout, victim, awaited string, after ...time.Duration) {
 	w.t.Helper()
-	c := w.glassbox("experiment", "--without", name, "--dangerous", "--probe", "sleep 30", "--timeout", "5s")
+	c := w.glassbox("experiment", "--without", name, "--dangerous", "--probe", "sleep 30", "--timeout", timeout)
 	if err := c.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	pids := w.processes(victim)
-	for until := time.Now().Add(20 * time.Second); len(pids) == 0 && time.Now().Before(until); pids = w.processes(victim) {
-		time.Sleep(2 * time.Millisecond)
+	for until := time.Now().Add(20 * time.Second); len(w.processes(awaited)) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			w.t.Fatalf("%s: there is no process %s", name, awaited)
+		}
 	}
-	time.Sleep(after) // later in the life of what is killed, from round to round
-	for _, pid := range pids {
-		_ = unix.Kill(pid, unix.SIGKILL)
+	for _, moment := range after {
+		time.Sleep(moment) // what is killed then is left to chance
 	}
-	if len(pids) == 0 {
-		w.t.Errorf("%s, %s: there was no such process", name, victim)
+	if pids := w.processes(victim); len(pids) > 0 {
+		_ = unix.Kill(pids[len(pids)-1], unix.SIGKILL)
 	}
 	_ = c.Wait()
 	for until := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
@@ -313,12 +317,33 @@ func (w *lab) kill(name, victim string, after time.Duration) {
 			return
 		}
 		if time.Now().After(until) {
-			w.t.Fatalf("%s, %s killed: processes %v and groups %v are left", name, victim, left, grouped)
+			w.t.Fatalf("%s, %q killed: processes %v and groups %v are left", name, victim, left, grouped)
 		}
 	}
 }
 
-// processes are those of this world whose command line holds the text: ours by their environment, a container's by their group.
+// TestForgotten: what two processes that were killed at once have left goes with the next experiment.
+func TestForgotten(t *testing.T) {
+	mount := need.Hierarchy(t)
+	w := newLab(t)
+	old, fresh := mount+group("old"), mount+group("fresh")
+	for _, dir := range []string{old, old + "/container", fresh} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer os.Remove(fresh)
+	long := time.Now().Add(-2 * forgotten)
+	if err := os.Chtimes(old, long, long); err != nil {
+		t.Fatal(err)
+	}
+	w.result("uts")
+	if left := groups(); !slices.Equal(left, []string{fresh}) {
+		t.Errorf("groups %v are left", left)
+	}
+}
+
+// processes are those of this world whose command line ends like this: ours by their environment, a container's by their group.
 func (w *lab) processes(text string) []int {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	var pids []int
@@ -328,7 +353,7 @@ func (w *lab) processes(text string) []int {
 		line, _ := os.ReadFile(dir + "/cmdline")
 		words := strings.ReplaceAll(strings.TrimSuffix(string(line), "\x00"), "\x00", " ")
 		ours := bytes.Contains(env, []byte("GLASSBOX_ROOT="+w.dir)) || bytes.Contains(group, []byte("/glassbox-experiment-"))
-		if ours && words != "" && (text == "every" && !strings.Contains(words, KeepWord) || strings.Contains(words, text) && text != "every") {
+		if ours && words != "" && strings.HasSuffix(words, text) {
 			if pid := number(filepath.Base(dir)); pid > 0 && pid != os.Getpid() {
 				pids = append(pids, pid)
 			}

@@ -133,7 +133,7 @@ func TestChecksAreBounded(t *testing.T) {
 
 // TestResetTakesOnlyTheLessons: what was there stays, what is a stranger's stays and is named, and all kinds of what a lesson makes go.
 func TestResetTakesOnlyTheLessons(t *testing.T) {
-	p := classroom(t, map[string]string{"kinds": lesson("uses: netns:labns link:labdummy cgroup:labgroup/sub cgroup:labgroup mount:/mnt/labmount file:/root/lab table:inet,labtable container:web image:app\n", "")})
+	p := classroom(t, map[string]string{"kinds": lesson("uses: netns:labns link:labdummy cgroup:labgroup/sub cgroup:labgroup mount:/mnt/labmount file:/run/lab table:inet,labtable container:web image:app\n", "")})
 	p.OK(`mkdir -p "$HOME/old" /mnt/labmount
 		glassbox run -d --name old tiny sleep 5000 >/dev/null
 		glassbox volume create olddata; glassbox network create oldnet; glassbox tag tiny kept:1
@@ -150,7 +150,7 @@ func TestResetTakesOnlyTheLessons(t *testing.T) {
 		printf 'FROM tiny\nRUN echo x >/x\n' >Dockerfile; glassbox build -q -t built . >/dev/null
 		ip netns add labns; ip link add labdummy type dummy; nft add table inet labtable
 		mkdir -p /sys/fs/cgroup/labgroup/sub; mount -t tmpfs none /mnt/labmount; mount -t tmpfs none /mnt/labmount
-		mkdir -p inner /root/lab/file; mount -t tmpfs none inner; mount --bind inner /root/lab/file
+		mkdir -p inner /run/lab/file; mount -t tmpfs none inner; mount --bind inner /run/lab/file
 		setsid unshare -m sleep 5004 >/dev/null 2>&1 &
 		setsid sh -c 'cd /; exec unshare -p -f sleep 5005' >/dev/null 2>&1 &
 		setsid sleep 5006 >/dev/null 2>&1 &

@@ -22,6 +22,7 @@ func TestMain(m *testing.M) { machines.Main(m) }
 // LESSONS names another directory of lessons.
 func TestLessons(t *testing.T) {
 	need.Root(t)
+	need.Classroom(t)
 	dir, err := filepath.Abs(cmp.Or(os.Getenv("LESSONS"), "../labs"))
 	if err != nil {
 		t.Fatal(err)

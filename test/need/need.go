@@ -1,7 +1,8 @@
 // Package need lets a test say what it needs of the machine. What is missing is found by trying, and named in the skip; in the
 // VM ring (GLASSBOX_RING=vm), which exists to have it all, a missing thing is a failure.
 //
-// `go run ./test/vm test` runs the tests that call CgroupV2, SecondKernel or AppArmor, and in a second boot those that call Systemd.
+// `go run ./test/vm test` runs the tests that call CgroupV2, SecondKernel or AppArmor, and in machines of their own those that call Classroom and
+// those that call Systemd.
 package need
 
 import (
@@ -90,6 +91,9 @@ func Systemd(t testing.TB) {
 		missing(t, "needs systemd with cgroup v2 (runs in the VM: go run ./test/vm test)")
 	}
 }
+
+// Classroom marks a test that plays lessons or experiments. In the VM ring it runs in a machine of its own, beside the others.
+func Classroom(t testing.TB) { t.Helper() }
 
 // AppArmor needs a kernel that has it switched on, and apparmor_parser, which gives it profiles.
 func AppArmor(t testing.TB) {

@@ -17,8 +17,16 @@ import (
 	"time"
 )
 
-// runTests builds the packages' tests here, and runs those in the machine that say they need it; those that need systemd at the same
-// time in a second one.
+// kind is which machine a test runs in. They are started at the same time.
+type kind int
+
+const (
+	ordinary  kind = iota
+	classroom      // lessons and experiments, which take long and wait much
+	managed        // by systemd
+)
+
+// runTests builds the packages' tests here, and runs those in the machines that say they need one.
 func runTests(args []string) (int, error) {
 	m := machine{CPUs: 2, Memory: 3072, Timeout: 25 * time.Minute}
 	set := flag.NewFlagSet("vm test", flag.ContinueOnError)
@@ -33,7 +41,7 @@ func runTests(args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	if _, err := prepare(); err != nil { // once, for both
+	if _, err := prepare(); err != nil { // once, for all
 		return 1, err
 	}
 	type end struct {
@@ -41,14 +49,14 @@ func runTests(args []string) (int, error) {
 		err    error
 	}
 	ends, running := make(chan end), 0
-	for _, systemd := range []bool{false, true} {
+	for _, k := range []kind{ordinary, classroom, managed} {
 		boot := m
-		boot.Plan.Systemd = systemd
+		boot.Plan.Systemd = k == managed
 		if err := boot.open(); err != nil {
 			return 1, err
 		}
 		defer boot.close()
-		if err := boot.collect(packages, *all, *only); err != nil {
+		if err := boot.collect(packages, k, *all, *only); err != nil {
 			return 1, err
 		}
 		if len(boot.Plan.Commands) == 0 {
@@ -72,10 +80,10 @@ func runTests(args []string) (int, error) {
 }
 
 // collect builds the packages that have tests for this boot, and plans them.
-func (m *machine) collect(packages []testPackage, all bool, only string) error {
+func (m *machine) collect(packages []testPackage, k kind, all bool, only string) error {
 	var env []string
 	for i, p := range packages {
-		names, err := p.needing(m.Plan.Systemd, all)
+		names, err := p.needing(k, all)
 		if err != nil {
 			return err
 		}
@@ -163,17 +171,28 @@ func (p testPackage) build(to string) error {
 }
 
 // wants is what a function asks of the machine through package need.
-type wants struct{ machine, systemd bool }
+type wants struct{ machine, classroom, systemd bool }
+
+// kind is where such a function runs; systemd cannot be had elsewhere.
+func (w *wants) kind() kind {
+	switch {
+	case w.systemd:
+		return managed
+	case w.classroom:
+		return classroom
+	}
+	return ordinary
+}
 
 func (w *wants) add(v wants) bool {
 	before := *w
-	w.machine, w.systemd = w.machine || v.machine, w.systemd || v.systemd
+	w.machine, w.classroom, w.systemd = w.machine || v.machine, w.classroom || v.classroom, w.systemd || v.systemd
 	return *w != before
 }
 
-// needing lists the tests that call need.CgroupV2, SecondKernel or AppArmor, or for a boot with systemd need.Systemd, themselves or
-// through functions of their test files.
-func (p testPackage) needing(systemd, all bool) ([]string, error) {
+// needing lists the tests that call need.CgroupV2, SecondKernel or AppArmor, for the classroom need.Classroom, or for a boot with systemd
+// need.Systemd, themselves or through functions of their test files.
+func (p testPackage) needing(k kind, all bool) ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(p.dir, "*_test.go"))
 	if err != nil {
 		return nil, err
@@ -202,7 +221,7 @@ func (p testPackage) needing(systemd, all bool) ([]string, error) {
 	}
 	var tests []string
 	for f, w := range needs {
-		if isTest(f) && w.systemd == systemd && (w.systemd || w.machine || all) {
+		if isTest(f) && w.kind() == k && (k != ordinary || w.machine || all) {
 			tests = append(tests, f)
 		}
 	}
@@ -220,6 +239,7 @@ func called(body *ast.BlockStmt) (names []string, w *wants) {
 		case *ast.SelectorExpr:
 			if x, ok := n.X.(*ast.Ident); ok && x.Name == "need" {
 				w.machine = w.machine || slices.Contains([]string{"CgroupV2", "SecondKernel", "AppArmor"}, n.Sel.Name)
+				w.classroom = w.classroom || n.Sel.Name == "Classroom"
 				w.systemd = w.systemd || n.Sel.Name == "Systemd"
 			}
 		}

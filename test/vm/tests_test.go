@@ -18,6 +18,7 @@ func TestLimits(t *testing.T) { need.CgroupV2(t, "memory") }
 func TestHelped(t *testing.T) { t.Run("a", func(t *testing.T) { helper(t) }) }
 func helper(t *testing.T) { deeper(t) }
 func deeper(t *testing.T) { need.SecondKernel(t) }
+func TestPlay(t *testing.T) { need.Classroom(t); need.CgroupV2(t) }
 func TestUnit(t *testing.T) { need.CgroupV2(t); need.Systemd(t) }
 func TestMain(m *testing.M) { need.SecondKernel(nil) }
 `
@@ -25,16 +26,18 @@ func TestMain(m *testing.M) { need.SecondKernel(nil) }
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		systemd, all bool
-		want         []string
+		kind kind
+		all  bool
+		want []string
 	}{
-		{false, false, []string{"TestHelped", "TestLimits"}},
-		{false, true, []string{"TestHelped", "TestLimits", "TestPure", "TestRoot"}},
-		{true, false, []string{"TestUnit"}},
+		{ordinary, false, []string{"TestHelped", "TestLimits"}},
+		{ordinary, true, []string{"TestHelped", "TestLimits", "TestPure", "TestRoot"}},
+		{classroom, false, []string{"TestPlay"}},
+		{managed, false, []string{"TestUnit"}},
 	} {
-		got, err := testPackage{dir: dir}.needing(c.systemd, c.all)
+		got, err := testPackage{dir: dir}.needing(c.kind, c.all)
 		if err != nil || !slices.Equal(got, c.want) {
-			t.Errorf("systemd %v, all %v: %v, %v; want %v", c.systemd, c.all, got, err, c.want)
+			t.Errorf("kind %v, all %v: %v, %v; want %v", c.kind, c.all, got, err, c.want)
 		}
 	}
 }
