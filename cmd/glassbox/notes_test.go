@@ -81,8 +81,8 @@ func TestEndsAreExplained(t *testing.T) {
 		end  func()
 		want string
 	}{
-		{func() { r.types("glassbox kill victim") }, "ended by SIGKILL (137 = 128 + 9), which glassbox sent: kill, rm -f, or stop and restart with a grace period of 0"},
-		{func() { r.types("glassbox stop -t 1 victim") }, "ended by SIGKILL (137 = 128 + 9): glassbox had sent SIGTERM 1s before, which did not end it"},
+		{func() { r.types("glassbox kill victim") }, "ended by SIGKILL (137 = 128 + 9), which glassbox kill sent: nothing was asked of it before"},
+		{func() { r.types("glassbox stop -t 1 victim") }, "ended by SIGKILL (137 = 128 + 9): glassbox stop had sent SIGTERM 1s before, which did not end it"},
 		{func() { killFirst(t, "victim") }, "ended by SIGKILL (137 = 128 + 9), which glassbox did not send"},
 	} {
 		p := started()

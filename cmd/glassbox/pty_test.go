@@ -107,7 +107,7 @@ func TestHintsAreForTerminals(t *testing.T) {
 			"         -rw-r--r--        inside           host\n         process's user    1000 (no name)   1000 ann\n         process's group   0 (no name)      0 (no name)\n" +
 			"         file's owner      0 root           0 root\n         file's group      0 (no name)      0 (no name)\n         its other groups: 10 20\n  check: ls -ldn /srv/file\n  fix:   the cure\n"},
 		{[]string{"docker", "run", "alpine", "exit", "13"}, ""},
-		{[]string{"glassbox", "run", "alpine", "exit", "137"}, "glassbox: ended by SIGKILL\n  why:   somebody sent it\n  check: dmesg\n"},
+		{[]string{"glassbox", "run", "alpine", "exit", "137"}, "glassbox: ended by SIGKILL (137 = 128 + 9), which glassbox did not send\n  why:   it came from outside"},
 		{[]string{"glassbox", "--porcelain", "run", "alpine", "exit", "137"}, ""},
 		{[]string{"docker", "run", "alpine", "exit", "137"}, ""},
 		{[]string{"glassbox", "network", "inspect", "nosuch"}, "[]\nglassbox: network nosuch not found\n  check: glassbox network ls\n"},
