@@ -48,16 +48,23 @@ func play(t *testing.T, file string) {
 	if len(problems) > 0 {
 		return
 	}
-	if slices.ContainsFunc(l.Needs, func(word string) bool { return strings.HasPrefix(word, "cgroup:") }) {
+	limits := slices.ContainsFunc(l.Needs, func(word string) bool { return strings.HasPrefix(word, "cgroup:") })
+	if limits {
 		need.CgroupV2(t, "memory", "cpu", "pids")
 	}
 	p := newPlayer(t, l)
 	before := p.OK(everything)
 	p.start()
 	for i, task := range l.Tasks {
-		p.task(i+1, task)
+		// In the emulation a lesson takes a minute. What it does not need that machine for goes wrong on the host only.
+		if limits || !need.VM() {
+			p.wrong(i+1, task)
+		}
+		p.right(i+1, task)
 	}
-	p.report()
+	if limits || !need.VM() {
+		p.report()
+	}
 	p.reset(before)
 }
 
@@ -140,7 +147,8 @@ func (p *player) must(name, text string) {
 	}
 }
 
-func (p *player) task(n int, task lab.Task) {
+// wrong: the check fails before anything is done, tells the wrong attempt, and the hint fits.
+func (p *player) wrong(n int, task lab.Task) {
 	p.t.Helper()
 	r := p.Run("sh", "-c", "glassbox lab check")
 	if r.Code != 1 || !strings.Contains(r.Stdout, fmt.Sprintf("Task %d: not yet", n)) {
@@ -157,6 +165,11 @@ func (p *player) task(n int, task lab.Task) {
 		p.t.Errorf("the first hint is then\n%s\nwithout %q", hint, task.Wrong.Hint)
 	}
 	p.must(fmt.Sprintf("wrong/%d.undo", n), task.Wrong.Undo)
+}
+
+// right: the check passes after the solution, and the next one does not yet.
+func (p *player) right(n int, task lab.Task) {
+	p.t.Helper()
 	p.must(fmt.Sprintf("solution/%d", n), task.Solution)
 	done := p.Run("sh", "-c", "glassbox lab check")
 	if done.Code != 0 || !strings.Contains(done.Stdout, fmt.Sprintf("Task %d: done", n)) {
