@@ -207,7 +207,7 @@ func (t *groupTrial) use(g cgroups.Group) {
 	var b program.Builder
 	b.Begin()
 	b.Gate("tried", "wait to be frozen, and killed")
-	p, err := program.Start(b.Program(), program.Clone{Cgroup: dir}, nil, false)
+	p, err := bear(&b, program.Clone{Cgroup: dir})
 	if err != nil {
 		t.born, t.freeze, t.kill = err, err, err
 		return

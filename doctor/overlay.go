@@ -68,6 +68,8 @@ func lay(dir string, ids []specs.LinuxIDMapping) (*runtime.View, *rootfs.Layers,
 	if ids != nil {
 		spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
 	}
+	births.Lock()
+	defer births.Unlock()
 	v, err := runtime.Look(spec, l)
 	return v, l, err
 }

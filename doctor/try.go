@@ -46,6 +46,17 @@ func (m *machine) close() {
 	clear(m.scratch)
 }
 
+// births keeps others from being made between the making of a process's gates and its own: each would hold the other's, and with the host
+// killed neither would see their end.
+var births sync.Mutex
+
+// bear starts a program that ends with a gate.
+func bear(b *program.Builder, c program.Clone) (*program.Process, error) {
+	births.Lock()
+	defer births.Unlock()
+	return program.Start(b.Program(), c, nil, false)
+}
+
 // child has the kernel carry out calls in a process of their own, in new namespaces, as a container's process would. It ends before
 // child returns.
 func child(flags uint64, group *os.File, build func(b *program.Builder)) error {
@@ -55,7 +66,7 @@ func child(flags uint64, group *os.File, build func(b *program.Builder)) error {
 		build(&b)
 	}
 	b.Gate("tried", "that was all: the host ends this process")
-	p, err := program.Start(b.Program(), program.Clone{Flags: flags, Cgroup: group}, nil, false)
+	p, err := bear(&b, program.Clone{Flags: flags, Cgroup: group})
 	if err != nil {
 		return err
 	}
