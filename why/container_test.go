@@ -173,13 +173,14 @@ pid=$(glassbox inspect -f '{{.State.Pid}}' one); kill -9 $(sed -n 's/^PPid:[^0-9
 func TestOutOfMemory(t *testing.T) {
 	need.CgroupV2(t, "memory")
 	m := newMachine(t)
-	const hungry = "x=0123456789abcdef; while :; do x=\\$x\\$x; done"
+	const hungry = "x=0123456789abcdef; while :; do x=$x$x; done"
 	for name, c := range map[string]struct{ flags, script, verdict, state string }{
-		"itself": {"", hungry, "the kernel's OOM killer ended it: its memory had reached its limit of 16MiB", "exited (137)"},
-		"child":  {"", "sh -c '" + strings.ReplaceAll(hungry, "\\$", "\\\\\\$") + "'; exit 3", "it ended with 3 after the kernel's OOM killer had ended a process in it", "exited (3)"},
-		"init":   {"--init ", hungry, "it ended with 137 after the kernel's OOM killer had ended a process in it", "exited (137)"},
+		"itself":  {"", hungry, "the kernel's OOM killer ended it: its memory had reached its limit of 16MiB", "exited (137)"},
+		"child":   {"", "sh -c '" + hungry + "'; exit 3", "it ended with 3 after the kernel's OOM killer had ended a process in it", "exited (3)"},
+		"wrapped": {"--init", hungry, "it ended with 137 after the kernel's OOM killer had ended a process in it", "exited (137)"},
 	} {
-		said := m.sh("glassbox run --network none -m 16m --memory-swap 16m --name " + name + " " + c.flags + `tiny sh -c "` + c.script + `"`)
+		args := append([]string{"run", "--network", "none", "-m", "16m", "--memory-swap", "16m", "--name", name}, strings.Fields(c.flags)...)
+		said, _ := exec.Command("glassbox", append(args, "tiny", "sh", "-c", c.script)...).CombinedOutput()
 		r := m.report("137 " + name)
 		if !strings.HasPrefix(r.Verdict, c.verdict) || r.State != c.state || !r.has("memory.events: oom_kill: ") || !r.has("memory.max: 16MiB") || !r.has("oom-kill: constraint=CONSTRAINT_MEMCG, task=") {
 			t.Errorf("%s: %+v\n%s", name, r, said)
