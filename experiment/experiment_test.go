@@ -274,12 +274,14 @@ func TestKilled(t *testing.T) {
 	w.result("uts", "--probe", "true") // the image is made
 	hostname, _ := os.Hostname()
 	mounted := mounts()
-	for _, victim := range []string{"--timeout 30s", "experiment-stage keep", "experiment-stage act", "sleep 30"} { // the command, and who it starts
+	for _, victim := range []string{"--timeout 30s", "experiment-stage keep", "experiment-stage act"} { // the command, and who it starts
 		w.kill("mount", "30s", victim, "sleep 30")
 		w.kill("uts", "30s", victim, victim)
 	}
-	w.kill("mount", "1s", "glassrun monitor", "sleep 30") // another one takes its place
-	for n := range 8 {                                    // and anybody at any moment
+	for _, victim := range []string{"glassrun monitor", "sleep 30"} { // the experiment goes on without
+		w.kill("mount", "1s", victim, "sleep 30")
+	}
+	for n := range 8 { // and anybody at any moment
 		w.kill("mount", "1s", "", "experiment-stage keep", time.Duration(n)*7*time.Millisecond)
 	}
 	if now, _ := os.Hostname(); now != hostname {
@@ -310,14 +312,15 @@ func (w *lab) kill(name, timeout, victim, awaited string, after ...time.Duration
 	if pids := w.processes(victim); len(pids) > 0 {
 		_ = unix.Kill(pids[len(pids)-1], unix.SIGKILL)
 	}
+	until := time.Now().Add(15 * time.Second) // half of what a probe takes that nobody ends
 	_ = c.Wait()
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for ; ; time.Sleep(5 * time.Millisecond) {
 		left, grouped := w.processes(""), groups()
+		if time.Now().After(until) {
+			w.t.Fatalf("%s, %q killed: after 15 s processes %v and groups %v are left, or have just gone", name, victim, left, grouped)
+		}
 		if len(left)+len(grouped) == 0 {
 			return
-		}
-		if time.Now().After(until) {
-			w.t.Fatalf("%s, %q killed: processes %v and groups %v are left", name, victim, left, grouped)
 		}
 	}
 }

@@ -152,14 +152,33 @@ func sweep(stage string) error {
 	}
 	top := filepath.Join(facts.Mount, group(stage))
 	for range 500 {
-		below, _ := filepath.Glob(top + "/*/cgroup.procs")
-		for _, procs := range below {
-			_ = unix.Rmdir(filepath.Dir(procs))
-		}
-		if err = unix.Rmdir(top); err == nil || err == unix.ENOENT {
-			return nil
+		if err = removeGroup(top); err == nil || err == unix.ENOENT {
+			return sweepForgotten(facts.Mount)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	return &os.PathError{Op: "rmdir", Path: top, Err: err}
+}
+
+// removeGroup removes a group and those below it; where there are processes, nothing happens to it.
+func removeGroup(top string) error {
+	below, _ := filepath.Glob(top + "/*/cgroup.procs")
+	for _, procs := range below {
+		_ = unix.Rmdir(filepath.Dir(procs))
+	}
+	return unix.Rmdir(top)
+}
+
+// forgotten is how old a group without processes has to be, so that it is none in which a stage is about to make a container.
+const forgotten = time.Minute
+
+// sweepForgotten removes what was left where a command and its keeper were killed at the same time.
+func sweepForgotten(mount string) error {
+	tops, err := filepath.Glob(mount + group("*"))
+	for _, top := range tops {
+		if info, gone := os.Stat(top); gone == nil && time.Since(info.ModTime()) > forgotten {
+			_ = removeGroup(top) // or it is in use
+		}
+	}
+	return err
 }
