@@ -88,6 +88,9 @@ func (d *Desk) enter(ctx context.Context) (*active, *store.Lock, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil, errors.New("lessons make namespaces, mounts and groups, which needs root: put sudo in front")
 	}
+	if err := ownProc(); err != nil {
+		return nil, nil, err
+	}
 	lock, err := d.labs.Lock(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -274,6 +277,9 @@ func (d *Desk) Check(ctx context.Context) (*Checked, error) {
 func (d *Desk) checkOne(ctx context.Context, a *active, c *Checked) (done bool, err error) {
 	n := a.Done + 1
 	bound := c.Lesson.Bound * time.Duration(d.slow)
+	if err := a.noteOld(); err != nil {
+		return false, fmt.Errorf("%w (glassbox lab reset begins anew)", err)
+	}
 	o, err := d.runner(a).run(ctx, fmt.Sprintf("check/%d", n), c.Task().Check, bound)
 	if err != nil {
 		return false, err

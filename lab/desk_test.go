@@ -285,3 +285,15 @@ func TestClass(t *testing.T) {
 	}
 	p.says(1, "grade nowhere", "no such file or directory")
 }
+
+// TestCoveredProc: whoever mounts a /proc of a new PID namespace without a new mount namespace hides all processes, this command's own too.
+// Numbers in it are those of others.
+func TestCoveredProc(t *testing.T) {
+	p := classroom(t, map[string]string{"trial": lesson("", "")})
+	p.says(0, "start trial", "Task 1 of 2")
+	p.OK(`setsid unshare --pid --fork sh -c 'mount -t proc proc /proc; exec sleep 1000' >/dev/null 2>&1 &
+until [ ! -e /proc/self ]; do sleep 0.01; done`)
+	p.says(1, "check", "covered by one of another PID namespace")
+	p.says(0, "reset", "(sleep)")
+	p.OK("[ -e /proc/self ]")
+}

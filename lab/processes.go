@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"glassbox/store"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -30,6 +32,31 @@ type process struct {
 }
 
 func (p process) String() string { return fmt.Sprintf("process %d (%s)", p.pid, p.name) }
+
+// ownProc is an error where the numbers in /proc are not ours, so that nobody may be signalled by them. Where /proc was mounted for a PID
+// namespace that this process is not in, /proc/self leads nowhere; in a child namespace without a /proc of its own it names another number.
+func ownProc() error {
+	self, err := os.Readlink("/proc/self")
+	switch {
+	case err != nil:
+		return errors.New("/proc of this machine is covered by one of another PID namespace: glassbox lab reset takes it away, as umount /proc does")
+	case self != strconv.Itoa(os.Getpid()):
+		return errors.New("this shell is in a PID namespace of its own, and /proc shows the numbers of another one: leave it by exit")
+	}
+	return nil
+}
+
+// uncover takes away what was mounted over /proc for a PID namespace that this process is not in.
+func uncover() error {
+	for {
+		if _, err := os.Readlink("/proc/self"); err == nil {
+			return nil
+		}
+		if err := unix.Unmount("/proc", unix.MNT_DETACH); err != nil {
+			return fmt.Errorf("unmounting what covers /proc: %w", err)
+		}
+	}
+}
 
 // processes are all that have not ended.
 func processes() (all []process) {
@@ -72,16 +99,32 @@ func groupOf(pid int) (group string) {
 	return group
 }
 
-// inodes are the numbers of every namespace that a process is in: what scripts take for having been there before.
-func inodes(all []process) (numbers []string) {
-	for _, p := range all {
-		for _, link := range p.namespaces {
-			_, number, _ := strings.Cut(strings.TrimSuffix(link, "]"), "[")
-			numbers = append(numbers, number)
-		}
+// noteOld writes to $LAB/.before the inode numbers of the namespaces that are older than the lesson. A number says so only as long as somebody
+// from then is in the namespace: the kernel gives it away again.
+func (a *active) noteOld() error {
+	var numbers []string
+	for link := range a.old(processes()) {
+		_, number, _ := strings.Cut(strings.TrimSuffix(link, "]"), "[")
+		numbers = append(numbers, number)
 	}
 	slices.Sort(numbers)
-	return slices.Compact(numbers)
+	return store.Replace(a.Dir+"/.before", []byte(strings.Join(numbers, "\n")+"\n"), 0o644)
+}
+
+// old are the namespaces that a process older than the lesson is in, or that had a name before it.
+func (a *active) old(all []process) map[string]bool {
+	old := map[string]bool{}
+	for _, p := range all {
+		if p.started <= a.Ticks {
+			for _, n := range p.namespaces {
+				old[n] = true
+			}
+		}
+	}
+	for _, n := range netnsLinks(a.Before.Netns) {
+		old[n] = true
+	}
+	return old
 }
 
 // byHand are the processes that the lesson has made by hand: started after it began, and either in one of its control groups; or in the very
@@ -98,15 +141,8 @@ func (d *Desk) byHand(a *active, l *Lesson) []process {
 // younger are the processes started after the lesson began, without ourselves.
 func (d *Desk) younger(a *active) (found []process) {
 	all := processes()
-	old := map[string]bool{}
-	for _, p := range all {
-		if p.started <= a.Ticks {
-			for _, n := range p.namespaces {
-				old[n] = true
-			}
-		}
-	}
-	for _, n := range append(d.ofContainers(), netnsLinks(a.Before.Netns)...) {
+	old := a.old(all)
+	for _, n := range d.ofContainers() {
 		old[n] = true
 	}
 	for _, p := range all {

@@ -29,6 +29,9 @@ type Remaining struct {
 // Reset brings the machine back to what it was before the lesson. What was there then is never touched. It can be given at any time, also
 // twice, and does what is left to do.
 func (d *Desk) Reset(ctx context.Context, ref string) (*Cleaned, error) {
+	if err := uncover(); err != nil {
+		return nil, err
+	}
 	a, lock, err := d.enter(ctx)
 	if err != nil {
 		return nil, err
