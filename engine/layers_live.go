@@ -41,7 +41,7 @@ type LiveEvent struct {
 	Total     LiveTotals // since the watching began
 }
 
-// LiveTotals count events, and their bytes.
+// LiveTotals count events, and their bytes. Directories that were copied up hold nothing, and are not counted.
 type LiveTotals struct {
 	New, CopiedUp, Whiteouts, Opaque, Changed, Removed int
 	Copied, Hidden                                     int64
@@ -366,7 +366,9 @@ func (l *liveLayer) event(e LiveEvent) error {
 	case LiveNew:
 		t.New++
 	case LiveCopyUp:
-		t.CopiedUp++
+		if !e.Directory {
+			t.CopiedUp++
+		}
 	case LiveWhiteout:
 		t.Whiteouts++
 	case LiveOpaque:

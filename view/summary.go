@@ -209,9 +209,9 @@ func (v *View) seccompWord() string {
 	for _, r := range c.Refused {
 		n += len(r.Calls)
 	}
-	text := fmt.Sprintf("%s: %d of %d calls refused, %d with some arguments", several(c.Filters, "filter"), n, c.Calls, len(c.Sometimes))
+	text := fmt.Sprintf("%s: %d of %d calls refused, %d by arguments", several(c.Filters, "filter"), n, c.Calls, len(c.Sometimes))
 	if c.Source == "asked" {
-		text += " (as asked for)"
+		text += " (as asked)"
 	}
 	return text
 }

@@ -77,7 +77,7 @@ func (p *livePrinter) end() {
 // liveBytes are those that an event is about.
 func liveBytes(e engine.LiveEvent) string {
 	switch {
-	case e.Kind == engine.LiveCopyUp:
+	case e.Kind == engine.LiveCopyUp && !e.Directory:
 		return size(e.Copied)
 	case e.Kind == engine.LiveWhiteout, e.Kind == engine.LiveOpaque:
 		return size(e.Hidden)
@@ -119,6 +119,6 @@ func liveWords(e engine.LiveEvent) string {
 }
 
 func liveSum(t engine.LiveTotals) string {
-	return fmt.Sprintf("%d new, %d copied up (%s), %d whiteouts and %d opaque (hide %s), %d changed, %d removed",
+	return fmt.Sprintf("%d new, %d copied up (%s), whiteouts: %d, opaque directories: %d (%s hidden), %d changed, %d removed",
 		t.New, t.CopiedUp, size(t.Copied), t.Whiteouts, t.Opaque, size(t.Hidden), t.Changed, t.Removed)
 }
