@@ -145,10 +145,9 @@ func groups() (paths []string, err error) {
 		case err != nil || !e.IsDir() || path == top:
 			return err
 		}
-		for _, end := range []string{".slice", ".scope", ".service", ".mount", ".socket", "glassbox"} {
-			if strings.HasSuffix(e.Name(), end) {
-				return fs.SkipDir
-			}
+		ends := []string{".slice", ".scope", ".service", ".mount", ".socket"}
+		if strings.HasPrefix(e.Name(), "glassbox") || slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(e.Name(), end) }) {
+			return fs.SkipDir
 		}
 		paths = append(paths, strings.TrimPrefix(path, top+"/"))
 		return nil

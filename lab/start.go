@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"glassbox/store"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -137,7 +135,7 @@ func (d *Desk) begin(ctx context.Context, l *Lesson) (*Where, error) {
 	if err := makeDirectory(dir, owner); err != nil {
 		return nil, err
 	}
-	if err := store.Replace(dir+"/.before", []byte(strings.Join(inodes(processes()), "\n")+"\n"), 0o644); err != nil {
+	if err := a.noteOld(); err != nil {
 		return nil, err
 	}
 	if err := d.setup(ctx, a, l); err != nil {
