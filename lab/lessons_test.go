@@ -108,7 +108,7 @@ readlink /proc/[0-9]*/ns/* | sort -u
 echo "== processes"
 ps -eo args | grep -v -e '^ps' -e '^sh -c' -e '^sort' -e '^grep' -e '\[.*\]$' | sort
 echo "== files"
-find "$GLASSBOX_LAB_DIR" /etc /run /root /mnt -xdev -maxdepth 2 -not -path '/run/glassbox*' -not -path /run/netns | sort
+find "$GLASSBOX_LAB_DIR" /etc /run /root /mnt -xdev -maxdepth 2 -not -path '/mnt/checkout/*' -not -path '/run/glassbox*' -not -path /run/netns | sort
 `
 
 // lab gives a command of glassbox lab, which must end with a code, and returns what it says, with blanks as single ones.
