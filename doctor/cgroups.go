@@ -262,7 +262,7 @@ func (t *groupTrial) refused(err error) finding {
 	case t.facts.Mount == "":
 		return fail(said(err), "mount -t cgroup2 none /sys/fs/cgroup; or boot with "+cgroups.BootParameter)
 	}
-	return fail(said(err), "see cgroups(7); glassbox doctor cgroups")
+	return fail(said(err), cure(err, "see cgroups(7)"))
 }
 
 func (t *groupTrial) limit(name string) finding {

@@ -129,8 +129,9 @@ var provoked = []struct {
 	{"cgroups read-only", `m=$(findmnt -nt cgroup2 -o TARGET | head -1); mount --bind $m $m; mount -o remount,bind,ro $m`, "cgroups/group", Fail, "EROFS", "remount,rw"},
 	{"no cgroup2", `umount -Rl /sys/fs/cgroup`, "cgroups/layout", Fail, "no cgroup2", "boot with"},
 	{"no cgroup2: memory", `umount -Rl /sys/fs/cgroup`, "cgroups/group", Fail, "no cgroup2", "mount -t cgroup2"},
-	{"data on an overlay", overlaid, "kernel/overlay", Fail, "not supported as upperdir", "another file system"},
-	{"data on an overlay: changes", overlaid, "kernel/overlay-writes", Fail, "the kernel says", "another file system"},
+	{"data on an overlay", overlaid + inUse, "kernel/overlay", Fail, "not supported as upperdir", "another file system"},
+	{"data on an overlay: changes", overlaid + inUse, "kernel/overlay-writes", Fail, "the kernel says", "another file system"},
+	{"data to be on an overlay", overlaid, "kernel/overlay", Warn, "in memory", "another file system"},
 	{"data read-only", `mkdir $DIR/data; mount -t tmpfs -o ro none $DIR/data`, "files/data", Fail, "(ro", "remount,rw"},
 	{"data in memory", `mkdir $DIR/data; mount -t tmpfs none $DIR/data`, "files/data", Warn, "tmpfs", "on/disk"},
 	{"data in little memory", `mkdir $DIR/data; mount -t tmpfs -o size=16m none $DIR/data`, "files/space", Fail, "free at", "system df"},
@@ -159,7 +160,9 @@ cp "$1" $0.copy; touch -d "+1 year" $0.copy; exec $0.copy
 ' >$WITH; chmod 755 $WITH`, "machine/clock", Fail, "earlier than", "set the clock"},
 }
 
-const overlaid = `mkdir -p $DIR/l $DIR/u $DIR/w $DIR/m; mount -t overlay overlay -o lowerdir=$DIR/l,upperdir=$DIR/u,workdir=$DIR/w $DIR/m; export GLASSBOX_ROOT=$DIR/m/data`
+const overlaid = `mkdir -p $DIR/l $DIR/u $DIR/w $DIR/m; mount -t overlay overlay -o lowerdir=$DIR/l,upperdir=$DIR/u,workdir=$DIR/w $DIR/m; export GLASSBOX_ROOT=$DIR/m/data; `
+
+const inUse = `mkdir $DIR/m/data; touch $DIR/m/data/x`
 
 // inUser has doctor run as root of a user namespace of its own, after a command there.
 func inUser(command string) string {
@@ -290,6 +293,8 @@ func TestVerdictsAndRunsAgree(t *testing.T) {
 		{"as it is", ""},
 		{"no cgroup2 to write", `for m in $(findmnt -nt cgroup2 -o TARGET); do mount --bind $m $m; mount -o remount,bind,ro $m; done`},
 		{"no capability to change owners", `WITH="setpriv --bounding-set -chown"`},
+		{"data to be on an overlay", overlaid},
+		{"data on an overlay", overlaid + inUse},
 		{"no veth pairs", `WITH="setpriv --bounding-set -net_admin"`},
 	} {
 		if need.VM() && where.prepare != "" {

@@ -38,7 +38,7 @@ func namespace(name string, flag uint64, what, lab string) probe {
 		case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EUSERS):
 			return fail(said(err), fmt.Sprintf("sysctl -w user.max_%s_namespaces=10000", sysctlName(name)))
 		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
-			return fail(said(err), fmt.Sprintf("use a kernel with CONFIG_%s_NS", strings.ToUpper(name)))
+			return fail(said(err), cure(err, fmt.Sprintf("use a kernel with CONFIG_%s_NS", strings.ToUpper(name))))
 		}
 		return fail(said(err), asRoot)
 	}}

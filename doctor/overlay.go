@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"glassbox/namespaces"
+	"glassbox/program"
 	"glassbox/rootfs"
 	"glassbox/runtime"
 
@@ -23,6 +24,7 @@ type overlayTrial struct {
 	writes error // whiteouts and copying up
 	exec   error
 	user   error // the same for a user namespace
+	memory bool  // on a tmpfs, which a first start would mount on the data directory
 }
 
 const (
@@ -30,12 +32,43 @@ const (
 	onAnother = "put the data on another file system: GLASSBOX_ROOT=/a/dir/on/ext4; inside a container: -v NAME:/var/lib/glassbox there"
 )
 
-// tryOverlay makes the tree of a container by the steps of a start, and does in it what containers do.
+// tryOverlay makes the tree of a container by the steps of a start, and does in it what containers do. Where the data directory would
+// lie on an overlay, a start keeps its data in memory (engine/ground.go): there it is tried on a tmpfs too.
 func (m *machine) tryOverlay() (t overlayTrial) {
 	dir, err := m.beside(m.root.Data)
 	if err != nil {
 		return overlayTrial{mount: err, user: err}
 	}
+	if kindOf(existing(m.root.Data)) != "overlay" || !empty(m.root.Data) {
+		return tryOverlayAt(dir)
+	}
+	tried := make(chan overlayTrial)
+	program.Apart(func() {
+		err := os.NewSyscallError("unshare", unix.Unshare(unix.CLONE_NEWNS|unix.CLONE_FS))
+		if err == nil {
+			err = os.NewSyscallError("mount", unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+		}
+		if err == nil {
+			err = os.NewSyscallError("mounting a tmpfs", unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=711"))
+		}
+		if err != nil {
+			tried <- overlayTrial{mount: err, user: err}
+			return
+		}
+		t := tryOverlayAt(dir)
+		t.memory = true
+		tried <- t
+	})
+	return <-tried
+}
+
+// empty: nobody has anything in it.
+func empty(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0
+}
+
+func tryOverlayAt(dir string) (t overlayTrial) {
 	v, l, err := lay(filepath.Join(dir, "plain"), nil)
 	if err != nil {
 		t.mount, t.reason = err, reason(l)
@@ -148,17 +181,21 @@ func tryOverlayMount(m *machine) finding { return m.laid(m.overlay(), "works") }
 func (m *machine) laid(t overlayTrial, works string) finding {
 	data := existing(m.root.Data)
 	on := kindOf(data)
-	if t.mount == nil {
+	switch {
+	case t.mount == nil && t.memory:
+		return warn(works+" in memory: "+data+" lies on an overlay", onAnother).
+			because("overlayfs takes no overlay for the writable half of another: the first start mounts a tmpfs on " + m.root.Data + ", which goes with the container around us")
+	case t.mount == nil:
 		return pass(works + " on " + on + " at " + data)
 	}
 	found := said(t.mount)
 	if t.reason != "" {
 		found += "; the kernel says: " + t.reason
 	}
-	fix := onAnother
+	fix := cure(t.mount, onAnother)
 	switch {
-	case errors.Is(t.mount, unix.EPERM), errors.Is(t.mount, unix.EACCES):
-		fix = asRoot
+	case fix != onAnother:
+		return fail(found, fix)
 	case errors.Is(t.mount, unix.ENODEV):
 		fix = "modprobe overlay, or a kernel with CONFIG_OVERLAY_FS"
 	case on == "overlay":

@@ -105,8 +105,8 @@ func amount(n int) string {
 	return fmt.Sprint(n)
 }
 
-// fold is how many troubles are told in full on the first screen.
-const fold = 5
+// fold is how many troubles are told in full on the first screen, which has 40 lines.
+const fold = 3
 
 // troubles are what fails, then what warns: those with the same cure together.
 func (r Report) troubles(s *screen.Screen) {

@@ -37,7 +37,7 @@ func trySeccomp(*machine) finding {
 	})
 	switch {
 	case err != nil:
-		return fail(said(err), withSeccomp)
+		return fail(said(err), cure(err, withSeccomp))
 	case len(missing) > 0:
 		return warn("a filter works; the kernel lacks the actions "+strings.Join(missing, " "), "use a newer kernel").because("profiles that name these actions are refused")
 	}
@@ -75,7 +75,7 @@ func trySeccompNotify(*machine) finding {
 		b.Close(listener)
 	})
 	if err != nil {
-		return warn(said(err), "end what has a listener on this process already: a process can have one")
+		return warn(said(err), cure(err, "end what has a listener on this process already: a process can have one"))
 	}
 	return pass("a filter gave a listener (" + runtime.GOARCH + ")")
 }

@@ -104,9 +104,13 @@ func named(err error) string {
 	return text
 }
 
-// cure is asRoot where rights were missing, else otherwise.
+// cure is the one for rights that were missing, or for a sandbox's filter, where it was these, else otherwise.
 func cure(err error, otherwise string) string {
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+	var clone *program.CloneError
+	switch {
+	case errors.As(err, &clone) && errors.Is(err, unix.ENOSYS):
+		return newerKernel
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return asRoot
 	}
 	return otherwise
