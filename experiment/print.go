@@ -36,8 +36,15 @@ const (
 // Show shows what an experiment has shown.
 func (r *Result) Show(s *screen.Screen, program string) {
 	s.Title("Experiment: the same container, whole and without %s", r.Name)
-	s.Fields(screen.Field{Label: r.Name, Value: r.What}, screen.Field{Label: "the host", Value: "a stand-in: namespaces in which glassbox works as on a host. They go with this command, and all that happens in them"},
-		screen.Field{Label: "!", Value: "marks a line that the other run does not have"})
+	fields := []screen.Field{
+		{Label: r.Name, Value: r.What},
+		{Label: "the host", Value: "a stand-in: namespaces in which glassbox works as on a host. They go with this command, and all that happens in them"},
+		{Label: "!", Value: "marks a line that the other run does not have"},
+	}
+	if r.Risk != "" {
+		fields = append(fields, screen.Field{Label: "danger", Value: r.Risk, Tone: screen.Notice})
+	}
+	s.Fields(fields...)
 	r.asked(s)
 	r.Whole.show(s, program, "Whole", screen.Good)
 	r.Without.show(s, program, "Without "+r.Name, screen.Bad)

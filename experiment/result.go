@@ -17,6 +17,7 @@ type Result struct {
 	Manual   string   `json:"manual"`
 	Files    []string `json:"files"`
 	Lab      string   `json:"lab"`
+	Risk     string   `json:"risk,omitempty"` // what the probe could do to the real host, and why it was let
 	Changes  []Change `json:"changes"`
 	Whole    Half     `json:"whole"`
 	Without  Half     `json:"without"`

@@ -44,25 +44,18 @@ func experimentVerb() verb {
 }
 
 func (c *call) experiment(ctx context.Context, f *experimentFlags) error {
-	if f.without == "" && isSet(c.flags, "without") || f.without == "" && f.probe != "" {
-		return plainFailure("--without is missing: one of %s", strings.Join(mechanism.Names(), ", "))
-	}
 	if f.format != "" && f.format != "json" {
 		return plainFailure("invalid format %q: json", f.format)
 	}
-	if f.without == "" {
+	if f.without == "" && f.probe == "" && !isSet(c.flags, "without") {
 		return c.listExperiments(f)
 	}
-	e, known := experiment.Of(f.without)
-	switch {
-	case !known:
-		return plainFailure("there is no experiment %q: --without takes %s", f.without, strings.Join(mechanism.Names(), ", "))
-	case f.timeout <= 0:
-		return plainFailure("--timeout %s: a probe needs time to run", f.timeout)
-	case f.probe == "" && f.image != tinyImage:
-		return plainFailure("the built-in probe is made for the image %s: with --image say what to run, --probe CMD", tinyImage)
+	e, err := f.chosen()
+	if err != nil {
+		return err
 	}
-	if err := guarded(e, f); err != nil {
+	risk, err := guarded(e, f)
+	if err != nil {
 		return err
 	}
 	if err := c.rehearse(ctx, e, f); err != nil {
@@ -76,6 +69,7 @@ func (c *call) experiment(ctx context.Context, f *experimentFlags) error {
 	if err != nil {
 		return plainFailure("%w", err)
 	}
+	result.Risk = risk
 	if f.format == "json" {
 		return c.writeJSON(result)
 	}
@@ -84,16 +78,36 @@ func (c *call) experiment(ctx context.Context, f *experimentFlags) error {
 	return s.Flush()
 }
 
-// guarded refuses a probe of the user's own where what it could do would be done to this host.
-func guarded(e experiment.Experiment, f *experimentFlags) error {
-	if e.Danger == "" || f.probe == "" || f.dangerous {
-		return nil
+// chosen is the experiment that the flags ask for.
+func (f *experimentFlags) chosen() (experiment.Experiment, error) {
+	e, known := experiment.Of(f.without)
+	names := strings.Join(mechanism.Names(), ", ")
+	switch {
+	case f.without == "":
+		return e, plainFailure("--without is missing: one of %s", names)
+	case !known:
+		return e, plainFailure("there is no experiment %q: --without takes %s", f.without, names)
+	case f.timeout <= 0:
+		return e, plainFailure("--timeout %s: a probe needs time to run", f.timeout)
+	case f.probe == "" && f.image != tinyImage:
+		return e, plainFailure("the built-in probe is made for the image %s: with --image say what to run, --probe CMD", tinyImage)
+	}
+	return e, nil
+}
+
+// guarded refuses a probe of the user's own where what it could do would be done to this host. Otherwise it says why the risk is taken.
+func guarded(e experiment.Experiment, f *experimentFlags) (risk string, err error) {
+	if e.Danger == "" || f.probe == "" {
+		return "", nil
 	}
 	virtual, evidence := experiment.Virtual()
-	if virtual {
-		return nil
+	switch {
+	case f.dangerous:
+		return e.Danger + ". You said --dangerous", nil
+	case virtual:
+		return e.Danger + ". This machine is a virtual one: " + evidence, nil
 	}
-	return plainFailure("without %s a probe of your own could get at this host: %s. This is no virtual machine (%s): use one, or say --dangerous", e.Name, e.Danger, evidence)
+	return "", plainFailure("without %s a probe of your own could get at this host: %s. This is no virtual machine (%s): use one, or say --dangerous", e.Name, e.Danger, evidence)
 }
 
 // rehearse plans the whole container, so that what this host cannot do is refused before anything is made; an image that is missing is fetched.
