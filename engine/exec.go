@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path"
 	"strings"
+	"time"
 
 	"glassbox/monitor"
 	"glassbox/program"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // ExecOptions is container.ExecOptions and what only glassbox has.
@@ -66,6 +68,9 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 		return err
 	})
 	if err != nil {
+		if c.Step != nil {
+			awaitEnd(now.Pid, time.Second/5)
+		}
 		return nil, monitor.AccountOf(err), now.explain(r, runError(execFailed, o.Cmd[0], p.Env, inside, err))
 	}
 	a := &attachment{containers: c, record: r, streams: s, client: client, exec: stream.ID, ends: true}
@@ -77,6 +82,16 @@ func (c *Containers) Exec(ctx context.Context, id string, o ExecOptions, s Strea
 		return nil, stream.Account, a.Close()
 	}
 	return a, stream.Account, nil
+}
+
+// awaitEnd gives a process a moment to end. A container's first one ends last, when what waited at a stop in its PID namespace has been reaped.
+func awaitEnd(pid int, patience time.Duration) {
+	pidfd, err := openPidfd(pid)
+	if err != nil {
+		return
+	}
+	defer pidfd.Close()
+	unix.Poll([]unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}, int(patience.Milliseconds())) //nolint:errcheck // then it is not waited for
 }
 
 // explain a failure by the container's end, if it has ended since it was looked at: nothing else is the matter then.

@@ -229,6 +229,7 @@ var steps = []rule{
 	{call: "open_tree(", Step: Step{"there is nothing to mount at this place", keepNeeded, ""}},
 	{call: "mkdirat(", from: "process.cwd", Step: Step{"the working directory is missing, unless the image has it: the start ends with ENOENT", "", ""}},
 	{call: "mkdirat(", Step: Step{"there is nothing to mount on or to work in, unless the image has the directory: the start ends with ENOENT", "", ""}},
+	{call: "openat", from: "process.terminal", why: "a new terminal", Step: Step{"the program has no terminal: no prompt, no Ctrl-C, no colours", keepNeeded, ""}},
 	{call: "openat", why: "working directory", Step: Step{"there is no directory to stand in", keepNeeded, ""}},
 	{call: "openat", Step: Step{"nothing holds the place, and what comes next could be led elsewhere by a link", keepNeeded, ""}},
 

@@ -130,7 +130,7 @@ func reasons(accounts []program.Account) (list []string) {
 	return list
 }
 
-// run --step shows each call before it is made and what the one before gave. What is typed behind the answers is the container's.
+// run --step shows each call before it is made and what the one before gave, where it pauses. What is typed behind the answers is the container's.
 func TestStep(t *testing.T) {
 	b := script(t, "cat")
 	step := func(input string) bundle.Answer {
@@ -138,14 +138,14 @@ func TestStep(t *testing.T) {
 		c.Stdin = strings.NewReader(input)
 		return bundle.Run(t, c)
 	}
-	a := step("\n\n\nc\nmine\n")
+	a := step("\n\n\nb pivot_root\nb execve\nc\nmine\n")
 	if a.Out != "mine" || a.Code != 0 {
 		t.Errorf("exit code %d, %q", a.Code, a.Out)
 	}
-	if n := strings.Count(a.Errs, "q: quit >"); n != 4 {
-		t.Errorf("asked %d times, want 4", n)
+	if n := strings.Count(a.Errs, "? help >"); n != 6 {
+		t.Errorf("asked %d times, want 6", n)
 	}
-	for _, want := range []string{"clone3(", "pivot_root(", "= 0\n", "execve(\"/bin/sh\"", "[process.args]"} {
+	for _, want := range []string{"clone3(", "pivot_root(", "= 0\n", "execve(\"/bin/sh\"", "asked by  root.path"} {
 		if !strings.Contains(a.Errs, want) {
 			t.Errorf("does not tell of %q:\n%s", want, a.Errs)
 		}
@@ -170,7 +170,7 @@ func TestStep(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		questions += strings.Count(string(buf[:n]), "quit >")
+		questions += strings.Count(string(buf[:n]), "help >")
 	}
 	interrupted.Process.Signal(os.Interrupt)
 	if err := interrupted.Wait(); interrupted.ProcessState.ExitCode() != 1 {
@@ -178,9 +178,9 @@ func TestStep(t *testing.T) {
 	}
 	b.nothingLeft()
 	for input, why := range map[string]string{
-		"\n\nq\n":                              "stopped here",
-		strings.Repeat("\n", 20) + "q\nmine\n": "stopped here",
-		"\n\n":                                 "reading the answer: EOF",
+		"\n\nq\n":                              "stopped before",
+		strings.Repeat("\n", 20) + "q\nmine\n": "stopped before step ",
+		"\n\n":                                 "as you asked for",
 	} {
 		if a := step(input); a.Code != 1 || a.Out != "" || !strings.Contains(a.Errs, why) {
 			t.Errorf("%q: exit code %d, %q", input, a.Code, a.Errs)

@@ -32,7 +32,7 @@ func (s *Stepper) inspect(stop program.Stop) error {
 		if err != nil {
 			value = "cannot be read: " + err.Error()
 		}
-		fields = append(fields, screen.Field{Label: f.label, Value: screen.Shown(value)})
+		fields = append(fields, screen.Field{Label: f.label, Value: screen.Shown(brief(value))})
 	}
 	w := screen.New(s.Out, s.Style)
 	w.Fields(fields...)

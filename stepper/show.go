@@ -15,19 +15,30 @@ func (s *Stepper) show(stop program.Stop) error {
 	s.gave(w, stop.Gave)
 	w.Blank()
 	w.Title("%s", title(stop))
-	for _, d := range stop.Next {
-		w.Verbatim(2, inLines(d.Call, w.Width()-2))
-		m, _ := mechanism.StepOf(d.Call, d.From, d.Why)
-		fields := []screen.Field{{Label: "why", Value: d.Why}}
-		if d.From != "" {
-			fields = append(fields, screen.Field{Label: "asked by", Value: d.From})
-		}
-		w.Fields(append(fields, screen.Field{Label: "without", Value: m.Missing})...)
-	}
 	if len(stop.Next) > 1 {
-		w.Tell(screen.Faint, "These calls are made together: nobody can be asked between them.")
+		together(w, stop.Next)
+		return w.Flush()
 	}
+	d := stop.Next[0]
+	w.Verbatim(2, inLines(d.Call, w.Width()-2))
+	m, _ := mechanism.StepOf(d.Call, d.From, d.Why)
+	fields := []screen.Field{{Label: "why", Value: d.Why}}
+	if d.From != "" {
+		fields = append(fields, screen.Field{Label: "asked by", Value: d.From})
+	}
+	w.Fields(append(fields, screen.Field{Label: "without", Value: m.Missing})...)
 	return w.Flush()
+}
+
+// together shows calls between which nobody can be asked, each by its beginning.
+func together(w *screen.Screen, calls []program.Done) {
+	for _, d := range calls {
+		w.Verbatim(2, screen.Clip(brief(d.Call), w.Width()-2))
+		w.Fields(screen.Field{Value: d.Why, Tone: screen.Faint})
+	}
+	m, _ := mechanism.StepOf(calls[0].Call, calls[0].From, calls[0].Why)
+	w.Fields(screen.Field{Label: "without", Value: m.Missing})
+	w.Tell(screen.Faint, "These calls are made together: nobody can be asked between them.")
 }
 
 // gave tells what came of the calls before. The last one was shown in full when it was asked for.

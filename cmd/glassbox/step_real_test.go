@@ -28,15 +28,7 @@ func halt(t *testing.T, args ...string) *stepped {
 	t.Helper()
 	need.Root(t)
 	need.Hierarchy(t)
-	dir := t.TempDir()
-	s := &stepped{data: dir + "/data", run: dir + "/run"}
-	for name, value := range map[string]string{"GLASSBOX_ROOT": s.data, "GLASSBOX_RUN": s.run, "GLASSBOX_GLASSRUN": world.Dir() + "/glassbox/glassrun"} {
-		t.Setenv(name, value)
-	}
-	if err := importBusybox(s.data, need.Program(t, "busybox")); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { removeAll(t, s.data, s.run) })
+	s := newStepped(t)
 	s.onTerminal = startWith(t, "FAKE=", append([]string{"glassbox", "run", "--name", "web", "--network", "none", "--step=files"}, args...)...)
 	eventually(t, "a pause", func() bool { return strings.HasSuffix(s.text(), "? help > ") })
 	files, _ := filepath.Glob(s.run + "/containers/*/step.json")
@@ -52,6 +44,29 @@ func halt(t *testing.T, args ...string) *stepped {
 		t.Fatalf("step.json: %s", text)
 	}
 	s.pid, _ = strconv.Atoi(string(found[1]))
+	return s
+}
+
+// says waits for the last words.
+func (s *stepped) says(t *testing.T, words string) {
+	t.Helper()
+	eventually(t, "the terminal's end", s.ended.Load)
+	if text := s.text(); !strings.Contains(text, words) {
+		t.Errorf("%q is not said: %s", words, text)
+	}
+}
+
+// newStepped has a store of its own, with the image bb.
+func newStepped(t *testing.T) *stepped {
+	dir := t.TempDir()
+	s := &stepped{data: dir + "/data", run: dir + "/run"}
+	for name, value := range map[string]string{"GLASSBOX_ROOT": s.data, "GLASSBOX_RUN": s.run, "GLASSBOX_GLASSRUN": world.Dir() + "/glassbox/glassrun"} {
+		t.Setenv(name, value)
+	}
+	if err := importBusybox(s.data, need.Program(t, "busybox")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeAll(t, s.data, s.run) })
 	return s
 }
 
@@ -143,7 +158,7 @@ func TestSteppedStartsEnd(t *testing.T) {
 			if code := s.ProcessState.ExitCode(); code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
-			eventually(t, c.says, func() bool { return strings.Contains(s.text(), c.says) })
+			s.says(t, c.says)
 			s.gone(t)
 			if out, _ := s.other(t, "ps", "-a", "--format", "{{.Status}}"); c.code == 125 && out != "" {
 				t.Errorf("with --rm it is still there: %s", out)
@@ -163,4 +178,42 @@ func TestTypedAhead(t *testing.T) {
 	}
 	_ = s.Wait()
 	eventually(t, "both lines", func() bool { return strings.Contains(s.text(), "got first second") })
+}
+
+// A stepped exec whose command line is killed leaves nothing in the container, which goes on; and one whose container ends is told of that.
+func TestSteppedExecsEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(t *testing.T, s *stepped) error
+		says string
+		runs string // what ps says then
+	}{
+		"kill -9":            {func(_ *testing.T, s *stepped) error { return s.Process.Kill() }, "", "web"},
+		"its container ends": {func(t *testing.T, s *stepped) error { s.other(t, "stop", "-t", "0", "web"); return nil }, "is not running", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			need.Root(t)
+			need.Hierarchy(t)
+			s := newStepped(t)
+			if out, code := s.other(t, "run", "-d", "--name", "web", "--network", "none", "bb", "sleep", "1000"); code != 0 {
+				t.Fatal(out)
+			}
+			s.onTerminal = startWith(t, "FAKE=", "glassbox", "exec", "--step=start", "web", "sleep", "2000")
+			eventually(t, "a pause", func() bool { return strings.HasSuffix(s.text(), "? help > ") })
+			if out, code := s.other(t, "exec", "web", "echo", "meanwhile"); code != 0 || out != "meanwhile\n" {
+				t.Errorf("another exec: %d: %s", code, out)
+			}
+			if err := c.end(t, s); err != nil {
+				t.Fatal(err)
+			}
+			_ = s.Wait()
+			s.says(t, c.says)
+			if out, _ := s.other(t, "ps", "--format", "{{.Names}}"); strings.TrimSpace(out) != c.runs {
+				t.Errorf("ps: %s", out)
+			}
+			eventually(t, "nobody else in the container", func() bool {
+				out, code := s.other(t, "top", "web", "-o", "pid")
+				return code != 0 && c.runs == "" || code == 0 && strings.Count(out, "\n") == 2
+			})
+		})
+	}
 }
