@@ -57,7 +57,7 @@ func (v *View) namespaceTable(s *screen.Screen) {
 	for _, n := range v.Namespaces {
 		rows = append(rows, append(screen.Row(n.Kind, fmt.Sprint(n.Host), fmt.Sprint(n.Container), same(n.Same)), marked(n.Asked, n.Mark)))
 	}
-	s.Table([]string{"NAMESPACE", "HOST", "CONTAINER", "", "ASKED FOR"}, rows)
+	s.Table([]string{"NAMESPACE", "HOST", "CONTAINER", "THEY ARE", "ASKED FOR"}, rows)
 }
 
 func (v *View) mountTable(s *screen.Screen) {
@@ -75,7 +75,7 @@ func (v *View) mountTable(s *screen.Screen) {
 		rows = append(rows, append(screen.Row(screen.Clip(screen.Shown(m.Place), 34), m.Type, strings.SplitN(m.Options, ",", 2)[0], m.propagation()), marked(role, m.Mark)))
 	}
 	if len(rows) > 0 {
-		s.Table([]string{"PLACE", "TYPE", "", "PROPAGATION", "WHY IT IS THERE"}, rows)
+		s.Table([]string{"PLACE", "TYPE", "MODE", "PROPAGATION", "WHY IT IS THERE"}, rows)
 	}
 	if host > 0 {
 		s.Say("%s as on the host: it has not let go of the host's tree yet.", several(host, "mount"))
@@ -121,7 +121,7 @@ func (v *View) userTable(s *screen.Screen) {
 			rows = append(rows, screen.Row(part.kind, span(r.Inside, r.Size), span(r.Outside, r.Size)))
 		}
 	}
-	s.Table([]string{"", "INSIDE", "ON THE HOST"}, rows)
+	s.Table([]string{"WHOSE", "INSIDE", "ON THE HOST"}, rows)
 	if v.Users.Mark != "" {
 		s.Tell(screen.Notice, v.Users.Mark)
 	}

@@ -341,7 +341,7 @@ func (v *View) next(s *screen.Screen, section, command string) {
 	case section == "":
 		s.Next(at+" "+All, "every part in full")
 	case section == All:
-		s.Next(command+" explain "+v.Name, "which calls made it so")
+		s.Next(command+" layers --live "+v.Name, "what it writes, as it happens")
 	default:
 		all := Sections()
 		i := slices.Index(all, section) + 1

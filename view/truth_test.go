@@ -217,9 +217,13 @@ func TestLimitsAreTheKernels(t *testing.T) {
 	for file, change := range map[string]string{"memory.max": "33554432", "pids.max": "7", "cpu.max": "20000 100000", "memory.high": "1000000", "cpu.weight": "77"} {
 		m.sh("echo " + change + " >" + v.Cgroup.Path + "/" + file)
 	}
-	said := m.sh("glassbox view web")
-	for _, want := range []string{"32MiB != asked 64MiB", "7 != asked 40", "0.2 processors != asked 0.5 processors", "976KiB != asked nothing (no limit)", "77 != asked ", "5 values not as asked for"} {
-		if !strings.Contains(said, want) {
+	var lines []string
+	for _, d := range m.view("web").Differences {
+		lines = append(lines, d.Is+" "+d.Mark)
+	}
+	said := strings.Join(lines, "\n")
+	for _, want := range []string{"32MiB != asked 64MiB", "7 != asked 40", "0.2 processors != asked 0.5 processors", "976KiB != asked nothing (no limit)", "77 != asked "} {
+		if !strings.Contains(said, want) || len(lines) != 5 {
 			t.Errorf("no %q in\n%s", want, said)
 		}
 	}
