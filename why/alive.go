@@ -112,7 +112,14 @@ func (q *inquiry) stepped() {
 	q.Report.State, q.Learn = "being started, step by step", "first-container"
 	q.Verdict = fmt.Sprintf("it waits for who steps through its start (process %d), before %s", h.Stepper, h.Call)
 	q.Why = h.Why
-	q.say("step.json", "phase %s, step %d, process %d", h.Phase, h.Number, h.Pid)
+	what := fmt.Sprintf("step %d", h.Number)
+	if h.Number == 0 {
+		what = "a request of the host's"
+	}
+	q.say("step.json", "phase %s, %s", h.Phase, what)
+	if h.Pid != 0 {
+		q.say("step.json", "the container's process is %d, and waits", h.Pid)
+	}
 	q.next, q.purpose = "glassbox view "+q.Report.Name, "what is made of it by now"
 }
 
@@ -120,7 +127,7 @@ func (q *inquiry) restarting() {
 	q.ended()
 	q.Report.State = fmt.Sprintf("restarting (%d)", q.Evidence.State.ExitCode)
 	q.say("state.json", "Restarts: %d", q.Evidence.State.Restarts)
-	q.Return = fmt.Sprintf("Its restart policy (%s) starts it again: that was end number %d since somebody started it. The pause doubles each time, up to a minute", q.policy(), q.Evidence.State.Restarts)
+	q.Return = fmt.Sprintf("yes: its restart policy (%s) starts it again; that was end number %d since somebody started it. The pause doubles each time, up to a minute", q.policy(), q.Evidence.State.Restarts)
 	q.next, q.purpose = "glassbox stop "+q.Report.Name, "ends the restarts"
 }
 
@@ -129,17 +136,17 @@ func (q *inquiry) comesBack() {
 	p, s := q.Evidence.Policy, q.Evidence.State
 	switch {
 	case strings.HasPrefix(s.Error, "starting it again: "):
-		q.Return = "Its restart policy (" + q.policy() + ") wanted it back, and that start failed: " + strings.TrimPrefix(s.Error, "starting it again: ")
+		q.Return = "no: its restart policy (" + q.policy() + ") wanted it back, and that start failed: " + strings.TrimPrefix(s.Error, "starting it again: ")
 	case s.Error == monitor.NotStartedAgain || strings.HasPrefix(s.Error, "not started again"):
-		q.Return = "Its restart policy (" + q.policy() + ") wanted it back: " + s.Error
+		q.Return = "no: its restart policy (" + q.policy() + ") wanted it back: " + s.Error
 	case p.Policy == "" || p.Policy == "no":
-		q.Return = "It does not come back: it has no restart policy (--restart)"
+		q.Return = "no: it has no restart policy (--restart)"
 	case q.Evidence.Stopped:
-		q.Return = "It does not come back: a user has told it to end, and that counts more than its restart policy (" + q.policy() + ")"
+		q.Return = "no: a user has told it to end, and that counts more than its restart policy (" + q.policy() + ")"
 	case p.Policy == monitor.OnFailure && s.ExitCode == 0:
-		q.Return = "It does not come back: on-failure means an exit code other than 0"
+		q.Return = "no: on-failure means an exit code other than 0"
 	case p.Policy == monitor.OnFailure && p.Max > 0 && s.Restarts >= p.Max:
-		q.Return = fmt.Sprintf("It does not come back: it was started again %s, as often as %s allows", times(s.Restarts), q.policy())
+		q.Return = fmt.Sprintf("no: it was started again %s, as often as %s allows", times(s.Restarts), q.policy())
 	}
 	if q.Return != "" {
 		q.say("container.json", "RestartPolicy: %s", q.policy())

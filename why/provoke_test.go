@@ -274,7 +274,7 @@ var situations = map[string]situation{
 	"no format":                     {"echo hello >$D/f; chmod +x $D/f; $P provoke execve $D/f -- execve $D/f", "ENOEXEC", "no known format"},
 	"empty":                         {": >$D/f; chmod +x $D/f; $P provoke execve $D/f -- execve $D/f", "ENOEXEC", "empty file"},
 	"no name":                       {`printf '#!\n' >$D/f; chmod +x $D/f; $P provoke execve $D/f -- execve $D/f`, "ENOEXEC", "#! without a name"},
-	"wrong architecture":            {`cp $P $D/f; printf '\267' | dd of=$D/f bs=1 seek=18 conv=notrunc 2>/dev/null; $P provoke execve $D/f -- execve $D/f`, "ENOEXEC", "wrong architecture"},
+	"wrong architecture":            {`cp $P $D/f; printf '\363' | dd of=$D/f bs=1 seek=18 conv=notrunc 2>/dev/null; $P provoke execve $D/f -- execve $D/f`, "ENOEXEC", "wrong architecture"},
 	"text busy":                     {"cp /bin/true $D/f; exec 9>>$D/f; $P provoke execve $D/f -- execve $D/f", "ETXTBSY", "open for writing"},
 	"clone3 under a filter":         {"$P filter " + nr(unix.SYS_CLONE3) + ":38 $P provoke clone3 -- clone3", "ENOSYS", "seccomp filter"},
 	"inotify":                       {"setpriv --reuid 54321 --clear-groups $P provoke inotify -- inotify", "EMFILE", "max_user_instances"},

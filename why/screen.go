@@ -28,7 +28,11 @@ func (r *Report) Draw(w io.Writer, style screen.Style) error {
 	}
 	evidence(s, lines)
 	s.Section("What to do")
-	s.Fields(present(screen.Field{Label: "check", Value: r.Check}, screen.Field{Label: "fix", Value: screen.Shown(r.Fix)}, screen.Field{Label: "learn", Value: lesson(r.Learn)})...)
+	learn := lesson(r.Learn)
+	if learn == r.next {
+		learn = "" // the last line says it
+	}
+	s.Fields(present(screen.Field{Label: "check", Value: r.Check}, screen.Field{Label: "fix", Value: screen.Shown(r.Fix)}, screen.Field{Label: "learn", Value: learn})...)
 	s.Next(r.next, r.purpose)
 	return s.Flush()
 }
