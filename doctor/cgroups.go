@@ -288,9 +288,9 @@ func tryLayout(m *machine) finding {
 	case f.Mount == "":
 		return fail(line, "boot with "+cgroups.BootParameter)
 	case len(held) > 0 && len(f.V1) > 0:
-		return warn(line, "boot with "+cgroups.BootParameter)
+		return fail(line, "boot with "+cgroups.BootParameter)
 	case len(held) > 0:
-		return warn(line, "give the unit or container around us these controllers (Delegate=yes)")
+		return fail(line, "give the enclosing unit Delegate=yes, or use a kernel built with this controller")
 	}
 	return pass(line)
 }

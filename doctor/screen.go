@@ -79,7 +79,7 @@ func about(area string) string {
 	case "security":
 		return "rights, filters, modules"
 	case "kernel":
-		return "calls and file systems that make a container"
+		return "calls that make a container"
 	case "namespaces":
 		return "each of the eight"
 	case "cgroups":
@@ -87,7 +87,7 @@ func about(area string) string {
 	case "files":
 		return "data and run directories"
 	case "network":
-		return "packets through a bridge; firewalls of others"
+		return "packets through a bridge, firewalls"
 	case "limits":
 		return "files, processes, keys, mounts"
 	case "programs":
