@@ -70,7 +70,7 @@ func (e *ending) in(name, why string) *stage {
 
 // accounts is what was asked of the kernel.
 func (e *ending) accounts() []program.Account {
-	var all []program.Account
+	all := []program.Account{}
 	for _, s := range e.stages {
 		if a := s.Account(s.name, s.why); len(a.Host) > 0 {
 			all = append(all, a)

@@ -61,7 +61,7 @@ var steps = []rule{
 	{call: "mkdir", has: "cgroup", Step: Step{"there is no group: nothing limits, counts, freezes or kills the container's processes as one", keepHost + ": nothing would bound it", "limits"}},
 	{call: "mkdir", from: "linux.cgroupsPath", Step: Step{"there is no group: nothing limits, counts, freezes or kills the container's processes as one", keepHost + ": nothing would bound it", "limits"}},
 	{call: "busctl", Step: Step{"systemd makes no group", keepNeeded, "limits"}},
-	{call: "fchownat(", from: "", why: "group", Step: Step{"root in the container could make no groups below its own", "", "limits"}},
+	{call: "fchownat(", why: "group", Step: Step{"root in the container could make no groups below its own", "", "limits"}},
 	{call: "fchownat(", has: "cgroup", Step: Step{"root in the container could make no groups below its own", "", "limits"}},
 	{call: "write(", has: "subtree_control", Step: Step{"the group has no files for these limits, and writing one fails with ENOENT", "the limits are written to files that it makes", "limits"}},
 	{call: "write(", has: "/memory.max", Step: Step{"the container's processes may use all memory of the host, as they may after a run without -m", "", "limits"}},
@@ -112,8 +112,8 @@ var steps = []rule{
 	{call: "write(", has: "/uid_map", Step: Step{"nobody inside is anybody: every file belongs to 65534, and nothing can be done as root", keepIDs, "user"}},
 	{call: "write(", has: "/gid_map", Step: Step{"no group inside is one: every file belongs to 65534", keepIDs, "user"}},
 	{call: "write(", has: "/setgroups", Step: Step{"the kernel refuses the map of groups with EPERM", keepIDs, "user"}},
-	{call: "", from: "linux.uidMappings", Step: Step{"the layers' files belong to 65534 inside, and nothing can be written", keepIDs, "user"}},
-	{call: "", from: "linux.gidMappings", Step: Step{"the layers' files belong to 65534 inside, and nothing can be written", keepIDs, "user"}},
+	{from: "linux.uidMappings", Step: Step{"the layers' files belong to 65534 inside, and nothing can be written", keepIDs, "user"}},
+	{from: "linux.gidMappings", Step: Step{"the layers' files belong to 65534 inside, and nothing can be written", keepIDs, "user"}},
 	{call: "sethostname(", Step: Step{"the container has the host's name, in a UTS namespace of its own", "", "uts"}},
 	{call: "setdomainname(", Step: Step{"the container has the host's NIS domain name", "", "uts"}},
 	{call: "socket(AF_INET", Step: Step{"there is nothing to bring lo up with", keepNeeded, "net"}},
@@ -172,13 +172,13 @@ var steps = []rule{
 	{call: "umount2(", from: "root.path", Step: Step{"the host's tree stays mounted below the container's root, and can be climbed into", keepHost, "pivot_root"}},
 	{call: "umount2(", from: "mounts", Step: Step{"the place where the mount was made stays covered", keepNeeded, ""}},
 	{call: "chdir(\"/\")", Step: Step{"the process still stands in the host's tree: what it makes next it makes there", keepHost, "pivot_root"}},
-	{call: "", from: "root.path", Step: Step{"the root cannot be changed: the process does not stand in, or hold, the right directory", keepHost, "pivot_root"}},
+	{from: "root.path", Step: Step{"the root cannot be changed: the process does not stand in, or hold, the right directory", keepHost, "pivot_root"}},
 	{call: "mount_setattr(", from: "root.readonly", Step: Step{"the root can be written, as it can after a run without --read-only", "", "overlay"}},
 
 	// What is hidden.
 	{call: "mkdirat(", from: "linux.maskedPaths", Step: Step{"there is no place to hide things under", keepHost, "mask"}},
-	{call: "", from: "linux.maskedPaths", Step: Step{"the container can read or use this file of the host's kernel", keepHost, "mask"}},
-	{call: "", from: "linux.readonlyPaths", Step: Step{"the container can write kernel parameters that are the whole machine's", keepHost, "mask"}},
+	{from: "linux.maskedPaths", Step: Step{"the container can read or use this file of the host's kernel", keepHost, "mask"}},
+	{from: "linux.readonlyPaths", Step: Step{"the container can write kernel parameters that are the whole machine's", keepHost, "mask"}},
 	{call: "openat2(", from: "linux.sysctl", Step: Step{"there is no parameter to write", keepNeeded, ""}},
 	{call: "write(", from: "linux.sysctl", Step: Step{"this kernel parameter has its default in the container's namespaces", "", ""}},
 
@@ -192,7 +192,7 @@ var steps = []rule{
 	{call: "symlinkat(", Step: Step{"this link is missing in /dev: scripts that write to it find nothing", "", ""}},
 	{call: "fchownat(", from: "linux.devices", Step: Step{"the device belongs to root, not to whom it was meant for", "", ""}},
 	{call: "linkat(", from: "linux.devices", Step: Step{"the device has no name by which it could be found", "", ""}},
-	{call: "", from: "linux.devices", Step: Step{"this device is missing", keepNeeded, ""}},
+	{from: "linux.devices", Step: Step{"this device is missing", keepNeeded, ""}},
 
 	// Mounts.
 	{call: "fsconfig(", has: "FSCONFIG_CMD", Step: Step{"the file system is described, and not made: fsmount fails with EINVAL", keepNeeded, ""}},

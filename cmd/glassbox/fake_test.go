@@ -46,7 +46,7 @@ const (
 
 func openFake() (*backend, error) {
 	f := &fake{}
-	return &backend{containers: f, images: fakeImages{}, networks: fakeNetworks{}, volumes: fakeVolumes{}, builds: fakeBuilds{}, info: f.info, diskUsage: fakeUsage, events: fakeEvents}, nil
+	return &backend{containers: f, images: fakeImages{}, networks: fakeNetworks{}, volumes: fakeVolumes{}, builds: fakeBuilds{}, info: f.info, diskUsage: fakeUsage, events: fakeEvents, step: func(engine.Stepper) {}}, nil
 }
 
 func (f *fake) info() (system.Info, error) {
