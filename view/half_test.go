@@ -31,8 +31,11 @@ func TestHalfMade(t *testing.T) {
 		})
 		return m.view("half")
 	}
+	said := ""
+	defer func() { t.Log(said) }()
 	m.soon("the first pause", func() bool {
-		return strings.Contains(m.sh("glassbox view half 2>&1 || true"), "container half has no process yet: its start waits before the host's request mkdirat")
+		said = m.sh("glassbox view half 2>&1 || true")
+		return strings.Contains(said, "container half has no process yet: its start waits before the host's request mkdirat")
 	})
 
 	v := at("sethostname")
