@@ -50,6 +50,7 @@ type active struct {
 	Lesson string
 	From   string // the file of a lesson that is not built in
 	Dir    string // $LAB
+	Parent bool   // the directory around it was not there before
 	Ready  bool   // setup.sh has been run to its end
 	Begun  string // when, RFC 3339
 	Done   int    // tasks

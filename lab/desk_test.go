@@ -54,7 +54,7 @@ func classroom(t *testing.T, lessons map[string]string) *player {
 	need.Root(t)
 	p := &player{Host: machines.WithGlassbox(t, "lab"), t: t}
 	p.Env = append(p.Env, "GLASSBOX_LABS="+p.Dir+"/lessons", "GLASSBOX_LAB_DIR="+p.Dir+"/labs", "USER=ann", "SUDO_UID=", "SUDO_USER=")
-	p.OK("mkdir lessons labs")
+	p.OK("mkdir lessons")
 	for name, text := range lessons {
 		p.write("lessons/"+name+".txtar", text)
 		p.dir = p.Dir + "/labs/" + name
@@ -104,6 +104,7 @@ func TestOneLessonAtATime(t *testing.T) {
 	p.says(0, "start one", "Task 1 of 2")
 	p.says(1, "check", "Task 1: not yet")
 	p.says(0, "reset one", "Nothing of a lesson is left")
+	p.Is("ls -d "+p.Dir+"/labs 2>/dev/null || echo gone", "gone")
 }
 
 // TestChecksAreBounded: a check that hangs is killed with all it has started, in whichever session; one that writes without end costs no
@@ -187,7 +188,7 @@ func TestStartRefuses(t *testing.T) {
 	})
 	p.OK("ip netns add red")
 	p.says(1, "start taken", "makes a netns named red, and there is one already: rename it, or remove it with ip netns delete red")
-	p.OK("ip netns delete red; mkdir labs/taken; touch labs/taken/mine")
+	p.OK("ip netns delete red; mkdir -p labs/taken; touch labs/taken/mine")
 	p.says(1, "start taken", "is there already and not empty")
 	p.says(1, "reset taken", "No lesson is under way, so nothing is known to be a lesson's and nothing was removed. Where taken would put something, there is: WHAT REMOVED BY directory "+p.Dir+"/labs/taken")
 	p.Is("ls labs/taken", "mine")
@@ -241,7 +242,7 @@ func TestDamage(t *testing.T) {
 // TestWithoutRoot: who is not root is told at once what is needed, and may look.
 func TestWithoutRoot(t *testing.T) {
 	p := classroom(t, map[string]string{"one": lesson("needs: root\n", "")})
-	p.OK("chmod 711 .. ; chmod 755 . labs lessons; glassbox lab start one >/dev/null")
+	p.OK("chmod 711 .. ; chmod 755 . lessons; glassbox lab start one >/dev/null")
 	user := "setpriv --reuid 65534 --regid 65534 --clear-groups glassbox lab "
 	for _, command := range []string{"start one", "check", "hint", "show", "reset"} {
 		p.Fails(1, user+command, "needs root: put sudo in front")

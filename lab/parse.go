@@ -270,27 +270,35 @@ func (p *parser) number(line int, name, value string, most int) int {
 func parseObject(word string) (Object, error) {
 	kind, name, _ := strings.Cut(word, ":")
 	o := Object{kind, name}
-	rule, is := objectRules[kind]
-	switch {
-	case !is:
+	switch removable, known := o.removable(); {
+	case !known:
 		return o, fmt.Errorf("unknown kind of object in uses: %q: there are cgroup, container, file, image, link, mount, netns, network, table, volume", clipped(word))
-	case name == "" || !rule(name):
+	case !removable:
 		return o, fmt.Errorf("uses: %q is no name of a %s that reset would dare to remove", clipped(word), kind)
 	}
 	return o, nil
 }
 
-// objectRules say which names may be removed. What reset removes is removed by root: nothing that a machine itself has can be named.
-var objectRules = map[string]func(name string) bool{
-	"container": isWord, "image": isReference, "network": isWord, "volume": isWord,
-	"netns": isWord, "link": func(n string) bool { return isWord(n) && n != "lo" && len(n) <= 15 },
-	"cgroup": func(n string) bool { return isBelow("/"+n, 1) && !strings.Contains(n, "glassbox") },
-	"mount":  func(n string) bool { return isBelow(n, 2) },
-	"file":   func(n string) bool { return isBelow(n, 2) },
-	"table": func(n string) bool {
+// removable says whether an object's name may be removed. What reset removes is removed by root: nothing that a machine itself has can be
+// named.
+func (o Object) removable() (yes, known bool) {
+	n := o.Name
+	switch o.Kind {
+	case "container", "network", "volume", "netns":
+		return isWord(n), true
+	case "image":
+		return isWord(strings.NewReplacer(":", "_", "/", "_").Replace(n)), true
+	case "link":
+		return isWord(n) && n != "lo" && len(n) <= 15, true
+	case "cgroup":
+		return isBelow("/"+n, 1) && !strings.Contains(n, "glassbox"), true
+	case "mount", "file":
+		return isBelow(n, 2), true
+	case "table":
 		family, name, _ := strings.Cut(n, ",")
-		return slices.Contains([]string{"ip", "ip6", "inet", "bridge", "arp", "netdev"}, family) && isWord(name) && name != "glassbox"
-	},
+		return slices.Contains([]string{"ip", "ip6", "inet", "bridge", "arp", "netdev"}, family) && isWord(name) && name != "glassbox", true
+	}
+	return false, false
 }
 
 func isWord(n string) bool {
@@ -298,8 +306,6 @@ func isWord(n string) bool {
 		return !strings.ContainsRune("_.-", r) && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	}) < 0
 }
-
-func isReference(n string) bool { return isWord(strings.NewReplacer(":", "_", "/", "_").Replace(n)) }
 
 // isBelow says whether an absolute, clean path has at least so many components.
 func isBelow(path string, components int) bool {

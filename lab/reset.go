@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -88,7 +89,7 @@ func (d *Desk) clean(ctx context.Context, a *active) (*Cleaned, error) {
 		func() ([]string, error) { return d.endByHand(a, l) },
 		func() ([]string, error) { return d.removeUsed(l) },
 		func() ([]string, error) { return nil, errors.Join(d.undo(ctx, a, l), tidyNetns(a.Before)) },
-		func() ([]string, error) { return removeDirectory(a.Dir) },
+		func() ([]string, error) { return removeDirectory(a) },
 	} {
 		removed, err := step()
 		c.Removed, errs = append(c.Removed, removed...), append(errs, err)
@@ -120,14 +121,18 @@ func (d *Desk) undo(ctx context.Context, a *active, l *Lesson) error {
 	return nil
 }
 
-func removeDirectory(dir string) ([]string, error) {
-	if !isThere(dir) {
-		return nil, nil
+func removeDirectory(a *active) (removed []string, err error) {
+	if isThere(a.Dir) {
+		removed = []string{"directory " + a.Dir}
+		err = unmountBelow(a.Dir)
+		if err == nil {
+			err = os.RemoveAll(a.Dir)
+		}
 	}
-	if err := unmountBelow(dir); err != nil {
-		return nil, err
+	if a.Parent {
+		_ = os.Remove(filepath.Dir(a.Dir)) // unless somebody has put something there
 	}
-	return []string{"directory " + dir}, os.RemoveAll(dir)
+	return removed, err
 }
 
 // remains compares the machine with what it was.

@@ -120,7 +120,7 @@ func (d *Desk) begin(ctx context.Context, l *Lesson) (*Where, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &active{Lesson: l.ID, Dir: dir, Begun: now(), Before: before}
+	a := &active{Lesson: l.ID, Dir: dir, Parent: !isThere(filepath.Dir(dir)), Begun: now(), Before: before}
 	if l.Foreign {
 		if a.From, err = filepath.Abs(l.File); err != nil {
 			return nil, err
