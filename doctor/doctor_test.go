@@ -370,3 +370,26 @@ func TestScreen(t *testing.T) {
 		}
 	}
 }
+
+// TestUnderSystemd: the group is in a scope that systemd made, which ends with doctor.
+func TestUnderSystemd(t *testing.T) {
+	need.Systemd(t)
+	r := patient(t, "", "cgroups")
+	for _, c := range r.Checks {
+		if c.Result != Pass {
+			t.Errorf("%+v", c)
+		}
+	}
+	if c := r.check(t, "cgroups/group"); !strings.Contains(c.Found, ".scope/") || !strings.Contains(c.Found, "in a scope that systemd made") {
+		t.Errorf("%+v", c)
+	}
+	gone := func() bool {
+		left, _ := filepath.Glob("/sys/fs/cgroup/system.slice/*doctor*")
+		return len(left) == 0
+	}
+	for end := time.Now().Add(30 * time.Second); !gone(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the scope is left")
+		}
+	}
+}
