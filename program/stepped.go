@@ -11,22 +11,24 @@ import (
 const question = "?"
 
 // Stepped puts a question before each step: the write and the read of a gate. So the program that is stepped is the program that runs, and
-// strace shows the questions too. None stands before the halves of another gate, where the host waits for that one's letter, and none behind
+// strace shows the questions too. None stands before the child has closed its copy of the host's end, or it would wait for ever for a host that was
+// killed; none before the halves of another gate, where the host waits for that one's letter, and none behind
 // a seccomp filter, which would judge the question too.
 func Stepped(phases []Phase) []Phase {
 	var b Builder
 	b.Gate(question, "wait until the next step may be made")
-	ask, filtered := b.Program(), false
+	ask, filtered, alone := b.Program(), false, false
 	stepped := make([]Phase, len(phases))
 	for i, phase := range phases {
 		stepped[i] = phase
 		stepped[i].Child = nil
 		for j, s := range phase.Child {
-			if !filtered && !phase.Child.half(j) {
+			if alone && !filtered && !phase.Child.half(j) {
 				stepped[i].Child = append(stepped[i].Child, ask...)
 			}
 			stepped[i].Child = append(stepped[i].Child, s)
 			filtered = filtered || s.Call == unix.SYS_SECCOMP
+			alone = alone || s.Call == unix.SYS_CLOSE && s.Args[0].Kind == KindHost && s.Args[0].Str == string(HostSync)
 		}
 	}
 	return stepped

@@ -36,7 +36,7 @@ func TestStepped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var next, gave []string
+	next, gave := []string{plain[0].Why, plain[1].Why}, []string(nil) // made unasked: the child still holds the host's end
 	var groups []int
 	p.Ask(func(s Stop) (Answer, error) {
 		if s.Number != len(next)+1 {
@@ -70,7 +70,7 @@ func TestStepped(t *testing.T) {
 	if !slices.Equal(next, all) {
 		t.Errorf("asked for %q, want %q", next, all)
 	}
-	if want := []int{1, 1, 1, 1, 3, 1, 3}; !slices.Equal(groups, want) { // the fork with the gate behind it, the filter with both execve
+	if want := []int{1, 1, 3, 1, 3}; !slices.Equal(groups, want) { // the fork with the gate behind it, the filter with both execve
 		t.Errorf("%v steps at each stop, want %v", groups, want)
 	}
 	if want := all[:len(all)-3]; !slices.Equal(gave, want) {
@@ -95,8 +95,8 @@ func TestSteppedEnds(t *testing.T) {
 		t.Errorf("got %v, want %v", err, enough)
 	}
 	p.Kill()
-	if ran := len(p.Ran()); ran < 7 || ran > 8 {
-		t.Errorf("%d steps ran, want two with their questions and at least the first half of a third question", ran)
+	if ran := len(p.Ran()); ran < 3 || ran > 4 {
+		t.Errorf("%d steps ran, want two and at least the first half of a question", ran)
 	}
 
 	var b Builder
