@@ -3,6 +3,7 @@ package lab_test
 import (
 	"cmp"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,7 +17,14 @@ import (
 	"glassbox/test/need"
 )
 
-func TestMain(m *testing.M) { machines.Main(m) }
+// TestMain gives the tests a world to make machines in; fuzzing needs none, and its workers speak through descriptors.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.fuzz").Value.String() != "" {
+		os.Exit(m.Run())
+	}
+	machines.Main(m)
+}
 
 // TestLessons plays every lesson as learners do, each on a machine of its own: wrong attempts, right ones, hints, report and reset.
 // LESSONS names another directory of lessons.
