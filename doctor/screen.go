@@ -23,7 +23,7 @@ func (r Result) tone() screen.Tone {
 func (r Report) Show(w io.Writer, style screen.Style, all bool) error {
 	s := screen.New(w, style)
 	s.Title("%s: Linux %s, %s, glassbox %s", screen.Shown(r.Machine.Hostname), r.Machine.Kernel, r.Machine.Architecture, r.Machine.Glassbox)
-	s.Say("%d checks: %d pass, %d warn, %d fail. Each was tried, none guessed from versions.", len(r.Checks), r.Pass, r.Warn, r.Fail)
+	s.Say("%d checks: %d pass, %d warn, %d fail. Each was tried or read here, none guessed from versions.", len(r.Checks), r.Pass, r.Warn, r.Fail)
 	s.Blank()
 	if all {
 		r.everything(s)
