@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,27 +22,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A container's process has one thread when it is seized. In Go only what is locked here stays on a process's first one.
-func init() {
-	if os.Getenv("TRACE_TEST") == "waiting" {
-		runtime.LockOSThread()
-	}
-}
-
-// TestMain is also the tracer, which must have no other children, and the process that waits at its gate.
+// TestMain is also the tracer, which must have no other children.
 func TestMain(m *testing.M) {
-	switch os.Getenv("TRACE_TEST") {
-	case "tracer":
+	if os.Getenv("TRACE_TEST") == "tracer" {
 		follow()
-	case "waiting":
-		var b [1]byte
-		os.Stdin.Read(b[:])
-		args := os.Args[1:]
-		fmt.Fprintln(os.Stderr, unix.Exec(args[0], args[1:], []string{"PATH=/bin:/usr/bin"}))
-		os.Exit(127)
 	}
 	os.Exit(m.Run())
 }
+
+// waiting is a process of one thread that waits at a gate, the end of its standard input's first line, and then becomes the program. Go's have
+// many threads.
+func waiting(dir string, args ...string) *exec.Cmd {
+	c := exec.Command("/bin/sh", append([]string{"-c", `read word; exec "$@"`, "sh"}, args...)...)
+	c.Dir, c.Env = dir, environment
+	return c
+}
+
+var environment = []string{"PATH=/bin:/usr/bin"}
 
 // told is what a sink was told, one JSON line each.
 type told struct {
@@ -87,8 +82,7 @@ func traced(t *testing.T, dir, only string, args ...string) []told {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waiting := exec.Command(self, append([]string{args[0]}, args...)...)
-	waiting.Dir, waiting.Env = dir, []string{"TRACE_TEST=waiting"}
+	waiting := waiting(dir, args...)
 	gate, err := waiting.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +109,7 @@ func traced(t *testing.T, dir, only string, args ...string) []told {
 		tracer.Wait()
 		t.Fatalf("the tracer does not follow: %s", &complaint)
 	}
-	gate.Write([]byte("x"))
+	gate.Write([]byte("x\n"))
 	gate.Close()
 	waiting.Wait()
 	if err := tracer.Wait(); err != nil {
@@ -138,8 +132,8 @@ func straced(t *testing.T, dir string, args ...string) []program.Traced {
 	t.Helper()
 	need.Program(t, "strace")
 	file := t.TempDir() + "/trace"
-	c := exec.Command("strace", append([]string{"-f", "-s", "80", "-e", "abbrev=!execve", "-o", file, "-E", "PATH=/bin:/usr/bin"}, args...)...)
-	c.Dir, c.Env = dir, []string{"PATH=/bin:/usr/bin"}
+	c := exec.Command("strace", append([]string{"-f", "-s", "80", "-e", "abbrev=!execve", "-o", file}, waiting(dir, args...).Args...)...)
+	c.Dir, c.Env = dir, environment
 	c.Run() // its exit code is the program's
 	f, err := os.Open(file)
 	if err != nil {
@@ -150,7 +144,8 @@ func straced(t *testing.T, dir string, args ...string) []program.Traced {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all[1:] // the first execve is the gate's
+	gate := slices.IndexFunc(all[1:], func(c program.Traced) bool { return strings.HasPrefix(c.Call, "execve(") && c.Result == "0" })
+	return all[gate+2:]
 }
 
 // The same programs followed and under strace, both ways: task by task, call by call, argument by argument. What differs from run to run is
@@ -319,8 +314,7 @@ func TestTracerThatIsKilledLetsGo(t *testing.T) {
 	need.Root(t)
 	need.Program(t, "busybox")
 	self, _ := os.Executable()
-	waiting := exec.Command(self, "/bin/busybox", "busybox", "sh", "-c", "while read line; do echo got $line; done")
-	waiting.Env = []string{"TRACE_TEST=waiting"}
+	waiting := waiting("/", "/bin/busybox", "sh", "-c", "while read line; do echo got $line; done")
 	in, _ := waiting.StdinPipe()
 	out, _ := waiting.StdoutPipe()
 	if err := waiting.Start(); err != nil {
@@ -336,7 +330,7 @@ func TestTracerThatIsKilledLetsGo(t *testing.T) {
 	tell.Close()
 	ready.Read(make([]byte, 1))
 	lines := bufio.NewReader(out)
-	fmt.Fprint(in, "xone\n")
+	fmt.Fprint(in, "x\none\n")
 	if line, _ := lines.ReadString('\n'); line != "got one\n" {
 		t.Fatalf("while it is followed it says %q", line)
 	}
