@@ -163,6 +163,7 @@ func (m *monitor) start() error {
 // pass lets the process through its gate.
 func (m *monitor) pass() error {
 	if err := m.c.Start(); err != nil {
+		m.account()
 		return err
 	}
 	s := &m.state
@@ -223,7 +224,7 @@ func (m *monitor) restore() {
 // account writes account.json when the engine wants it: after whoever waits for the start has been told of it, since it takes longer than most
 // steps of it. Who asks anything after that is answered when it lies there.
 func (m *monitor) account() {
-	if !m.config.Explain || !m.started {
+	if !m.config.Explain {
 		return
 	}
 	if err := store.Write(m.path("account.json"), m.c.Account()); err != nil {

@@ -186,8 +186,11 @@ func (p *peer) serve(r request) {
 	p.m.garbage += perRequest
 	switch r.Do {
 	case "start":
-		p.answer(p.m.start())
-		p.m.account()
+		err := p.m.start()
+		p.answer(err)
+		if err == nil {
+			p.m.account()
+		}
 	case "attach":
 		p.attach(r.Attach)
 	case "exec":

@@ -162,9 +162,11 @@ func (m *monitor) bearAgain() error {
 	if err != nil {
 		return errors.Join(err, m.destroy())
 	}
-	err = m.pass()
+	if err := m.pass(); err != nil {
+		return err
+	}
 	m.account()
-	return err
+	return nil
 }
 
 // replug is short, and the container waits: so does the monitor.
