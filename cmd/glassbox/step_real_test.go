@@ -20,6 +20,7 @@ import (
 type stepped struct {
 	*onTerminal
 	data, run string
+	id        string
 	pid       int // of the half-made process
 }
 
@@ -43,6 +44,7 @@ func halt(t *testing.T, args ...string) *stepped {
 	if found == nil {
 		t.Fatalf("step.json: %s", text)
 	}
+	s.id = filepath.Base(filepath.Dir(files[0]))
 	s.pid, _ = strconv.Atoi(string(found[1]))
 	return s
 }
@@ -90,7 +92,7 @@ func (s *stepped) gone(t *testing.T) {
 		mounts, err := os.ReadFile("/proc/self/mountinfo")
 		return err == nil && !strings.Contains(string(mounts), s.run)
 	})
-	if out, code := s.other(t, "system", "check"); code != 0 || strings.Contains(out, s.data+" has it: ") {
+	if out, code := s.other(t, "system", "check"); code != 0 || strings.Contains(out, s.id) {
 		t.Errorf("system check: %d: %s", code, out)
 	}
 }
