@@ -142,6 +142,7 @@ stage "packages" packages
 stage "style: gofmt, go vet (amd64 and arm64)" style
 stage "build" build
 stage "golden, kernel and strace tests" kernel
+stage "Docker 28.5.2 and buildx, built" docker
 if usable_cgroup2; then
 	summary+=("         --   virtual machine: not needed, this host has cgroup v2 with all controllers")
 else
@@ -150,7 +151,6 @@ fi
 stage "OCI validation programs" conformance
 stage "race detector" races
 stage "fuzzing, for a moment: config.json, state files, seccomp, layers, archives, manifests, Dockerfiles, lessons, recordings" fuzz
-stage "Docker 28.5.2 and buildx, built" docker
 stage "Dockerfiles beside Docker, BuildKit and buildah" builds
 joined
 stage "real engines: containerd, Docker and podman drive glassrun" engines
