@@ -24,6 +24,7 @@ type machine struct {
 	Share        string
 	Console      bool
 	Plan         plan
+	env          list   // of tests
 	run          string // the directory shared with the machine
 }
 

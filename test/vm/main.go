@@ -1,7 +1,7 @@
 // Command vm runs programs and tests in a throwaway machine with a unified cgroup v2 hierarchy, on Debian's kernel.
 //
 //	vm run [-cpus N] [-mem M] [-timeout T] [-share DIR] [-env K=V] -- CMD ARGS   runs a command, ends with its status
-//	vm test [-v] [-all] [-run REGEXP] [-timeout T] PKG...                        runs tests of packages in one boot
+//	vm test [-v] [-all] [-run REGEXP] [-timeout T] [-env K=V] PKG...              runs tests of packages in one boot
 //	vm prepare                                                                   makes what a boot needs, once
 //
 // The machine is QEMU's software emulation, so it needs no rights of the host's beyond reading its files: the host's

@@ -33,6 +33,7 @@ func runTests(args []string) (int, error) {
 	machineFlags(set, &m)
 	set.BoolVar(&m.Plan.Verbose, "v", false, "show all output")
 	all := set.Bool("all", false, "run every test, not only those that need cgroup v2 or a second kernel")
+	set.Var(&m.env, "env", "a variable for the tests: NAME=VALUE")
 	only := set.String("run", "", "of those, run tests matching this regular expression; as in `go test`, what stands behind a slash chooses subtests")
 	if err := set.Parse(args); err != nil {
 		return 2, err
@@ -107,7 +108,7 @@ func (m *machine) collect(packages []testPackage, k kind, all bool, only string)
 		if m.Plan.Verbose {
 			args = append(args, "-test.v")
 		}
-		m.Plan.Commands = append(m.Plan.Commands, command{Dir: p.dir, Args: args, Test: p.path, Env: env})
+		m.Plan.Commands = append(m.Plan.Commands, command{Dir: p.dir, Args: args, Test: p.path, Env: append(slices.Clip(env), m.env...)})
 	}
 	return nil
 }
