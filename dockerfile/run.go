@@ -75,10 +75,10 @@ func (b *build) leave(s *engine.Step, keep bool, w progress.Work, cause error) e
 	if err == nil && !keep {
 		w.Removed(s.ID())
 	}
-	if cause != nil {
+	if err == nil {
 		return cause
 	}
-	return err
+	return errors.Join(cause, err)
 }
 
 // processConfig is the container's: what the image will have, and the build arguments. Health is not looked at during a build.

@@ -170,6 +170,10 @@ func (c *Containers) Cleanup(id string) error {
 	defer lock.Release()
 	client := c.release(r.ID)
 	s, err := c.state(r)
+	if err == nil && s.Running && client != nil { // where the disk is full, its monitor alone knows that it has ended
+		s.State, err = client.State()
+		s.Running = s.lives()
+	}
 	var rest *monitor.Rest
 	if client != nil {
 		rest = &monitor.Rest{}
