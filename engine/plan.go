@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"time"
 
 	"glassbox/monitor"
 	"glassbox/program"
@@ -106,8 +107,13 @@ func (c *Containers) Account(id string) ([]program.Account, error) {
 	return append(mounted, withPhase(a, plugged)...), err
 }
 
-// awaitAccount has the monitor, which writes the account after it has told of the start, answer something.
+// awaitAccount waits for the monitor, which writes the account after it has told of the start: a moment, and then has it answer something.
 func (r *record) awaitAccount() bool {
+	for range 50 {
+		if time.Sleep(100 * time.Microsecond); there(r.place.Account()) {
+			return true
+		}
+	}
 	client, err := monitor.Dial(r.place.Run)
 	if err == nil {
 		_, err = client.State()

@@ -61,7 +61,9 @@ func (c *call) runContainer(ctx context.Context, f *runFlags, args []string) err
 	if err := f.trace.check(f.detach); err != nil {
 		return badRequest("run", err)
 	}
-	o.Explain = f.explain
+	if o.Explain = f.explain; o.Explain {
+		go rehearse()
+	}
 	if err := f.step.check(); err != nil {
 		return badRequest("run", err)
 	}
