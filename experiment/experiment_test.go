@@ -141,9 +141,6 @@ func (w *lab) shows(name string) {
 
 // TestExperiments plays all that a machine without controllers can.
 func TestExperiments(t *testing.T) {
-	if need.VM() {
-		t.Skip("TestAllExperiments plays them all")
-	}
 	w := newLab(t)
 	for _, e := range All() {
 		if e.Name != "limits" {

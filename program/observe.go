@@ -43,12 +43,12 @@ func (o *Observed) forms() []linux.Argument {
 	return append(append([]linux.Argument(nil), c.Args[:c.By+1]...), rest...)
 }
 
-// Name is the call's; for one without a table, what seccomp's tables call it.
-func (o *Observed) Name() string {
-	if o.call != nil {
-		return o.call.Name
+// CallName is the name of the system call of this number; of one without a signature, what seccomp's tables call it.
+func CallName(number uintptr) string {
+	if c := linux.Lookup(number); c != nil {
+		return c.Name
 	}
-	return linux.Native().CallName(uint32(o.step.Call))
+	return linux.Native().CallName(uint32(number))
 }
 
 // argument reads what the register means, if it is an address of something to look at.
@@ -200,7 +200,7 @@ func (o *Observed) write(ran *Ran) string {
 	text := p.call()
 	if o.call == nil {
 		_, args, _ := strings.Cut(text, "(")
-		return o.Name() + "(" + args
+		return CallName(o.step.Call) + "(" + args
 	}
 	return text
 }

@@ -44,7 +44,8 @@ type follower struct {
 	most   int
 	began  time.Time
 	tasks  map[int]*task
-	begun  bool // the container's program runs
+	told   map[uint64]bool // by number: only's answer
+	begun  bool            // the container's program runs
 	failed error
 }
 
@@ -66,7 +67,7 @@ func Follow(pid int, o Options, sink Sink, ready func() error) error {
 	if err := request(unix.PTRACE_SEIZE, pid, 0, options); err != nil {
 		return fmt.Errorf("following process %d: ptrace(PTRACE_SEIZE): %w", pid, err)
 	}
-	f := &follower{sink: sink, only: o.Only, most: o.Most, tasks: map[int]*task{}}
+	f := &follower{sink: sink, only: o.Only, most: o.Most, tasks: map[int]*task{}, told: map[uint64]bool{}}
 	if err := ready(); err != nil {
 		return err
 	}
@@ -172,9 +173,9 @@ func (f *follower) call(t *task) error {
 	}
 	switch info.op {
 	case unix.PTRACE_SYSCALL_INFO_ENTRY, unix.PTRACE_SYSCALL_INFO_SECCOMP:
-		t.in = program.Observe(info.number(), info.args(), memoryOf(t.Pid), f.most)
-		if !f.only.Has(t.in.Name()) {
-			t.in = nil
+		t.in = nil
+		if f.tells(info.number()) {
+			t.in = program.Observe(info.number(), info.args(), memoryOf(t.Pid), f.most)
 		}
 	case unix.PTRACE_SYSCALL_INFO_EXIT:
 		if t.in != nil {
@@ -185,6 +186,16 @@ func (f *follower) call(t *task) error {
 		t.in = nil
 	}
 	return nil
+}
+
+// tells says whether the call of this number is wanted. It is asked for every call, and so decided once for each number.
+func (f *follower) tells(number uint64) bool {
+	told, known := f.told[number]
+	if !known {
+		told = f.only.Has(program.CallName(uintptr(number)))
+		f.told[number] = told
+	}
+	return told
 }
 
 // end tells of a call too that will never return.

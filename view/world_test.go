@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -28,15 +27,7 @@ func newMachine(t testing.TB) *machine {
 	t.Helper()
 	need.Root(t)
 	need.Hierarchy(t)
-	dir := t.TempDir()
-	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil { // for roots of user namespaces
-		t.Fatal(err)
-	}
-	t.Setenv("GLASSBOX_ROOT", dir+"/data")
-	t.Setenv("GLASSBOX_RUN", dir+"/run")
-	t.Setenv("GLASSBOX_GLASSRUN", world.Dir()+"/glassbox/glassrun")
-	t.Setenv("PATH", world.Dir()+"/glassbox:"+os.Getenv("PATH"))
-	t.Setenv("DOCKER_CONFIG", dir)
+	world.Own(t)
 	t.Setenv("DIR", t.TempDir())
 	m := &machine{t}
 	t.Cleanup(func() { m.sh("glassbox ps -aq | xargs -r glassbox rm -f") })

@@ -66,6 +66,18 @@ func (c labCall) draw(what func(s lab.Screens)) error {
 	return s.Flush()
 }
 
+// ask asks the desk, and shows what it answers.
+func ask[T any](c labCall, question func(*lab.Desk) (T, error), show func(lab.Screens, T)) (answer T, err error) {
+	d, err := c.desk()
+	if err != nil {
+		return answer, err
+	}
+	if answer, err = question(d); err != nil {
+		return answer, plainFailure("%w", err)
+	}
+	return answer, c.draw(func(s lab.Screens) { show(s, answer) })
+}
+
 func labListVerb() verb {
 	return verb{
 		use: "list [OPTIONS]", alias: []string{"ls"}, short: "List the lessons, what was done of each, and what this machine lacks", max: 0,
@@ -92,15 +104,9 @@ func labStartVerb() verb {
 		prepare: func(c *call) action {
 			l := c.lessonsFrom()
 			return func(ctx context.Context, args []string) error {
-				d, err := l.desk()
-				if err != nil {
-					return err
-				}
-				w, err := d.Start(ctx, args[0])
-				if err != nil {
-					return plainFailure("%w", err)
-				}
-				return l.draw(func(s lab.Screens) { s.Where(w, !w.Again) })
+				start := func(d *lab.Desk) (*lab.Where, error) { return d.Start(ctx, args[0]) }
+				_, err := ask(l, start, func(s lab.Screens, w *lab.Where) { s.Where(w, !w.Again) })
+				return err
 			}
 		},
 	}
@@ -112,15 +118,9 @@ func labShowVerb() verb {
 		prepare: func(c *call) action {
 			l := c.lessons()
 			return func(ctx context.Context, args []string) error {
-				d, err := l.desk()
-				if err != nil {
-					return err
-				}
-				w, err := d.Show(ctx)
-				if err != nil {
-					return plainFailure("%w", err)
-				}
-				return l.draw(func(s lab.Screens) { s.Where(w, true) })
+				show := func(d *lab.Desk) (*lab.Where, error) { return d.Show(ctx) }
+				_, err := ask(l, show, func(s lab.Screens, w *lab.Where) { s.Where(w, true) })
+				return err
 			}
 		},
 	}
@@ -132,15 +132,9 @@ func labCheckVerb() verb {
 		prepare: func(c *call) action {
 			l := c.lessons()
 			return func(ctx context.Context, args []string) error {
-				d, err := l.desk()
-				if err != nil {
-					return err
-				}
-				checked, err := d.Check(ctx)
-				if err != nil {
-					return plainFailure("%w", err)
-				}
-				if err := l.draw(func(s lab.Screens) { s.Checked(checked) }); err != nil || checked.Missing == "" {
+				check := func(d *lab.Desk) (*lab.Checked, error) { return d.Check(ctx) }
+				checked, err := ask(l, check, lab.Screens.Checked)
+				if err != nil || checked.Missing == "" {
 					return err
 				}
 				return exitStatus(1)
@@ -155,15 +149,9 @@ func labHintVerb() verb {
 		prepare: func(c *call) action {
 			l := c.lessons()
 			return func(ctx context.Context, args []string) error {
-				d, err := l.desk()
-				if err != nil {
-					return err
-				}
-				h, err := d.Hint(ctx)
-				if err != nil {
-					return plainFailure("%w", err)
-				}
-				return l.draw(func(s lab.Screens) { s.Hinted(h) })
+				hint := func(d *lab.Desk) (*lab.Hinted, error) { return d.Hint(ctx) }
+				_, err := ask(l, hint, lab.Screens.Hinted)
+				return err
 			}
 		},
 	}
@@ -175,15 +163,9 @@ func labResetVerb() verb {
 		prepare: func(c *call) action {
 			l := c.lessons()
 			return func(ctx context.Context, args []string) error {
-				d, err := l.desk()
-				if err != nil {
-					return err
-				}
-				cleaned, err := d.Reset(ctx, strings.Join(args, ""))
-				if err != nil {
-					return plainFailure("%w", err)
-				}
-				if err := l.draw(func(s lab.Screens) { s.Cleaned(cleaned) }); err != nil || len(cleaned.Remains) == 0 {
+				reset := func(d *lab.Desk) (*lab.Cleaned, error) { return d.Reset(ctx, strings.Join(args, "")) }
+				cleaned, err := ask(l, reset, lab.Screens.Cleaned)
+				if err != nil || len(cleaned.Remains) == 0 {
 					return err
 				}
 				return exitStatus(1)
