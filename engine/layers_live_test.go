@@ -18,7 +18,7 @@ type following struct {
 	t      *testing.T
 	mu     sync.Mutex
 	events []LiveEvent
-	gate   chan struct{} // told events wait until it is closed; nil: they do not
+	gate   chan struct{} // whoever tells an event is let in here, and waits until it is closed; nil: he does not
 	done   chan error
 }
 
@@ -29,6 +29,7 @@ func (m *machine) follow(t *testing.T, ctx context.Context, id string, gate chan
 	go func() {
 		f.done <- m.LayersLive(ctx, id, func(l *Layers) { ready <- l }, func(e LiveEvent) error {
 			if f.gate != nil {
+				<-f.gate
 				<-f.gate
 			}
 			f.mu.Lock()
@@ -116,9 +117,7 @@ func TestLayersLive(t *testing.T) {
 		{"echo 1 >/big", []string{"new /big hides 1 names 5000 bytes of " + layer}},
 		{"echo 1 >/cache/a; mv /cache/a /cache/b", []string{"new /cache/b"}},
 	} {
-		if out, err := m.inside(id, step.script, false); err != nil {
-			t.Fatalf("%s: %v: %s", step.script, err, out)
-		}
+		m.does(id, step.script)
 		f.soon(step.want...)
 	}
 	if slices.ContainsFunc(f.said(), func(l string) bool { return strings.HasPrefix(l, LiveBlind) || strings.HasPrefix(l, LiveOverflow) }) {
@@ -141,13 +140,14 @@ func TestLayersLive(t *testing.T) {
 // The kernel keeps 16384 notices. Ten thousand files make more: that is said, and none is missing.
 func TestLayersLiveBurst(t *testing.T) {
 	m := newMachine(t)
-	id := m.detached(shell("mkdir /d; sleep 100"))
+	id := m.detached(shell("sleep 100"))
+	m.does(id, "mkdir /d")
 	gate := make(chan struct{})
 	f := m.follow(t, t.Context(), id, gate)
-	if out, err := m.inside(id, "echo >/first; cd /d; busybox seq 1 10000 | busybox xargs busybox touch", false); err != nil {
-		t.Fatal(err, out)
-	}
-	close(gate) // until now nobody has read notices
+	m.does(id, "echo >/first")
+	gate <- struct{}{} // it is about to tell of that, and reads no notices until the gate is open
+	m.does(id, "cd /d; busybox seq 1 10000 | busybox xargs busybox touch")
+	close(gate)
 	f.soon("new /first", "overflow ")
 	files := f.made(10001) // with /first; a look finds them in no order that we know
 	f.mu.Lock()
@@ -159,6 +159,14 @@ func TestLayersLiveBurst(t *testing.T) {
 	}
 	if total := f.events[len(f.events)-1].Total.New; total != len(files) {
 		t.Errorf("%d new in all, of %d", total, len(files))
+	}
+}
+
+// does runs something in the container.
+func (m *machine) does(id, script string) {
+	m.t.Helper()
+	if out, err := m.inside(id, script, false); err != nil {
+		m.t.Fatalf("%s: %v: %s", script, err, out)
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 
 // Places are the directories that hold documents.
 func (r Root) Places() []string {
-	all := []string{r.Data, r.Run, r.Images(), r.Images() + "/kept", r.Layers() + "/chain", r.Build().Steps(), r.Build().LastBuilds()}
+	all := []string{r.Data, r.Run, r.Images(), r.Images() + "/kept", r.Layers(), r.Layers() + "/chain", r.Build().Steps(), r.Build().LastBuilds(),
+		r.Labs().dir}
 	all = append(all, below(r.Build().Mount(""))...)
 	for _, parent := range []string{r.containers(), r.networks(), r.volumes()} {
 		all = append(all, below(parent)...)
