@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"glassbox/test/need"
 	"glassbox/test/world"
