@@ -232,7 +232,8 @@ func push(t *testing.T, address string) (known []string) {
 	}
 	checked, checkedWrongly := healthChecked(t, "CMD-SHELL", `echo "$0 $GREETING"`), healthChecked(t, "CMD", "/nosuch", "x")
 	for name, image := range map[string]v1.Image{
-		"bb": bb, "bb:second": second, "configured": configured, "web": web(t), "store": store(t), "checked": checked, "missing-check": checkedWrongly,
+		"bb": bb, "bb:second": later(t, second, 1), "configured": later(t, configured, 2), "web": web(t), "store": store(t),
+		"checked": later(t, checked, 3), "missing-check": later(t, checkedWrongly, 4),
 	} {
 		if err := world.Push(image, address+"/"+name); err != nil {
 			t.Fatal(err)
@@ -257,6 +258,15 @@ func push(t *testing.T, address string) (known []string) {
 		}
 	}
 	return known
+}
+
+// later was made some seconds after bb: Docker lists images of the same second in any order.
+func later(t *testing.T, image v1.Image, seconds int) v1.Image {
+	image, err := mutate.CreatedAt(image, v1.Time{Time: time.Date(2026, 1, 1, 0, 0, seconds, 0, time.UTC)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
 }
 
 // healthChecked has a health check and a shell of its own.
