@@ -2,6 +2,8 @@ package engine
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strconv"
 )
 
@@ -24,24 +26,34 @@ func (c *Containers) Deaf(id string) ([]string, error) {
 			continue
 		}
 		said[port] = true
-		if at := deafAt(w.Pid, b); at != "" {
-			sentences = append(sentences, fmt.Sprintf("port %s is published, but the process listens on %s only, which is the container's own loopback: have it listen on 0.0.0.0", port, at))
+		if at := b.published().Listeners(w.Pid); Deafened(at) {
+			sentences = append(sentences, fmt.Sprintf("port %s is published, but the process listens on %s only, which is the container's own loopback: have it listen on 0.0.0.0", port, at[len(at)-1]))
 		}
 	}
 	return sentences, nil
 }
 
-// deafAt is the loopback address on which alone the port is listened to; empty when that is not so.
-func deafAt(pid int, b bound) string {
-	at := ""
-	for _, s := range socketsAt("/proc/"+strconv.Itoa(pid)+"/net/", b.Port.Proto) {
-		if s.local.Port() != b.Target || !s.listens(b.Port.Proto) {
-			continue
+// Published is a port of the host that leads into a container.
+type Published struct {
+	Host   netip.AddrPort
+	Proto  string
+	Target uint16 // the container's port
+}
+
+func (b bound) published() Published { return Published{b.Host, b.Port.Proto, b.Target} }
+
+// Listeners are the addresses at which somebody listens to the port in the network namespace of a process.
+func (p Published) Listeners(pid int) (at []netip.AddrPort) {
+	for _, s := range socketsAt("/proc/"+strconv.Itoa(pid)+"/net/", p.Proto) {
+		if s.local.Port() == p.Target && s.listens(p.Proto) {
+			at = append(at, s.local)
 		}
-		if !s.local.Addr().Unmap().IsLoopback() {
-			return ""
-		}
-		at = s.local.String()
 	}
 	return at
+}
+
+// Deafened: somebody listens, but on loopback only, where nothing arrives that was sent to a published port.
+func Deafened(at []netip.AddrPort) bool {
+	outside := func(a netip.AddrPort) bool { return !a.Addr().Unmap().IsLoopback() }
+	return len(at) > 0 && !slices.ContainsFunc(at, outside)
 }

@@ -25,6 +25,7 @@ type Sight struct {
 	Group     cgroups.Group       // the container's own
 	Settings  []cgroups.Setting   // of the group's files, that were asked for
 	Plugged   []network.Interface // what its networks gave it
+	Published []Published         // ports of the host that lead into its network namespace
 	SharedNet string              // the container whose network namespace it shares; empty: none's
 	Halted    *Halted             // where its start waits, if somebody steps through it
 }
@@ -100,6 +101,9 @@ func (c *Containers) wiredAs(r *record, s *Sight) error {
 	}
 	for _, e := range w.Endpoints {
 		s.Plugged = append(s.Plugged, e.Interface)
+	}
+	for _, b := range w.Bound {
+		s.Published = append(s.Published, b.published())
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ func TestMarks(t *testing.T) {
 		{"root", "--read-only", "nsenter -t $PID -m mount -o remount,rw /", "mounts / read-only: false != asked true"},
 		{"score", "", "echo 500 >/proc/$PID/oom_score_adj", "limits oom_score_adj: 500 != asked 0"},
 		{"rlimit", "--ulimit core=1:2", "prlimit -p $PID --core=0:2", "limits Max core file size (soft): 0 != asked 1"},
+		{"port", "-p 80", "glassbox exec -d port httpd -p 127.0.0.1:80 -h /; until grep -q :0050 /proc/$PID/net/tcp; do sleep 0.1; done", "network port 80/tcp: heard at 127.0.0.1:80 != asked at an address outside"},
 		{"group", "", "d=$(findmnt -n -t cgroup2 -o TARGET | tail -1); mkdir $d/elsewhere; echo $PID >$d/elsewhere/cgroup.procs", "/elsewhere != asked "},
 	} {
 		t.Run(c.what, func(t *testing.T) {

@@ -2,12 +2,14 @@ package view
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
+	"glassbox/engine"
 	"glassbox/network"
 
 	"github.com/vishvananda/netlink"
@@ -21,6 +23,15 @@ type Network struct {
 	Interfaces []Interface `json:"interfaces"`
 	Routes     []Route     `json:"routes"`  // of the main table
 	Missing    []Mark      `json:"missing"` // what was asked for and is not there
+	Published  []Published `json:"published"`
+}
+
+// Published is a port of the host that leads into the container.
+type Published struct {
+	Host      string   `json:"host"`      // 0.0.0.0:8080
+	Port      string   `json:"port"`      // the container's: 80/tcp
+	Listeners []string `json:"listeners"` // where somebody in the container listens to it at this moment
+	Mark      string   `json:"mark,omitempty"`
 }
 
 // Mark is something that is not there.
@@ -61,7 +72,7 @@ type Route struct {
 
 func (v *View) network() error {
 	n := &v.Network
-	n.Interfaces, n.Routes, n.Missing, n.Shared = []Interface{}, []Route{}, []Mark{}, v.sight.SharedNet
+	n.Interfaces, n.Routes, n.Missing, n.Published, n.Shared = []Interface{}, []Route{}, []Mark{}, []Published{}, v.sight.SharedNet
 	theirs, err := inode(v.init, "net")
 	if err != nil {
 		return err
@@ -96,7 +107,26 @@ func (v *View) network() error {
 		return err
 	}
 	v.compareNetwork()
+	v.published()
 	return nil
+}
+
+// published looks at who listens behind the published ports. That nobody does yet is no difference: a server takes its time. A port that is
+// published at several of the host's addresses is one difference.
+func (v *View) published() {
+	marks := map[string]string{}
+	for _, p := range v.sight.Published {
+		is := Published{Host: p.Host.String(), Port: fmt.Sprintf("%d/%s", p.Target, p.Proto), Listeners: []string{}}
+		at := p.Listeners(v.init.pid)
+		for _, a := range at {
+			is.Listeners = append(is.Listeners, a.String())
+		}
+		if engine.Deafened(at) && marks[is.Port] == "" {
+			marks[is.Port] = v.differs("network", "port "+is.Port, "heard at "+strings.Join(is.Listeners, " "), "asked at an address outside of the container's own loopback")
+		}
+		is.Mark = marks[is.Port]
+		v.Network.Published = append(v.Network.Published, is)
+	}
 }
 
 // read lists interfaces and routes. A listing during which something changes is marked by the kernel, and asked for again.

@@ -36,6 +36,8 @@ func (v *View) section(s *screen.Screen, name string) {
 		v.clockTable(s)
 	case "limits":
 		v.rlimitTable(s)
+	case "resources":
+		v.resourceTable(s)
 	}
 }
 
@@ -45,6 +47,7 @@ func heading(name string) string {
 		"users": "Users: whom a number inside is on the host, user_namespaces(7)", "rights": "Rights of the first process, capabilities(7) and seccomp(2)",
 		"cgroup": "Control group, cgroups(7)", "network": "Network, network_namespaces(7)", "names": "Names of the UTS namespace, uts_namespaces(7)",
 		"clocks": "Clocks, time_namespaces(7)", "limits": "The first process's own limits, getrlimit(2)",
+		"resources": "Resources: what programs are told, and what counts, cgroups(7)",
 	}[name]
 }
 
@@ -222,6 +225,22 @@ func (v *View) networkTables(s *screen.Screen) {
 	}
 	if len(rows) > 0 {
 		s.Table([]string{"ROUTE TO", "VIA", "INTERFACE", "FROM"}, rows)
+	}
+	v.portTable(s)
+}
+
+func (v *View) portTable(s *screen.Screen) {
+	var rows [][]screen.Cell
+	for _, p := range v.Network.Published {
+		listeners := strings.Join(p.Listeners, " ")
+		if listeners == "" {
+			listeners = "nobody listens yet"
+		}
+		rows = append(rows, append(screen.Row(p.Host, p.Port), marked(listeners, p.Mark)))
+	}
+	if len(rows) > 0 {
+		s.Blank()
+		s.Table([]string{"HOST'S PORT", "LEADS TO", "HEARD AT, INSIDE"}, rows)
 	}
 }
 

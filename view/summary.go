@@ -13,7 +13,7 @@ import (
 
 // Sections are the parts that can be shown by themselves, in the order of `all`.
 func Sections() []string {
-	return []string{"processes", "namespaces", "mounts", "users", "rights", "cgroup", "network", "names", "clocks", "limits"}
+	return []string{"processes", "namespaces", "mounts", "users", "rights", "cgroup", "network", "names", "clocks", "limits", "resources"}
 }
 
 // All is the section that is all of them.

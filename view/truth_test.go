@@ -3,6 +3,7 @@ package view
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,7 @@ func TestEveryValueIsTheKernels(t *testing.T) {
 			m.rights(v, pid)
 			m.network(v, pid)
 			m.rest(v, pid)
+			m.resources(v, c.name)
 			if len(v.Differences) > 0 {
 				t.Errorf("it differs from what was asked for: %+v", v.Differences)
 			}
@@ -180,6 +182,33 @@ func (m *machine) rest(v *View, pid string) {
 	}
 }
 
+// resources are what the programs say that people type.
+func (m *machine) resources(v *View, name string) {
+	m.Helper()
+	m.equal("threads", v.resource("threads").Container, m.sh("glassbox exec "+name+" sh -c 'ulimit -u'"))
+	m.equal("threads on the host", v.resource("threads").Host, m.sh("prlimit --nproc -o SOFT --noheadings --raw"))
+	for what, typed := range map[string]string{
+		"memory": "free -b | awk '/^Mem/ {print $2}'", "swap": "free -b | awk '/^Swap/ {print $2}'", "processors": "nproc",
+		"processors listed": "grep -c ^processor /proc/cpuinfo",
+	} {
+		r := v.resource(what)
+		m.equal(what+" on the host", r.Host, m.sh(typed))
+		m.equal(what, r.Container, m.sh("glassbox exec "+name+" "+typed))
+	}
+	if l := v.resource("load"); l.Host == "" || l.Container != l.Host {
+		m.Errorf("load %q on the host, %q in the container", l.Host, l.Container)
+	}
+}
+
+func (v *View) resource(what string) (r Resource) {
+	for _, r := range v.Resources {
+		if r.What == what {
+			return r
+		}
+	}
+	return r
+}
+
 func (v *View) rlimit(name string) string {
 	for _, l := range v.Rlimits {
 		if l.Name == name {
@@ -214,6 +243,7 @@ func TestLimitsAreTheKernels(t *testing.T) {
 	if len(v.Differences) > 0 {
 		t.Errorf("it differs from what was asked for: %+v", v.Differences)
 	}
+	m.bounds(v)
 	for file, change := range map[string]string{"memory.max": "33554432", "pids.max": "7", "cpu.max": "20000 100000", "memory.high": "1000000", "cpu.weight": "77"} {
 		m.sh("echo " + change + " >" + v.Cgroup.Path + "/" + file)
 	}
@@ -231,6 +261,26 @@ func TestLimitsAreTheKernels(t *testing.T) {
 	for _, d := range m.view("web").Differences {
 		if d.What == "pids.max" || d.What == "memory.max" {
 			t.Errorf("asked for by update: %+v", d)
+		}
+	}
+}
+
+// bounds: programs see the host's, and the lowest limit counts, which may be that of a group above.
+func (m *machine) bounds(v *View) {
+	m.Helper()
+	memory, processors := v.resource("memory"), v.resource("processors")
+	m.equal("memory that counts", memory.Bound, "67108864")
+	m.equal("processors that count", processors.Bound+" "+processors.Group, "50000 100000 "+v.Cgroup.Path)
+	m.equal("memory that is seen", memory.Container, memory.Host)
+	above := filepath.Dir(v.Cgroup.Path)
+	m.sh("echo 33554432 >" + above + "/memory.max")
+	memory = m.view("web").resource("memory")
+	m.equal("memory of the group above", memory.Bound+" "+memory.Group, "33554432 "+above)
+	m.sh("echo max >" + above + "/memory.max")
+	screen := m.sh("glassbox view web resources")
+	for _, want := range []string{"memory.max: 64MiB, not seen inside", "cpu.max: 0.5 processors, not seen inside", "pids.max: 40, not seen inside"} {
+		if !strings.Contains(strings.Join(strings.Fields(screen), " "), want) {
+			m.Errorf("no %q in\n%s", want, screen)
 		}
 	}
 }

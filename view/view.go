@@ -37,6 +37,7 @@ type View struct {
 	OOMScore     Value        `json:"oom_score"` // the higher, the sooner it is killed when memory runs out
 	OOMScoreAdj  Value        `json:"oom_score_adj"`
 	Rlimits      []Rlimit     `json:"rlimits"`
+	Resources    []Resource   `json:"resources"`   // what programs are told, and what counts
 	Differences  []Difference `json:"differences"` // all that is marked
 
 	sight  *engine.Sight
@@ -113,7 +114,7 @@ func Look(s *engine.Sight, before *View) (*View, error) {
 
 func (v *View) read() error {
 	for _, part := range []func() error{
-		v.time, v.processes, v.namespaces, v.mounts, v.users, v.rights, v.filters, v.group, v.network, v.names, v.clocks, v.bounds,
+		v.time, v.processes, v.namespaces, v.mounts, v.users, v.rights, v.filters, v.group, v.network, v.names, v.clocks, v.bounds, v.resources,
 	} {
 		if err := part(); err != nil {
 			return err

@@ -60,6 +60,7 @@ func (v *View) Steady() string {
 	for i := range c.Cgroup.Limits {
 		c.Cgroup.Limits[i].Used = ""
 	}
+	c.Resources = slices.DeleteFunc(slices.Clone(v.Resources), func(r Resource) bool { return r.What == "load" })
 	c.OOMScore, c.Clocks, c.Started = Value{}, nil, time.Time{}
 	text, err := json.Marshal(c)
 	if err != nil {
