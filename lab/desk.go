@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,6 +60,7 @@ type active struct {
 	Boot   string   // boot_id, random(4): what follows is of this boot
 	Ticks  uint64   // what was started later may be the lesson's
 	Seats  []string // the control groups of who gave the commands
+	Shells []shell  // the sessions that they were given in
 	Before inventory
 }
 
@@ -106,16 +108,19 @@ func (d *Desk) enter(ctx context.Context) (*active, *store.Lock, error) {
 	return a, lock, nil
 }
 
-// seat notes the control group that this command was given from, and whether the machine was started again meanwhile. It says whether that
+// seat notes the control group and the session that this command was given from, and whether the machine was started again meanwhile. It says whether that
 // is new.
 func (a *active) seat() (news bool) {
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if id := strings.TrimSpace(string(boot)); id != a.Boot {
 		self, _ := readStat(os.Getpid())
-		a.Boot, a.Ticks, a.Seats, news = id, self.started, nil, true
+		a.Boot, a.Ticks, a.Seats, a.Shells, news = id, self.started, nil, nil, true
 	}
 	if group := groupOf(os.Getpid()); !contains(a.Seats, group) {
 		a.Seats, news = append(a.Seats, group), true
+	}
+	if s, err := shellOf(os.Getpid()); err == nil && !slices.Contains(a.Shells, s) {
+		a.Shells, news = append(a.Shells, s), true
 	}
 	return news
 }

@@ -158,6 +158,8 @@ func TestResetTakesOnlyTheLessons(t *testing.T) {
 		setsid sh -c 'cd /; echo $$ >/sys/fs/cgroup/labgroup/sub/cgroup.procs; exec sleep 5007' >/dev/null 2>&1 &
 		setsid nsenter --net=/run/netns/oldns sh -c 'cd /; exec sleep 5008' >/dev/null 2>&1 &
 		sleep 0.5; glassbox rm -f old >/dev/null; glassbox run -d --name old tiny sleep 5000 >/dev/null`)
+	// Somebody else on the machine, in the same control group as the lesson, and in a namespace of his own.
+	p.OK(`cd /; setsid env -u OLDPWD unshare -i sleep 5010 >/dev/null 2>&1 & sleep 0.3`)
 	p.OK(`cd /; setsid sh -c 'mkdir /sys/fs/cgroup/strange; echo $$ >/sys/fs/cgroup/strange/cgroup.procs; exec unshare -i sleep 5009' >/dev/null 2>&1 & sleep 0.3`)
 	r := p.Run("sh", "-c", "glassbox lab reset")
 	t.Log(r.Stdout)
@@ -166,8 +168,8 @@ func TestResetTakesOnlyTheLessons(t *testing.T) {
 			t.Errorf("reset does not say %q: exit %d\n%s%s", want, r.Code, r.Stdout, r.Stderr)
 		}
 	}
-	p.Is("pgrep -a -f 'sleep 500[0-9]' | grep -o '500.*' | sort | tr '\\n' ' '", "5001 5002 5008 5009")
-	p.OK("kill -9 $(pgrep -f 'sleep 500[89]'); glassbox run -d --name old tiny sleep 5000 >/dev/null; sleep 0.3; rmdir /sys/fs/cgroup/strange")
+	p.Is("pgrep -a -f 'sleep 50[01][0-9]' | grep -o '50.*' | sort | tr '\\n' ' '", "5001 5002 5008 5009 5010")
+	p.OK("kill -9 $(pgrep -f 'sleep 50(08|09|10)'); glassbox run -d --name old tiny sleep 5000 >/dev/null; sleep 0.3; rmdir /sys/fs/cgroup/strange")
 	after := p.OK(everything)
 	for _, both := range []struct{ name, lines string }{{"taken", missing(before, after)}, {"left", missing(after, before)}} {
 		for line := range strings.Lines(both.lines) {
@@ -292,7 +294,7 @@ func TestClass(t *testing.T) {
 func TestCoveredProc(t *testing.T) {
 	p := classroom(t, map[string]string{"trial": lesson("", "")})
 	p.says(0, "start trial", "Task 1 of 2")
-	p.OK(`setsid unshare --pid --fork sh -c 'mount -t proc proc /proc; exec sleep 1000' >/dev/null 2>&1 &
+	p.OK(`cd labs/trial; setsid unshare --pid --fork sh -c 'mount -t proc proc /proc; exec sleep 1000' >/dev/null 2>&1 &
 until [ ! -e /proc/self ]; do sleep 0.01; done`)
 	p.says(1, "check", "covered by one of another PID namespace")
 	p.says(0, "reset", "(sleep)")

@@ -128,14 +128,66 @@ func (a *active) old(all []process) map[string]bool {
 }
 
 // byHand are the processes that the lesson has made by hand: started after it began, and either in one of its control groups; or in the very
-// control group from which the lesson's commands were given, and there in a namespace that nothing older is in, or without a terminal in the
-// lesson's directory (whoever called unshare(CLONE_NEWPID) is itself where it was, and the namespace shows nowhere before it has a
-// child). Containers and services of anybody else have groups of their own.
+// control group from which the lesson's commands were given, and there without a terminal in the lesson's directory (whoever called
+// unshare(CLONE_NEWPID) is itself where it was, and the namespace shows nowhere before it has a child), or in a namespace that nothing older
+// is in, with a sign that it came from the learner's hands. The group alone is no such sign: where no systemd makes sessions, everybody who
+// works on the machine is in the same one.
 func (d *Desk) byHand(a *active, l *Lesson) []process {
 	return slices.DeleteFunc(d.younger(a), func(p process) bool {
-		here := !p.attached && (p.from == a.Dir || strings.HasPrefix(p.from, a.Dir+"/"))
-		return !inGroups(l, p.group) && !(contains(a.Seats, p.group) && (p.away || here))
+		here := !p.attached && a.inside(p.from)
+		return !inGroups(l, p.group) && !(contains(a.Seats, p.group) && (here || p.away && a.started(p.pid)))
 	})
+}
+
+// shell is the session that a command was given in: its number, and when the process began that has the same number and leads it.
+type shell struct {
+	Session int
+	Started uint64 // ticks since boot
+}
+
+// shellOf is a process's, or an error where nobody leads it any more, so that its number may have become somebody else's.
+func shellOf(pid int) (shell, error) {
+	s, err := readStat(pid)
+	if err != nil {
+		return shell{}, err
+	}
+	leader, err := readStat(s.session)
+	return shell{s.session, leader.started}, err
+}
+
+// started says whether a process, or one that it descends from, was started by the learner: in a session that commands of the lesson were given
+// in, or from the lesson's directory. All that has lost its parent descends from PID 1, which therefore says nothing.
+func (a *active) started(pid int) bool {
+	for pid > 1 {
+		if s, err := shellOf(pid); err == nil && slices.Contains(a.Shells, s) || a.fromHere(pid) {
+			return true
+		}
+		s, err := readStat(pid)
+		if err != nil {
+			return false
+		}
+		pid = s.parent
+	}
+	return false
+}
+
+// inside says whether a path is that of the lesson's directory, or below it.
+func (a *active) inside(path string) bool { return path == a.Dir || strings.HasPrefix(path, a.Dir+"/") }
+
+// fromHere says whether a process stands in the lesson's directory, or stood there when it was started: shells export PWD and OLDPWD, and the
+// lesson's own scripts have LAB.
+func (a *active) fromHere(pid int) bool {
+	if at, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err == nil && a.inside(at) {
+		return true
+	}
+	environ, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	for entry := range strings.SplitSeq(string(environ), "\x00") {
+		name, value, _ := strings.Cut(entry, "=")
+		if (name == "PWD" || name == "OLDPWD" || name == "LAB") && a.inside(value) {
+			return true
+		}
+	}
+	return false
 }
 
 // younger are the processes started after the lesson began, without ourselves.
