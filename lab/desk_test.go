@@ -52,7 +52,7 @@ The end.
 func classroom(t *testing.T, lessons map[string]string) *player {
 	t.Helper()
 	need.Root(t)
-	p := &player{Host: machines.WithGlassbox(t, "lab"), t: t}
+	p := &player{Host: host(t), t: t}
 	p.Env = append(p.Env, "GLASSBOX_LABS="+p.Dir+"/lessons", "GLASSBOX_LAB_DIR="+p.Dir+"/labs", "USER=ann", "SUDO_UID=", "SUDO_USER=")
 	p.OK("mkdir lessons")
 	for name, text := range lessons {

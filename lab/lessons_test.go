@@ -95,7 +95,7 @@ type player struct {
 }
 
 func newPlayer(t *testing.T, l *lab.Lesson) *player {
-	p := &player{Host: machines.WithGlassbox(t, "lab"), t: t, lesson: l}
+	p := &player{Host: host(t), t: t, lesson: l}
 	p.dir = p.Dir + "/labs/" + l.ID
 	p.Env = append(p.Env, "GLASSBOX_LABS="+filepath.Dir(l.File), "GLASSBOX_LAB_DIR="+p.Dir+"/labs", "USER=ann", "SUDO_UID=")
 	if need.VM() {
@@ -103,6 +103,14 @@ func newPlayer(t *testing.T, l *lab.Lesson) *player {
 	}
 	p.OK("mkdir " + p.Dir + "/labs")
 	return p
+}
+
+// host is a machine whose /mnt is its own: other tests may use the real one at the same time. In the virtual machine the tests themselves lie there.
+func host(t *testing.T) *machines.Host {
+	t.Helper()
+	h := machines.WithGlassbox(t, "lab")
+	h.OK("[ -e /mnt/checkout ] || mount -t tmpfs mnt /mnt")
+	return h
 }
 
 // everything is what there is on a machine, asked without glassbox lab. A list of processes has no pids, which differ.

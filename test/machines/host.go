@@ -64,7 +64,7 @@ func (h *Host) clean() {
 	h.t.Helper()
 	h.Run("sh", "-c", "glassbox rm -f -v $(glassbox ps -aq); glassbox network prune -f")
 	left := h.Remains()
-	for range 20 { // a process that has let go of all may take a moment to end
+	for range 200 { // a process that has let go of all may take a moment to end
 		if left == "" {
 			return
 		}
