@@ -152,7 +152,7 @@ func (c *Containers) halt(ctx context.Context, r *record) error {
 		return err
 	}
 	users := err == nil && string(before) != monitor.Shutdown
-	if err := c.stop(ctx, r, StopOptions{}); err != nil || users {
+	if err := c.stop(ctx, r, StopOptions{}, "stop", stopPhases()); err != nil || users {
 		return err
 	}
 	return os.WriteFile(r.place.Stopped(), []byte(monitor.Shutdown), 0o600)

@@ -105,7 +105,7 @@ func (s *Step) start(ctx context.Context, a *attachment) error {
 
 // kill ends the process, and waits until it has.
 func (s *Step) kill() error {
-	if err := s.c.Kill(s.r.ID, "KILL"); err != nil && !Is(err, Conflict) && !Is(err, NotFound) {
+	if err := s.c.Kill(context.Background(), s.r.ID, KillOptions{}); err != nil && !Is(err, Conflict) && !Is(err, NotFound) {
 		return err
 	}
 	_, err := s.c.Wait(context.Background(), s.r.ID)

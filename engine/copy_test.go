@@ -99,7 +99,7 @@ func TestCopyBothWays(t *testing.T) {
 			if got, want := m.fetch(id, "/tmp/dir/own"), "own 5:6 mine\n"; got != want {
 				t.Errorf("while it runs: %q, want %q", got, want)
 			}
-			m.ok(m.Containers.Kill(id, "KILL"))
+			m.ok(m.Containers.Kill(bg, id, KillOptions{Signal: "KILL"}))
 			_, err := m.Containers.Wait(bg, id)
 			m.ok(err)
 			if got, want := m.fetch(id, "/tmp/dir/own"), "own 5:6 mine\n"; got != want {

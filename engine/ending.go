@@ -8,6 +8,7 @@ import (
 	"time"
 	"unsafe"
 
+	"glassbox/cgroups"
 	"glassbox/linux"
 	"glassbox/program"
 
@@ -24,6 +25,7 @@ const (
 
 // ending is what the end of a container asks of the kernel, phase by phase.
 type ending struct {
+	by     string            // the verb that asked for it
 	step   *program.Stepping // nil: nobody is asked
 	began  time.Time
 	stages []*stage
@@ -37,13 +39,13 @@ type stage struct {
 	program.Ledger
 }
 
-// newEnding begins one. With Containers.Step somebody is asked before each request. The last ones are made with the container's lock held, and
-// noted, so that nobody waits for it.
-func (c *Containers) newEnding(ctx context.Context, r *record) *ending {
-	e := &ending{began: time.Now(), record: r}
+// newEnding begins one, of these phases. With Containers.Step somebody is asked before each request. The last ones are made with the container's
+// lock held, and noted, so that nobody waits for it.
+func (c *Containers) newEnding(ctx context.Context, r *record, by string, phases []string) *ending {
+	e := &ending{by: by, began: time.Now(), record: r}
 	if c.Step != nil {
 		e.step = program.NewStepping(func(s program.Stop) (program.Answer, error) {
-			s.Phases = []string{phaseSignal, phaseGrace, phaseKill, phaseUnplug}
+			s.Phases = phases
 			if s.Phase == phaseUnplug {
 				if err := r.note(s); err != nil {
 					return program.Go, err
@@ -68,7 +70,14 @@ func (e *ending) in(name, why string) *stage {
 	return s
 }
 
-// accounts is what was asked of the kernel.
+// over ends it, and tells what was asked of the kernel.
+func (e *ending) over(told func([]program.Account)) error {
+	if told != nil {
+		told(e.accounts())
+	}
+	return e.close()
+}
+
 func (e *ending) accounts() []program.Account {
 	all := []program.Account{}
 	for _, s := range e.stages {
@@ -99,7 +108,7 @@ func (e *ending) open(pid int) (*os.File, error) {
 	}
 	e.pid, e.pidfd = pid, nil
 	err := e.last().Carry(program.Request{
-		Call: fmt.Sprintf("pidfd_open(%d, 0)", pid), From: "stop", Gives: "<pidfd>",
+		Call: fmt.Sprintf("pidfd_open(%d, 0)", pid), From: e.by, Gives: "<pidfd>",
 		Why: "hold the container's first process: a number could be another's by the time that the signal is sent",
 		Do: func() (err error) {
 			e.pidfd, err = openPidfd(pid)
@@ -122,9 +131,9 @@ func (e *ending) last() *program.Ledger {
 }
 
 // signal sends through the pidfd.
-func (e *ending) signal(sig unix.Signal, from, why string) error {
-	err := e.last().Carry(program.Request{
-		Call: fmt.Sprintf("pidfd_send_signal(<pidfd>, %s, NULL, 0)", linux.Signal(int(sig))), From: from, Why: why,
+func (e *ending) signal(sig unix.Signal, why string) error {
+	return e.last().Carry(program.Request{
+		Call: fmt.Sprintf("pidfd_send_signal(<pidfd>, %s, NULL, 0)", linux.Signal(int(sig))), From: e.by + " --signal", Why: why,
 		Do: func() error {
 			err := unix.PidfdSendSignal(int(e.pidfd.Fd()), sig, nil, 0)
 			if err == unix.ESRCH {
@@ -133,18 +142,27 @@ func (e *ending) signal(sig unix.Signal, from, why string) error {
 			return os.NewSyscallError("pidfd_send_signal", err)
 		},
 	})
-	return err
+}
+
+// group writes to a file of the container's group; do waits for what comes of it, too.
+func (e *ending) group(g cgroups.Group, file, value, why string, do func() error) error {
+	if g.Path == "" {
+		return do()
+	}
+	return e.last().Carry(program.Request{
+		Call: fmt.Sprintf("write(%q, %q, %d)", g.Path+"/"+file, value, len(value)), From: e.by, Why: why, Do: do,
+	})
 }
 
 // wait waits at most so many seconds, negative: for ever, until the process has ended. What is left of the time is in the kernel's answer.
-func (e *ending) wait(ctx context.Context, seconds int, from, why string) (ended bool, err error) {
+func (e *ending) wait(ctx context.Context, seconds int, flag, why string) (ended bool, err error) {
 	w := poll{fd: unix.PollFd{Fd: int32(e.pidfd.Fd()), Events: unix.POLLIN}}
 	limit := "NULL"
 	if seconds >= 0 {
 		limit, w.left = fmt.Sprintf("{tv_sec=%d, tv_nsec=0}", seconds), &unix.Timespec{Sec: int64(seconds)}
 	}
 	err = e.last().Carry(program.Request{
-		Call: "ppoll([{fd=<pidfd>, events=POLLIN}], 1, " + limit + ", ~[], 8)", From: from, Why: why,
+		Call: "ppoll([{fd=<pidfd>, events=POLLIN}], 1, " + limit + ", ~[], 8)", From: e.by + flag, Why: why,
 		Do: func() error { return w.wait(ctx) }, Gave: w.answer,
 	})
 	return w.ready > 0, err

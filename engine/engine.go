@@ -46,6 +46,8 @@ type Containers struct {
 	Command string
 	// Step is asked before each request that a start, exec or stop of this process makes of the kernel; nil: nobody is asked.
 	Step Stepper
+	// Explain has the starts of this process leave an account, of containers too that were made without Options.Explain.
+	Explain bool
 
 	observe  sync.Once
 	facts    cgroups.Facts

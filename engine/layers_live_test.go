@@ -198,7 +198,7 @@ func TestLayersLiveEnds(t *testing.T) {
 		t.Error(err)
 	}
 	f = m.follow(t, t.Context(), id, nil)
-	m.ok(m.Containers.Kill(id, "KILL"))
+	m.ok(m.Containers.Kill(bg, id, KillOptions{Signal: "KILL"}))
 	if err := <-f.done; err != nil {
 		t.Error(err)
 	}

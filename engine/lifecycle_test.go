@@ -209,7 +209,7 @@ func TestLifeCycle(t *testing.T) {
 	m.refuses(err, "Container web is paused, unpause the container before exec")
 	m.ok(c.Unpause("web"))
 	m.ok(c.Rename("web", "db"))
-	m.refuses(c.Kill("web", ""), "cannot kill container: web: No such container: web")
+	m.refuses(c.Kill(bg, "web", KillOptions{}), "cannot kill container: web: No such container: web")
 	began := time.Now()
 	m.ok(c.Stop(bg, "db", StopOptions{}))
 	if d := time.Since(began); d > 5*time.Second {
@@ -219,13 +219,13 @@ func TestLifeCycle(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	m.ok(c.Stop(bg, "db", StopOptions{}))
-	m.refuses(c.Kill("db", ""), "cannot kill container: db: container "+id+" is not running")
+	m.refuses(c.Kill(bg, "db", KillOptions{}), "cannot kill container: db: container "+id+" is not running")
 	m.ok(c.Restart(bg, "db", StopOptions{}))
 	m.waitForLog(id, "ready\nready")
 	if data, err := os.ReadFile(c.root.Container(id).Upper() + "/count"); err != nil || string(data) != "1\n1\n" {
 		t.Errorf("data after stop and start: %q, %v", data, err)
 	}
-	m.ok(c.Kill("db", "KILL"))
+	m.ok(c.Kill(bg, "db", KillOptions{Signal: "KILL"}))
 	if code, err := c.Wait(bg, "db"); code != 137 || err != nil {
 		t.Errorf("wait: %d, %v", code, err)
 	}
@@ -363,7 +363,7 @@ func TestTwoCommandsAtOnce(t *testing.T) {
 				case 0:
 					err = m.Containers.Start(bg, id)
 				case 1:
-					err = m.Containers.Kill(id, "KILL")
+					err = m.Containers.Kill(bg, id, KillOptions{Signal: "KILL"})
 				case 2:
 					err = m.Containers.Remove(bg, id, true, false)
 				}
@@ -667,7 +667,7 @@ func TestMonitorKilled(t *testing.T) {
 			t.Fatalf("output is lost: line %d is %s", i+1, line)
 		}
 	}
-	m.ok(m.Containers.Kill(id, ""))
+	m.ok(m.Containers.Kill(bg, id, KillOptions{}))
 	if got := m.inspect(id).State; got.Running || got.ExitCode != 137 && got.ExitCode != 255 {
 		t.Errorf("%+v", got)
 	}
@@ -823,7 +823,7 @@ func TestSharedNamespaces(t *testing.T) {
 	if code != 0 || err != nil || !strings.HasPrefix(out, "1\nx\ndonor-host\n") || !strings.Contains(out, net) {
 		t.Errorf("%q %q %d, want net %s", out, errs, code, net)
 	}
-	m.ok(m.Containers.Kill("donor", ""))
+	m.ok(m.Containers.Kill(bg, "donor", KillOptions{}))
 	again := shell("true")
 	again.HostConfig.NetworkMode = "container:donor"
 	if err := m.Containers.Start(bg, m.create(again)); err == nil || err.Error() != "cannot join network namespace of a non running container: container donor is exited" {
@@ -893,7 +893,7 @@ func TestDamagedState(t *testing.T) {
 	for _, running := range []bool{true, false} {
 		id := m.detached(shell("exec sleep 1000"))
 		if !running {
-			m.ok(m.Containers.Kill(id, ""))
+			m.ok(m.Containers.Kill(bg, id, KillOptions{}))
 		}
 		m.ok(os.Truncate(m.Containers.root.Container(id).State(), 20))
 		s := m.inspect(id).State

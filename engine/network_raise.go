@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -10,36 +11,97 @@ import (
 	"glassbox/network"
 	"glassbox/program"
 	"glassbox/store"
+
+	"golang.org/x/sys/unix"
 )
 
 // raise carries out what plugging a container in needs of the network: its bridge, forwarding, its parent, the firewall's table
 // and the network's elements in it. None of it is taken back with the ledger: others may use it by then.
 func (n *Networks) raise(r *networkRecord, l *program.Ledger) error {
+	was := r.raised()
 	requests, err := n.lacks(r)
-	if err != nil || len(requests) == 0 && r.raised() {
+	if err != nil || len(requests) == 0 && was {
 		return err
 	}
-	lock, err := n.alone(n.root.LockBridges)
+	if l.Step != nil {
+		err = n.raiseAsked(r, l)
+	} else {
+		var lock *store.Lock
+		if lock, err = n.alone(n.root.LockBridges); err != nil {
+			return err
+		}
+		defer lock.Release()
+		err = n.raiseAtOnce(r, l)
+	}
+	if err == nil && was {
+		err = n.rejoin(r, l)
+	}
+	if err != nil || r.Driver == driverBridge { // which is marked with the firewall's request
+		return err
+	}
+	return r.mark()
+}
+
+// raiseAtOnce makes what is missing, under the lock: somebody else may have been quicker.
+func (n *Networks) raiseAtOnce(r *networkRecord, l *program.Ledger) error {
+	requests, err := n.lacks(r)
 	if err != nil {
-		return err
-	}
-	defer lock.Release()
-	// Somebody else may have been quicker.
-	if requests, err = n.lacks(r); err != nil {
 		return err
 	}
 	for i := range requests {
 		requests[i].Undo = nil
 	}
-	if err := l.Carry(requests...); err != nil {
+	return l.Carry(requests...)
+}
+
+// raiseAsked is raiseAtOnce for somebody who is asked before each request. The network is others' too, who shall not wait until a person has
+// answered: the lock is taken for one request at a time. What others have made meanwhile is there (EEXIST), or is set once more; the firewall's table
+// is looked at again, since it holds what is others'.
+func (n *Networks) raiseAsked(r *networkRecord, l *program.Ledger) error {
+	requests, err := n.lacksLinks(r)
+	for i, q := range requests {
+		requests[i].Undo, requests[i].Do = nil, func() error { return n.madeOnce(q.Do) }
+	}
+	if err == nil {
+		err = l.Carry(requests...)
+	}
+	for asked := ""; err == nil; {
+		wall, failed := n.lacksWall(r)
+		if failed != nil || len(wall) == 0 || wall[0].Call == asked {
+			return failed
+		}
+		asked = wall[0].Call
+		wall[0].Do = func() error { return n.madeOnce(func() error { return n.fenceAs(r, asked) }) }
+		err = l.Carry(wall...)
+	}
+	return err
+}
+
+// madeOnce makes a request alone; what is there need not be made.
+func (n *Networks) madeOnce(do func() error) error {
+	lock, err := n.alone(n.root.LockBridges)
+	if err != nil {
 		return err
 	}
-	return errors.Join(n.rejoin(r, l), r.mark())
+	defer lock.Release()
+	if err = do(); errors.Is(err, unix.EEXIST) {
+		return program.Tolerated{Errno: unix.EEXIST}
+	}
+	return err
+}
+
+// fenceAs gives the firewall what it lacks, if that is still what was asked about.
+func (n *Networks) fenceAs(r *networkRecord, asked string) error {
+	wall, err := n.lacksWall(r)
+	if err == nil && len(wall) > 0 && wall[0].Call == asked {
+		return wall[0].Do()
+	}
+	return cmp.Or(err, error(program.NotMade("not made: others have changed what is missing")))
 }
 
 // rejoin puts the containers that are on the network into its bridge, which may have been deleted by hand and made again.
 func (n *Networks) rejoin(r *networkRecord, l *program.Ledger) error {
-	if r.Driver != driverBridge || !r.raised() {
+	if r.Driver != driverBridge {
 		return nil
 	}
 	running, err := n.containers.wirings()
@@ -77,25 +139,23 @@ func (r *networkRecord) mark() error {
 // lacks are the requests that raise carries out; none when all is there.
 func (n *Networks) lacks(r *networkRecord) ([]program.Request, error) {
 	requests, err := n.lacksLinks(r)
-	if err != nil || r.Driver != driverBridge {
-		return requests, err
-	}
-	if !r.Internal {
-		forward, err := n.forward(r)
-		if err != nil {
-			return nil, err
-		}
-		requests = append(requests, forward...)
+	if err != nil {
+		return nil, err
 	}
 	fence, err := n.lacksWall(r)
 	return append(requests, fence...), err
 }
 
-// lacksLinks are the requests for the network's own interfaces.
+// lacksLinks are the requests for the network's own interfaces, and for what is beyond them.
 func (n *Networks) lacksLinks(r *networkRecord) ([]program.Request, error) {
 	switch r.Driver {
 	case driverBridge:
-		return r.bridge().Raise()
+		requests, err := r.bridge().Raise()
+		if err != nil || r.Internal {
+			return requests, err
+		}
+		forward, err := n.forward(r)
+		return append(requests, forward...), err
 	case driverMacvlan, driverIPvlan:
 		requests, _, err := network.Parent(r.Parent, r.Options[optParent] == "")
 		return requests, err
@@ -132,6 +192,9 @@ func told(r *program.Request, say func()) {
 
 // lacksWall is what the firewall does not know: nothing at all, or this network.
 func (n *Networks) lacksWall(r *networkRecord) ([]program.Request, error) {
+	if r.Driver != driverBridge {
+		return nil, nil
+	}
 	there, err := firewall.Present()
 	if err != nil {
 		return nil, err
@@ -144,14 +207,26 @@ func (n *Networks) lacksWall(r *networkRecord) ([]program.Request, error) {
 		if !r.raised() {
 			all.Networks = append(all.Networks, r.wall())
 		}
-		return []program.Request{firewall.Rebuild(all)}, nil
+		return r.marking(firewall.Rebuild(all)), nil
 	}
 	if r.raised() {
 		return nil, nil
 	}
 	var b firewall.Batch
 	b.AddNetwork(r.wall())
-	return []program.Request{b.Request("network "+r.Name, "the firewall learns which bridge the network has and who may pass")}, nil
+	return r.marking(b.Request("network "+r.Name, "the firewall learns which bridge the network has and who may pass")), nil
+}
+
+// marking is a request by which the firewall learns of the network, and which notes that it has: whoever rebuilds the table next needs to know.
+func (r *networkRecord) marking(q program.Request) []program.Request {
+	do := q.Do
+	q.Do = func() error {
+		if err := do(); err != nil {
+			return err
+		}
+		return r.mark()
+	}
+	return []program.Request{q}
 }
 
 // desired is all that the firewall shall hold: every network that was raised since the machine was started, and what the wirings of

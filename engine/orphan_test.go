@@ -114,7 +114,7 @@ func TestMonitorKilledAtTheGate(t *testing.T) {
 	m.orphan(id)
 	m.ok(client.Close())
 	m.ok(m.Containers.Start(bg, id))
-	m.ok(m.Containers.Kill(id, ""))
+	m.ok(m.Containers.Kill(bg, id, KillOptions{}))
 	client, _, err = m.Containers.launch(r, nil)
 	m.ok(err)
 	m.orphan(id)

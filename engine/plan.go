@@ -24,6 +24,11 @@ func (c *Containers) Plan(ctx context.Context, o Options) ([]program.Account, er
 		return nil, err
 	}
 	r.Name = o.Name
+	return c.planned(r)
+}
+
+// planned is what a start of the container would ask of the kernel.
+func (c *Containers) planned(r *record) ([]program.Account, error) {
 	plan, err := c.draw(r)
 	if err != nil {
 		return nil, err
@@ -46,6 +51,18 @@ func (c *Containers) Plan(ctx context.Context, o Options) ([]program.Account, er
 	}
 	mounted, err := c.wouldMount(r)
 	return append(mounted, withPhase(compiled.Explain(), intended)...), err
+}
+
+// startPhases are the phases of a start in which somebody can be asked.
+func (c *Containers) startPhases(r *record) ([]string, error) {
+	plan, err := c.planned(r)
+	var names []string
+	for _, a := range plan {
+		if a.Phase != phaseVolumes {
+			names = append(names, a.Phase)
+		}
+	}
+	return names, err
 }
 
 // withPhase puts the network's phase where it happens: the process waits at its gate, and the start comes next.
@@ -79,7 +96,10 @@ func (r *record) promised() map[string]uint32 {
 	return kinds
 }
 
-// Account is what was asked of the kernel at the container's last start (Options.Explain).
+// accounts: a start of the container leaves an account.
+func (c *Containers) accounts(r *record) bool { return c.Explain || r.Explain }
+
+// Account is what was asked of the kernel at the container's last start, if that was to be explained.
 func (c *Containers) Account(id string) ([]program.Account, error) {
 	r, err := c.load(id)
 	if err != nil {
@@ -90,7 +110,7 @@ func (c *Containers) Account(id string) ([]program.Account, error) {
 		data, err = os.ReadFile(r.place.Account())
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, conflict("container %s has no account of its start: it was created without --explain, or not started since the machine was", id)
+		return nil, conflict("container %s has no account of its start: its last start was without --explain, or before the machine was started", id)
 	}
 	if err != nil {
 		return nil, err

@@ -262,15 +262,14 @@ func (p *plugging) begin() error {
 	return nil
 }
 
-// askFor has somebody asked before each request, one after the other. Networks are made ready without asking, all at once: they are others' too,
-// whose commands would wait for the lock that this holds.
+// askFor has somebody asked before each request, one after the other.
 func (p *plugging) askFor(step *asker) {
 	if p == nil || step == nil {
 		return
 	}
 	p.step = program.NewStepping(step.plugged)
 	p.step.In(phaseNetwork)
-	p.done.Step = p.step
+	p.ready.Step, p.done.Step = p.step, p.step
 }
 
 // raise makes the networks ready, and the bridge whose address host-gateway stands for.
@@ -344,7 +343,7 @@ func (p *plugging) plug(pid int) error {
 		return nil
 	}
 	err := p.connect(pid)
-	if p.r.Explain {
+	if p.c.accounts(p.r) {
 		err = errors.Join(err, store.Put(p.r.place.Plugged(), p.account()))
 	}
 	if err != nil {

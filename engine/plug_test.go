@@ -169,7 +169,7 @@ func TestInspectOfNetworks(t *testing.T) {
 	if n.IPAddress != "" || n.SandboxKey == "" || len(n.SandboxID) != 64 {
 		t.Errorf("%+v", n)
 	}
-	m.ok(m.Containers.Kill("web", ""))
+	m.ok(m.Containers.Kill(bg, "web", KillOptions{}))
 	n = m.inspect("web").NetworkSettings
 	e = n.Networks["lan"]
 	if e.IPAddress != "" || e.EndpointID != "" || e.IPAMConfig.IPv4Address != "10.8.0.9" || len(e.DNSNames) != 4 || len(n.Ports) != 0 || n.SandboxID != "" {
@@ -422,7 +422,7 @@ func TestSharedNetworkNamespace(t *testing.T) {
 	m.refuses(m.Networks.Connect("bridge", "guest", nil), "container sharing network namespace with another container or host cannot be connected to any other network")
 	m.ok(m.Containers.Stop(bg, "donor", StopOptions{Timeout: ptr(0)}))
 	m.clean() // though the guest still holds the namespace
-	m.ok(m.Containers.Kill("guest", ""))
+	m.ok(m.Containers.Kill(bg, "guest", KillOptions{}))
 	m.refuses(m.Containers.Start(bg, "guest"), "cannot join network namespace of a non running container: container donor is exited")
 	id := m.create(called(plugged("container:nope", "true"), "lonely"))
 	m.refuses(m.Containers.Start(bg, id), "joining network namespace of container: No such container: nope")

@@ -85,7 +85,7 @@ func TestStopAtAnyMoment(t *testing.T) {
 	c := m.Containers
 	for n, end := range []func(id string) error{
 		func(id string) error { return c.Stop(bg, id, StopOptions{Timeout: ptr(1)}) },
-		func(id string) error { return c.Kill(id, "") },
+		func(id string) error { return c.Kill(bg, id, KillOptions{}) },
 	} {
 		for pause := range 16 {
 			id := m.detached(by(shell("exit 1"), container.RestartPolicyAlways, 0))

@@ -226,7 +226,7 @@ func (c *Containers) monitored(r *record) (monitor.Config, error) {
 	k := r.Config
 	m := monitor.Config{
 		ID: r.ID, StateFile: r.place.State(), Tty: k.Tty, OpenStdin: k.OpenStdin,
-		StdinOnce: k.StdinOnce, Explain: r.Explain, Step: c.Step != nil, Without: r.Without, Tied: r.Build != "", Stopped: r.place.Stopped(),
+		StdinOnce: k.StdinOnce, Explain: c.accounts(r), Step: c.Step != nil, Without: r.Without, Tied: r.Build != "", Stopped: r.place.Stopped(),
 		Restart: r.restart(), Actor: r.actor(), Events: c.root.Events(),
 	}
 	if err := c.nameDonors(r, &m); err != nil {
@@ -288,7 +288,7 @@ func (c *Containers) failed(r *record, before state, client *monitor.Client, p *
 		}
 		return errors.Join(err, err2, closeClient(client))
 	}
-	if account := monitor.AccountOf(cause); r.Explain && account != nil {
+	if account := monitor.AccountOf(cause); c.accounts(r) && account != nil {
 		err = errors.Join(err, store.Put(r.place.Account(), account))
 	}
 	err = errors.Join(err, c.unmountVolumes(r))

@@ -130,7 +130,7 @@ func TestStatsFollow(t *testing.T) {
 		case late == "" && got == "first":
 			late = m.detached(called(shell("sleep 1000"), "late"))
 		case late != "" && got == "first late":
-			m.ok(m.Containers.Kill(late, ""))
+			m.ok(m.Containers.Kill(bg, late, KillOptions{}))
 			late = "gone"
 		case late == "gone" && got == "first":
 			return enough

@@ -39,13 +39,16 @@ func (c *Containers) Stop(ctx context.Context, id string, o StopOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := c.stop(ctx, r, o); err != nil {
+	if err := c.stop(ctx, r, o, "stop", stopPhases()); err != nil {
 		return prefixed("cannot stop container: "+id, err)
 	}
 	return nil
 }
 
-func (c *Containers) stop(ctx context.Context, r *record, o StopOptions) error {
+func stopPhases() []string { return []string{phaseSignal, phaseGrace, phaseKill, phaseUnplug} }
+
+// stop is Stop by a verb whose requests come in these phases.
+func (c *Containers) stop(ctx context.Context, r *record, o StopOptions, by string, phases []string) error {
 	s, err := c.state(r)
 	if err == nil && !s.Running {
 		_, err = c.breakOff(ctx, r.place)
@@ -63,13 +66,10 @@ func (c *Containers) stop(ctx context.Context, r *record, o StopOptions) error {
 			o.Warn(m)
 		}
 	}
-	e := c.newEnding(ctx, r)
+	e := c.newEnding(ctx, r, by, phases)
 	err = c.end(ctx, r, s, goodbye{sig, seconds}, e)
-	if noted := e.close(); err == nil {
+	if noted := e.over(o.Told); err == nil {
 		err = noted
-	}
-	if o.Told != nil {
-		o.Told(e.accounts())
 	}
 	if err == nil {
 		c.tell(r, "stop")
@@ -119,7 +119,7 @@ func (c *Containers) grace(ctx context.Context, r *record, g goodbye, e *ending)
 	began, limited := time.Now(), ctx
 	if e.pidfd != nil {
 		stage := e.in(phaseGrace, "")
-		over, err := e.wait(ctx, g.seconds, "stop --timeout", "the grace period: the pidfd becomes readable when the process has ended")
+		over, err := e.wait(ctx, g.seconds, " --timeout", "the grace period: the pidfd becomes readable when the process has ended")
 		took := time.Since(began).Round(time.Millisecond)
 		if stage.why = fmt.Sprintf("It ended after %v.", took); !over {
 			stage.why = fmt.Sprintf("It did not end in the %v that it was given.", took)
@@ -161,7 +161,7 @@ func (c *Containers) signal(r *record, s state, sig unix.Signal, e *ending) erro
 		return err
 	}
 	c.tellSignal(r, s.Pid, sig) // beforehand: the container's end is told by its monitor
-	if err := e.signal(sig, "stop --signal", farewellWhy(sig)); err != nil {
+	if err := e.signal(sig, farewellWhy(sig)); err != nil {
 		return fmt.Errorf("sending %s to process %d: %w", linux.Signal(int(sig)), s.Pid, err)
 	}
 	if !s.Paused || !r.ends(sig) {
@@ -172,7 +172,8 @@ func (c *Containers) signal(r *record, s state, sig unix.Signal, e *ending) erro
 		return err
 	}
 	// SIGKILL ends frozen processes, too: their group may be gone by now.
-	if err := g.Freeze(false); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, fs.ErrNotExist) {
+	err = e.group(g, "cgroup.freeze", "0", "let its processes go on: the container is paused, and nobody who stands still obeys", func() error { return g.Freeze(false) })
+	if err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	c.heed(r)
@@ -206,13 +207,14 @@ func (c *Containers) kill(ctx context.Context, r *record, s state, e *ending) er
 		if err != nil {
 			return err
 		}
-		if err := g.Kill(); err != nil {
+		why := "end all other processes of the container: it shares the PID namespace of others, which does not end with its first process"
+		if err := e.group(g, "cgroup.kill", "1", why, g.Kill); err != nil {
 			return err
 		}
 	}
 	const patience = 12
 	if e.pidfd != nil {
-		if _, err := e.wait(ctx, patience, "stop", "until it is gone, and its descriptors and mounts with it"); err != nil {
+		if _, err := e.wait(ctx, patience, "", "until it is gone, and its descriptors and mounts with it"); err != nil {
 			return err
 		}
 	}
@@ -226,7 +228,11 @@ func (c *Containers) kill(ctx context.Context, r *record, s state, e *ending) er
 
 // killed is kill, and what is due after a container's end.
 func (c *Containers) killed(ctx context.Context, r *record, s state, relief *relief, e *ending) error {
-	e.in(phaseKill, "What did not end by itself is ended.")
+	why := "What did not end by itself is ended."
+	if len(e.stages) == 0 {
+		why = "The container is ended without being asked."
+	}
+	e.in(phaseKill, why)
 	if err := c.kill(ctx, r, s, e); err != nil {
 		return err
 	}
@@ -275,9 +281,23 @@ func (c *Containers) await(ctx context.Context, r *record) (int, error) {
 	}
 }
 
-// ignored explains beforehand why a stop will take its time: the kernel drops a signal to the PID 1 of a PID namespace that
-// has no handler for it, pid_namespaces(7).
+// ignored explains beforehand why a stop will take its time.
 func ignored(pid int, sig unix.Signal, seconds int) string {
+	why := unheard(pid, sig)
+	switch {
+	case why == "":
+		return ""
+	case seconds < 0:
+		why += ": this will never end"
+	default:
+		why += fmt.Sprintf(": this will take %d s, until SIGKILL", seconds)
+	}
+	return why + ". Cures: exec form, --init, --stop-signal"
+}
+
+// unheard says why the process will not hear of a signal; empty: it will. The kernel drops a signal to the PID 1 of a PID namespace that has no
+// handler for it, pid_namespaces(7).
+func unheard(pid int, sig unix.Signal) string {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
 		return ""
@@ -288,11 +308,7 @@ func ignored(pid int, sig unix.Signal, seconds int) string {
 	if err != nil || caught&(1<<(sig-1)) != 0 || len(inner) < 2 || inner[len(inner)-1] != "1" {
 		return ""
 	}
-	end := fmt.Sprintf("this will take %d s, until SIGKILL", seconds)
-	if seconds < 0 {
-		end = "this will never end"
-	}
-	return fmt.Sprintf("PID 1 (%s) has no handler for %s, so the kernel drops it: %s. Cures: exec form, --init, --stop-signal", field("Name"), linux.Signal(int(sig)), end)
+	return fmt.Sprintf("PID 1 (%s) has no handler for %s, so the kernel drops it", field("Name"), linux.Signal(int(sig)))
 }
 
 // statusField reads one line of proc_pid_status(5).
@@ -308,10 +324,18 @@ func (c *Containers) Restart(ctx context.Context, id string, o StopOptions) erro
 	if err != nil {
 		return err
 	}
+	phases := stopPhases()
+	if c.Step != nil { // somebody may want to pause in the start only
+		starts, err := c.startPhases(r)
+		if err != nil {
+			return prefixed("Cannot restart container "+id, err)
+		}
+		phases = append(phases, starts...)
+	}
 	defer r.promise()()
 	kept, err := c.keep(r)
 	if err == nil {
-		err = errors.Join(c.stop(ctx, r, o), kept())
+		err = errors.Join(c.stop(ctx, r, o, "restart", phases), kept())
 	}
 	if err != nil {
 		return prefixed("Cannot restart container "+id, err)
@@ -346,16 +370,23 @@ func (c *Containers) keep(r *record) (done func() error, err error) {
 	}, nil
 }
 
-// Kill sends a signal; SIGKILL, the default, is waited for.
-func (c *Containers) Kill(id, signal string) error {
-	if err := c.killWith(id, either(signal, "SIGKILL")); err != nil {
+// KillOptions: an empty signal is SIGKILL.
+type KillOptions struct {
+	Signal string
+	// Told is given what was asked of the kernel, phase by phase, also when that failed; may be nil.
+	Told func([]program.Account)
+}
+
+// Kill sends a signal; SIGKILL is waited for.
+func (c *Containers) Kill(ctx context.Context, id string, o KillOptions) error {
+	if err := c.killWith(ctx, id, o); err != nil {
 		return prefixed("cannot kill container: "+id, err)
 	}
 	return nil
 }
 
-func (c *Containers) killWith(id, signal string) error {
-	sig, err := parseSignal(signal)
+func (c *Containers) killWith(ctx context.Context, id string, o KillOptions) error {
+	sig, err := parseSignal(either(o.Signal, "SIGKILL"))
 	if err != nil {
 		return err
 	}
@@ -368,19 +399,25 @@ func (c *Containers) killWith(id, signal string) error {
 	case err != nil:
 		return err
 	case !s.Running:
-		if was, err := c.breakOff(context.Background(), r.place); was || err != nil {
+		if was, err := c.breakOff(ctx, r.place); was || err != nil {
 			return err
 		}
 		return notRunning(r.ID)
 	}
-	e := &ending{}
-	defer e.close()
+	e := c.newEnding(ctx, r, "kill", []string{phaseSignal, phaseKill, phaseUnplug})
 	if sig == sigkill {
 		relief := c.relieve(r)
 		defer relief.close()
-		return c.killed(context.Background(), r, s, relief, e)
+		err = c.killed(ctx, r, s, relief, e)
+	} else {
+		why := unheard(s.Pid, sig)
+		if why == "" {
+			why = "The signal is sent, and nobody waits for what the program does with it"
+		}
+		e.in(phaseSignal, why+".")
+		err = c.send(r, s, sig, e)
 	}
-	return c.send(r, s, sig, e)
+	return errors.Join(err, e.over(o.Told))
 }
 
 // Wait returns the exit code when the container is not running.

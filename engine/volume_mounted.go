@@ -20,7 +20,7 @@ import (
 // mountVolumes mounts what the container's volumes stand for, those that --opt type=... made so. Whatever fails or ends later calls
 // unmountVolumes.
 func (c *Containers) mountVolumes(r *record) error {
-	account := program.Account{Phase: "volumes", Why: whyMounted}
+	account := program.Account{Phase: phaseVolumes, Why: whyMounted}
 	for _, m := range r.Mounts {
 		if !m.Mounted {
 			continue
@@ -35,11 +35,13 @@ func (c *Containers) mountVolumes(r *record) error {
 			return err
 		}
 	}
-	if !r.Explain {
+	if !c.accounts(r) {
 		return nil
 	}
 	return r.keepMounting(account)
 }
+
+const phaseVolumes = "volumes"
 
 const whyMounted = "What volumes stand for is mounted on the host, once for all containers that use them."
 
@@ -72,7 +74,7 @@ func (c *Containers) wouldMount(r *record) ([]program.Account, error) {
 	if len(requests) == 0 {
 		return nil, nil
 	}
-	return []program.Account{program.Intended("volumes", whyMounted, requests)}, nil
+	return []program.Account{program.Intended(phaseVolumes, whyMounted, requests)}, nil
 }
 
 // keepMounting keeps what the kernel was asked before the monitor was.

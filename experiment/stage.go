@@ -243,7 +243,15 @@ func (s *stage) input() io.Reader {
 	if s.own() != "" {
 		return nil
 	}
-	return strings.NewReader(strings.ReplaceAll(script(s.Experiment.Probe), stageDir, s.dir()))
+	return strings.NewReader(strings.ReplaceAll(script(s.probe()), stageDir, s.dir()))
+}
+
+// probe is the built-in one of this half.
+func (s *stage) probe() []string {
+	if !s.Whole && s.Less != nil {
+		return s.Less
+	}
+	return s.Experiment.Probe
 }
 
 // containers runs the probe, in two containers after each other where the experiment needs a second.
@@ -281,7 +289,7 @@ func (s *stage) container(ctx context.Context, run *Run) error {
 	run.Exit, err = a.Run(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		run.Ended = "it had not ended after " + s.Timeout.String() + ", and was killed"
-		run.Exit, err = 137, s.Containers.Kill(created.ID, "KILL")
+		run.Exit, err = 137, s.Containers.Kill(context.WithoutCancel(ctx), created.ID, engine.KillOptions{})
 	}
 	if err != nil {
 		return err

@@ -53,6 +53,7 @@ const (
 	keepIDs    = "files would be made, or shown, as another user's"
 	keepBirth  = "without a process there is nothing to start"
 	keepHook   = "the hook's process waits for it"
+	keepEnd    = "it is what was asked for"
 )
 
 // steps is searched from the top: a row comes before the more general ones.
@@ -122,6 +123,7 @@ var steps = []rule{
 	{call: "ip ", from: "linux.netDevices", Step: Step{"the interface that was moved lacks its addresses, or is down", "", "net"}},
 
 	// The network.
+	{call: "ip link add", has: "type bridge", Step: Step{"the network has no switch to which its containers could be connected", keepNeeded, "net"}},
 	{call: "ip link add", Step: Step{"the container has lo alone: nothing outside can be reached", keepNeeded, "net"}},
 	{call: "ip link set", has: "hairpin", Step: Step{"the container cannot reach itself through a port that it publishes", "", "net"}},
 	{call: "ip link set", has: " up", Step: Step{"the interface is down and carries no packet", "", "net"}},
@@ -129,10 +131,13 @@ var steps = []rule{
 	{call: "ip link", Step: Step{"the interface is not where, or not called as, the container expects it", keepNeeded, "net"}},
 	{call: "ip addr add", Step: Step{"the interface has no address: it cannot be answered", "", "net"}},
 	{call: "ip route", Step: Step{"the container reaches its own network only: everything else is unreachable (ENETUNREACH)", "", "net"}},
+	{call: "sysctl -w net.ipv4.ip_forward=1", Step: Step{"the host passes no packets on: the container reaches the host, and nothing beyond", "", "net"}},
+	{call: "sysctl -w net.ipv6.conf.all.forwarding=1", Step: Step{"the host passes no IPv6 packets on: the container reaches the host, and nothing beyond", "", "net"}},
 	{call: "sysctl -w net.ipv6", Step: Step{"the interface has an IPv6 link-local address, by which neighbours can advertise routes to it", "", "net"}},
 	{call: "sysctl ", Step: Step{"this parameter of the interface has the kernel's default", "", "net"}},
 	{call: "conntrack ", Step: Step{"connections to the port go on to whoever had it before", "", "net"}},
 	{call: "arping ", Step: Step{"neighbours who remember another address for it learn late", "", "net"}},
+	{call: "add element", why: "which bridge", Step: Step{"the firewall takes the bridge for somebody else's: nothing keeps its containers apart from others, and their packets leave with addresses that nobody can answer", keepHost, "net"}},
 	{call: "add element", Step: Step{"published ports lead nowhere, and a neighbour can send as this container", "another container could take its address", "net"}},
 	{call: "add table", Step: Step{"no rule holds the networks apart, and names are not answered", keepHost, "net"}},
 	{call: "table ", Step: Step{"names are not answered: 127.0.0.11 leads nowhere", keepNeeded, "net"}},
@@ -142,10 +147,13 @@ var steps = []rule{
 	// A stop.
 	{call: "pidfd_open(", Step: Step{"the signal goes to whoever has the number by then", "only a pidfd says for sure who is meant", ""}},
 	{call: "pidfd_send_signal(<attendant>", Step: Step{"the process that answers names goes on for a container that is gone", keepNeeded, "net"}},
-	{call: "pidfd_send_signal(", has: "SIGKILL", from: "stop", Step: Step{"the container goes on, and stop waits for ever", "it is what stop has promised", ""}},
-	{call: "pidfd_send_signal(", from: "stop", Step: Step{"the container is not told to end: the whole grace period passes, and then SIGKILL comes", "", ""}},
-	{call: "ppoll(", from: "stop", why: "grace", Step: Step{"SIGKILL comes at once, and the program has no time to put its things away", "", ""}},
-	{call: "ppoll(", from: "stop", Step: Step{"what the container used would be taken away while it may still use it", keepNeeded, ""}},
+	{call: "pidfd_send_signal(", has: "SIGKILL", Step: Step{"the container goes on, and whoever ends it waits in vain", keepEnd, ""}},
+	{call: "pidfd_send_signal(", from: "kill", Step: Step{"the program does not hear of it", "", ""}},
+	{call: "pidfd_send_signal(", Step: Step{"the container is not told to end: the whole grace period passes, and then SIGKILL comes", "", ""}},
+	{call: "write(", has: "/cgroup.freeze", Step: Step{"the container stays paused: its processes are told to end, and do not run", "", ""}},
+	{call: "write(", has: "/cgroup.kill", Step: Step{"processes of the container that are not its first one go on", keepEnd, ""}},
+	{call: "ppoll(", why: "grace", Step: Step{"SIGKILL comes at once, and the program has no time to put its things away", "", ""}},
+	{call: "ppoll(", Step: Step{"what the container used would be taken away while it may still use it", keepNeeded, ""}},
 	{call: "delete element", Step: Step{"the ports stay taken, and the address another's", "the next container that gets them would not be reached", "net"}},
 
 	// What is inherited.

@@ -16,7 +16,7 @@ func Carry(requests []Request, note func(Request, error), undo *[]func() error) 
 			return ended.error
 		}
 		note(r, err)
-		if tolerated := (Tolerated{}); errors.As(err, &tolerated) || errors.Is(err, errSkipped) {
+		if errors.As(err, new(Tolerated)) || errors.As(err, new(NotMade)) {
 			continue
 		}
 		if err != nil {

@@ -21,8 +21,7 @@ func (t Tolerated) Unwrap() error { return t.Errno }
 
 // Done is the request after Do returned err.
 func (r Request) Done(err error, at time.Duration) Done {
-	var tolerated Tolerated
-	failed := err != nil && !errors.As(err, &tolerated) && !errors.Is(err, errSkipped)
+	failed := err != nil && !errors.As(err, new(Tolerated)) && !errors.As(err, new(NotMade))
 	return Done{Call: r.Call, Result: r.answer(err), From: r.From, Why: r.Why, At: at, Failed: failed}
 }
 
@@ -30,8 +29,6 @@ func (r Request) Done(err error, at time.Duration) Done {
 func (r Request) answer(err error) string {
 	var errno unix.Errno
 	switch {
-	case errors.Is(err, errSkipped):
-		return Skipped
 	case err == nil && r.Gave != nil:
 		return r.Gave()
 	case err == nil && r.Gives != "":

@@ -28,10 +28,27 @@ func Stepped(phases []Phase) []Phase {
 			}
 			stepped[i].Child = append(stepped[i].Child, s)
 			filtered = filtered || s.Call == unix.SYS_SECCOMP
-			alone = alone || s.Call == unix.SYS_CLOSE && s.Args[0].Kind == KindHost && s.Args[0].Str == string(HostSync)
+			alone = alone || s.letsGo()
 		}
 	}
 	return stepped
+}
+
+// letsGo: from here on the child does not hold the host's end of the gates.
+func (s Step) letsGo() bool {
+	return s.Call == unix.SYS_CLOSE && s.Args[0].Kind == KindHost && s.Args[0].Str == string(HostSync)
+}
+
+// unasked are the first steps of a program, before which no question can stand, as a plan shows them.
+func unasked(phases []Phase) (first []Done) {
+	p := Whole(phases)
+	for i, s := range p {
+		first = append(first, Done{Call: s.Text(planned(p[:i]), nil), From: s.From, Why: s.Why})
+		if s.letsGo() {
+			return first
+		}
+	}
+	return nil
 }
 
 // half says whether step i is one of the two of a gate.

@@ -18,6 +18,7 @@ type Stop struct {
 	Pid      int      `json:"pid,omitempty"`      // of the process that is in the making; 0: there is none yet
 	Gave     []Done   `json:"gave,omitempty"`     // what has been answered since the stop before
 	Next     []Done   `json:"next"`               // what comes then: one call, or several where nobody can ask in between
+	Then     []Done   `json:"then,omitempty"`     // of a birth: the first steps of the child, which cannot ask yet
 	Bound    string   `json:"bound,omitempty"`    // why what comes cannot be skipped without breaking the program; empty: it can
 
 	Pidfd *os.File `json:"-"` // of the process: readable once it has ended; nil: there is none yet, or it is another process's to watch
@@ -35,8 +36,10 @@ const (
 // Skipped is Done.Result of a call that was left out.
 const Skipped = "skipped"
 
-// errSkipped is what Do returns of a request that was left out.
-var errSkipped = errors.New(Skipped)
+// NotMade is what Do returns of a request that was not made, and that is no failure: it says why.
+type NotMade string
+
+func (n NotMade) Error() string { return string(n) }
 
 // Quit is an answer that ends a start.
 type Quit struct {
@@ -142,13 +145,26 @@ func (s *Stepping) Before(r Request, n, of int, bound string) (Answer, error) {
 	if s == nil {
 		return Go, nil
 	}
-	stop := Stop{Phase: s.phase, Pid: s.pid, Pidfd: s.pidfd, Request: n, Requests: of, Bound: bound, Next: []Done{{Call: r.Call, From: r.From, Why: r.Why}}}
+	return s.before(r, Stop{Request: n, Requests: of, Bound: bound})
+}
+
+// Birth asks before the host's request that makes the child, the last of so many. It cannot be skipped.
+func (s *Stepping) Birth(r Request, of int, bound string) error {
+	if s == nil {
+		return nil
+	}
+	_, err := s.before(r, Stop{Request: of, Requests: of, Bound: bound, Then: unasked(s.phases)})
+	return err
+}
+
+func (s *Stepping) before(r Request, stop Stop) (Answer, error) {
+	stop.Phase, stop.Pid, stop.Pidfd, stop.Next = s.phase, s.pid, s.pidfd, []Done{{Call: r.Call, From: r.From, Why: r.Why}}
 	answer, err := s.ask(stop)
 	switch {
 	case errors.Is(err, ErrEnded):
 		return Go, fmt.Errorf("the container's process was killed before the host's request %s", r.Call)
-	case err == nil && answer == Skip && bound != "":
-		return Go, fmt.Errorf("%s cannot be skipped: %s", r.Call, bound)
+	case err == nil && answer == Skip && stop.Bound != "":
+		return Go, fmt.Errorf("%s cannot be skipped: %s", r.Call, stop.Bound)
 	}
 	return answer, err
 }
@@ -177,7 +193,7 @@ func (s *Stepping) Requests(list []Request) []Request {
 			if err != nil {
 				return &refusal{err}
 			}
-			if err = errSkipped; answer == Go {
+			if err = NotMade(Skipped); answer == Go {
 				err = r.Do()
 			}
 			s.After(r, err)

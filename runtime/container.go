@@ -232,7 +232,7 @@ func (c *Container) bear(o Options, requests []program.Request) error {
 		hosts[listener] = o.Listener
 		defer delete(hosts, listener) // the caller's
 	}
-	if _, err := c.step.Before(r, n, n, "without a process there is no container"); err != nil {
+	if err := c.step.Birth(r, n, "without a process there is no container"); err != nil {
 		return err
 	}
 	how := program.Clone{Flags: c.plan.set.Clone(), Cgroup: group, Memory: o.Memory}

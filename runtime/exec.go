@@ -214,7 +214,7 @@ func (e *Process) bear(how program.Clone, o Options, hosts map[program.Host]*os.
 		defer back()
 	}
 	r := birth[len(birth)-1]
-	if _, err := e.step.Before(r, len(birth), len(birth), "without a process there is nobody to enter"); err != nil {
+	if err := e.step.Birth(r, len(birth), "without a process there is nobody to enter"); err != nil {
 		return err
 	}
 	e.process, err = program.Start(program.Whole(e.phases), how, hosts, o.Explain)

@@ -26,19 +26,34 @@ func (s *Stepper) show(stop program.Stop) error {
 	if d.From != "" {
 		fields = append(fields, screen.Field{Label: "asked by", Value: d.From})
 	}
-	w.Fields(append(fields, screen.Field{Label: "without", Value: m.Missing})...)
+	fields = append(fields, screen.Field{Label: "without", Value: m.Missing})
+	if len(stop.Then) > 0 {
+		fields = append(fields, screen.Field{Label: "then", Value: "the new process makes its first calls by itself. It cannot be asked before them: " +
+			"as long as it holds our end of its line to us, it would wait for ever for a glassbox that was killed"})
+	}
+	w.Fields(fields...)
+	list(w, stop.Then)
 	return w.Flush()
 }
 
-// together shows calls between which nobody can be asked, each by its beginning.
+// together shows calls between which nobody can be asked, and why not.
 func together(w *screen.Screen, calls []program.Done) {
+	list(w, calls)
+	m, _ := mechanism.StepOf(calls[0].Call, calls[0].From, calls[0].Why)
+	w.Fields(screen.Field{Label: "without", Value: m.Missing})
+	why := "the process tells us here that it waits, and a question would be taken for that"
+	if name(calls[0].Call) == "seccomp" {
+		why = "the filter would judge the question, too"
+	}
+	w.Tell(screen.Faint, "These calls are made together, and nobody can be asked between them: "+why+".")
+}
+
+// list shows calls, each by its beginning.
+func list(w *screen.Screen, calls []program.Done) {
 	for _, d := range calls {
 		w.Verbatim(2, screen.Clip(brief(d.Call), w.Width()-2))
 		w.Fields(screen.Field{Value: d.Why, Tone: screen.Faint})
 	}
-	m, _ := mechanism.StepOf(calls[0].Call, calls[0].From, calls[0].Why)
-	w.Fields(screen.Field{Label: "without", Value: m.Missing})
-	w.Tell(screen.Faint, "These calls are made together: nobody can be asked between them.")
 }
 
 // gave tells what came of the calls before. The last one was shown in full when it was asked for.

@@ -191,7 +191,7 @@ func meets(stop program.Stop, wanted string) bool {
 	}
 	known, is := mechanism.Of(wanted)
 	is = is && !slices.ContainsFunc(known.Calls, func(c string) bool { return name(c+" ") == wanted })
-	return slices.ContainsFunc(stop.Next, func(d program.Done) bool {
+	return slices.ContainsFunc(slices.Concat(stop.Next, stop.Then), func(d program.Done) bool {
 		m, _ := mechanism.StepOf(d.Call, d.From, d.Why)
 		return name(d.Call) == wanted || is && m.Mechanism == wanted || d.From == wanted || strings.HasPrefix(d.From, wanted+".") || strings.HasPrefix(d.From, wanted+"[")
 	})

@@ -43,7 +43,7 @@ type containers interface {
 	Inspect(id string, size bool) (container.InspectResponse, error)
 	Stop(ctx context.Context, id string, o engine.StopOptions) error
 	Restart(ctx context.Context, id string, o engine.StopOptions) error
-	Kill(id, signal string) error
+	Kill(ctx context.Context, id string, o engine.KillOptions) error
 	Pause(id string) error
 	Unpause(id string) error
 	Rename(id, name string) error
@@ -55,6 +55,7 @@ type containers interface {
 	Logs(ctx context.Context, id string, o engine.LogOptions, stdout, stderr io.Writer) error
 	Deaf(id string) ([]string, error)
 	Denied(id, text string) ([]engine.Denial, error)
+	ReadOnly(id, text string) ([]engine.Fixed, error)
 	Evidence(id string) (*engine.Evidence, error)
 	Zombies(id string) ([]engine.Zombies, error)
 	Blocked(id string) ([]firewall.Blocker, error)
@@ -135,6 +136,7 @@ type backend struct {
 	events     func(ctx context.Context, o events.ListOptions, each func(events.Message) error) error
 	desk       func(l *lab.Library) *lab.Desk
 	step       func(engine.Stepper) // whom to ask before each request of a start, exec or stop
+	explain    func()               // starts leave an account from now on
 }
 
 // openEngine opens the real one, for a command; warn is told of damage that it repaired, tell of what it changed on the host.
@@ -146,7 +148,7 @@ func openEngine(command string, warn, tell func(message string)) (*backend, erro
 	e.Containers.Warn, e.Networks.Warn, e.Containers.Command = warn, tell, command
 	e.Images.Applets = tiny.Names
 	e.Settle()
-	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, builds: engineBuilds{e}, info: e.System.Info, diskUsage: e.DiskUsage, check: e.System.Check, layers: e.Layers, layersLive: e.LayersLive, step: func(s engine.Stepper) { e.Containers.Step = s }, sight: e.Containers.Sight, events: e.System.Events, desk: func(l *lab.Library) *lab.Desk { return lab.Open(e, l) }}, nil
+	return &backend{containers: e.Containers, images: engineImages{e}, networks: e.Networks, volumes: e.Volumes, builds: engineBuilds{e}, info: e.System.Info, diskUsage: e.DiskUsage, check: e.System.Check, layers: e.Layers, layersLive: e.LayersLive, step: func(s engine.Stepper) { e.Containers.Step = s }, explain: func() { e.Containers.Explain = true }, sight: e.Containers.Sight, events: e.System.Events, desk: func(l *lab.Library) *lab.Desk { return lab.Open(e, l) }}, nil
 }
 
 // engineBuilds joins what the engine keeps of builds with who builds.

@@ -12,10 +12,10 @@ import (
 // execFlags are exec's.
 type execFlags struct {
 	engine.ExecOptions
-	env, envFile   opts.ListOpts
-	explain, stdin bool
-	keys, format   string
-	step           stepFlags
+	tellFlags
+	env, envFile opts.ListOpts
+	stdin        bool
+	keys         string
 }
 
 func execVerb() verb {
@@ -33,11 +33,7 @@ func execVerb() verb {
 			c.flags.VarP(&f.env, "env", "e", "Set environment variables")
 			c.flags.Var(&f.envFile, "env-file", "Read in a file of environment variables")
 			c.flags.StringVarP(&f.WorkingDir, "workdir", "w", "", "Working directory inside the container")
-			c.flags.BoolVar(&f.explain, "explain", false, "Print every request made of the kernel to start the command")
-			c.flags.StringVar(&f.format, "format", "", "Format of --explain: text or json")
-			own(c.flags, "explain")
-			own(c.flags, "format")
-			f.step.define(c.flags, "enter", "start")
+			f.define(c.flags, "start the command", "enter", "start")
 			return func(ctx context.Context, args []string) error { return c.exec(ctx, &f, args[0], args[1:]) }
 		},
 	}
@@ -88,10 +84,7 @@ func (c *call) exec(ctx context.Context, f *execFlags, name string, command []st
 
 // complete fills in what the flags' values do not say directly.
 func (f *execFlags) complete(command []string) error {
-	if err := checkExplain(f.explain, f.format); err != nil {
-		return badRequest("exec", err)
-	}
-	if err := f.step.check(); err != nil {
+	if err := f.check(1); err != nil {
 		return badRequest("exec", err)
 	}
 	env, err := opts.ReadKVEnvStrings(f.envFile.GetSlice(), f.env.GetSlice())

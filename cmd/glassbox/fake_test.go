@@ -46,7 +46,7 @@ const (
 
 func openFake() (*backend, error) {
 	f := &fake{}
-	return &backend{containers: f, images: fakeImages{}, networks: fakeNetworks{}, volumes: fakeVolumes{}, builds: fakeBuilds{}, info: f.info, diskUsage: fakeUsage, events: fakeEvents, step: func(engine.Stepper) {}}, nil
+	return &backend{containers: f, images: fakeImages{}, networks: fakeNetworks{}, volumes: fakeVolumes{}, builds: fakeBuilds{}, info: f.info, diskUsage: fakeUsage, events: fakeEvents, step: func(engine.Stepper) {}, explain: func() {}}, nil
 }
 
 func (f *fake) info() (system.Info, error) {
@@ -213,8 +213,8 @@ func (f *fake) Inspect(id string, size bool) (container.InspectResponse, error) 
 
 func (f *fake) Stop(ctx context.Context, id string, o engine.StopOptions) error    { return known(id) }
 func (f *fake) Restart(ctx context.Context, id string, o engine.StopOptions) error { return known(id) }
-func (f *fake) Kill(id, signal string) error {
-	if signal == "BOGUS" {
+func (f *fake) Kill(_ context.Context, id string, o engine.KillOptions) error {
+	if o.Signal == "BOGUS" {
 		return &engine.Error{Class: engine.InvalidParameter, Text: "invalid signal: BOGUS"}
 	}
 	return known(id)
@@ -316,6 +316,13 @@ func (f *fake) Denied(id, text string) ([]engine.Denial, error) {
 		Inside: "/s/file", Outside: "/srv/file", Verb: "write", Mode: "-rw-r--r--", Owner: engine.Identity{InsideName: "root", HostName: "root"},
 		Process: engine.Identity{Inside: 1000, Host: 1000, HostName: "ann"}, Groups: []uint32{10, 20}, Why: "the rule", Fix: "the cure",
 	}}, nil
+}
+
+func (f *fake) ReadOnly(id, text string) ([]engine.Fixed, error) {
+	if f.request.Config == nil || !slices.Equal(f.request.Config.Cmd, []string{"exit", "30"}) {
+		return nil, nil
+	}
+	return []engine.Fixed{{File: "/sys/fs/cgroup/x", Place: "/sys/fs/cgroup", Why: "the rule", Check: "a look", Fix: "the cure", Learn: "cgroup-namespace"}}, nil
 }
 
 func (f *fake) Blocked(id string) ([]firewall.Blocker, error) {

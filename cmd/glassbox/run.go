@@ -15,11 +15,11 @@ import (
 // runFlags are run's own: what happens around the container.
 type runFlags struct {
 	containerFlags
-	detach, proxy, explain bool
-	keys, format           string
-	trace                  traceFlags
-	step                   stepFlags
-	record                 *recorder // nil: nobody records
+	tellFlags
+	detach, proxy bool
+	keys          string
+	trace         traceFlags
+	record        *recorder // nil: nobody records
 }
 
 func (f *runFlags) define(set *pflag.FlagSet, pullUsage string) {
@@ -39,11 +39,7 @@ func recordedRun(r *recorder) verb {
 		prepare: func(c *call) action {
 			f := runFlags{record: r}
 			f.define(c.flags, `Pull image before running ("always", "missing", "never")`)
-			c.flags.BoolVar(&f.explain, "explain", false, "Print every request made of the kernel to start the container")
-			c.flags.StringVar(&f.format, "format", "", "Format of --explain: text or json")
-			own(c.flags, "explain")
-			own(c.flags, "format")
-			f.step.define(c.flags, "cgroup", "namespaces", "ids", "files", "network", "start")
+			f.tellFlags.define(c.flags, "start the container", startPhases...)
 			f.trace.define(c.flags)
 			return func(ctx context.Context, args []string) error { return c.runContainer(ctx, &f, args) }
 		},
@@ -55,7 +51,7 @@ func (c *call) runContainer(ctx context.Context, f *runFlags, args []string) err
 	if err != nil {
 		return err
 	}
-	if err := checkExplain(f.explain, f.format); err != nil {
+	if err := f.tellFlags.check(1); err != nil {
 		return badRequest("run", err)
 	}
 	if err := f.trace.check(f.detach); err != nil {
@@ -63,9 +59,6 @@ func (c *call) runContainer(ctx context.Context, f *runFlags, args []string) err
 	}
 	if o.Explain = f.explain; o.Explain {
 		go rehearse()
-	}
-	if err := f.step.check(); err != nil {
-		return badRequest("run", err)
 	}
 	if f.detach && f.record != nil {
 		return badRequest("run", errors.New("conflicting options: record stays with the container: leave out --detach"))
@@ -120,7 +113,7 @@ func (c *call) runDetached(ctx context.Context, id string, f *runFlags) error {
 		return c.failedStart(ctx, id, f, err)
 	}
 	f.step.finish()
-	if err := c.account(id, f); err != nil {
+	if err := c.account(&f.tellFlags, id, nil); err != nil {
 		return err
 	}
 	if c.explains() {
@@ -144,7 +137,7 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 		return c.failedStart(ctx, id, f, err)
 	}
 	f.step.finish()
-	if err := c.account(id, f); err != nil {
+	if err := c.account(&f.tellFlags, id, nil); err != nil {
 		a.Close()
 		return err
 	}
@@ -172,10 +165,8 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 // failedStart: a container that could not start stays as Created, unless --rm.
 func (c *call) failedStart(ctx context.Context, id string, f *runFlags, err error) error {
 	f.record.failed(err)
-	if a := engine.AccountOf(err); f.explain && a != nil {
-		if e := c.writeAccount(c.stderr, a, f.format); e != nil {
-			return e
-		}
+	if e := c.account(&f.tellFlags, id, err); e != nil {
+		return e
 	}
 	if f.remove {
 		if b, e := c.backend(); e == nil {
@@ -185,20 +176,4 @@ func (c *call) failedStart(ctx context.Context, id string, f *runFlags, err erro
 		}
 	}
 	return runFailure(err)
-}
-
-// account prints what was asked of the kernel, before the container's output.
-func (c *call) account(id string, f *runFlags) error {
-	if !f.explain {
-		return nil
-	}
-	b, err := c.backend()
-	if err != nil {
-		return err
-	}
-	a, err := b.containers.Account(id)
-	if err != nil {
-		return engineFailure(err)
-	}
-	return c.writeAccount(c.stderr, a, f.format)
 }

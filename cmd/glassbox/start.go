@@ -18,6 +18,8 @@ func startVerb() verb {
 			attach := c.flags.BoolP("attach", "a", false, "Attach STDOUT/STDERR and forward signals")
 			stdin := c.flags.BoolP("interactive", "i", false, "Attach container's STDIN")
 			keys := c.flags.String("detach-keys", "", "Override the key sequence for detaching a container")
+			var f tellFlags
+			f.define(c.flags, "start the container", startPhases...)
 			c.flags.String("checkpoint", "", "Restore from this checkpoint")
 			c.flags.String("checkpoint-dir", "", "Use a custom checkpoint storage directory")
 			_, _ = c.flags.MarkHidden("checkpoint"), c.flags.MarkHidden("checkpoint-dir")
@@ -25,26 +27,51 @@ func startVerb() verb {
 				if c.flags.Changed("checkpoint") || c.flags.Changed("checkpoint-dir") {
 					return plainFailure("--checkpoint: this build keeps no checkpoints")
 				}
-				if !*attach && !*stdin {
-					return c.startAll(ctx, args)
-				}
-				if len(args) > 1 {
+				attached := *attach || *stdin
+				if attached && len(args) > 1 {
 					return plainFailure("you cannot start and attach multiple containers at once")
 				}
-				return c.startAttached(ctx, args[0], *stdin, *keys)
+				if err := c.telling(&f, args); err != nil {
+					return badRequest("start", err)
+				}
+				defer f.step.finish()
+				if !attached {
+					return c.startAll(ctx, &f, args)
+				}
+				return c.startAttached(ctx, &f, args[0], *stdin, *keys)
 			}
 		},
 	}
 }
 
-func (c *call) startAll(ctx context.Context, names []string) error {
+// telling has the engine tell, or ask, what the flags say of these containers.
+func (c *call) telling(f *tellFlags, names []string) error {
+	if err := f.check(len(names)); err != nil {
+		return err
+	}
+	b, err := c.backend()
+	if err != nil || c.runsAlready(f, b, names[0]) {
+		return err
+	}
+	if f.explain {
+		b.explain()
+	}
+	return c.stepping(&f.step)
+}
+
+func (c *call) startAll(ctx context.Context, f *tellFlags, names []string) error {
 	b, err := c.backend()
 	if err != nil {
 		return err
 	}
 	var failed, started []string
 	for _, name := range names {
-		if err := b.containers.Start(ctx, name); err != nil {
+		err := b.containers.Start(ctx, name)
+		f.step.finish()
+		if told := c.account(f, name, err); told != nil {
+			return told
+		}
+		if err != nil {
 			c.report(engineFailure(err))
 			failed = append(failed, name)
 			continue
@@ -80,7 +107,7 @@ func (c *call) noteAll(ctx context.Context, names []string) {
 	}
 }
 
-func (c *call) startAttached(ctx context.Context, name string, stdin bool, keys string) error {
+func (c *call) startAttached(ctx context.Context, f *tellFlags, name string, stdin bool, keys string) error {
 	b, err := c.backend()
 	if err != nil {
 		return err
@@ -105,6 +132,10 @@ func (c *call) startAttached(ctx context.Context, name string, stdin bool, keys 
 		ctx = context.WithoutCancel(ctx)
 	}
 	a, err := b.containers.StartAttached(ctx, i.ID, streams)
+	f.step.finish()
+	if told := c.account(f, i.ID, err); told != nil && err == nil {
+		err = errors.Join(told, a.Close())
+	}
 	if err != nil {
 		return engineFailure(err)
 	}

@@ -1,18 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"glassbox/engine"
-	"glassbox/program"
 )
 
 func stopVerb() verb {
 	return graceVerb(verb{
 		use: "stop [OPTIONS] CONTAINER [CONTAINER...]", same: "container stop, stop",
 		short: "Stop one or more running containers",
-	}, (*stopFlags).define, func(ctx context.Context, b *backend, name string, o engine.StopOptions) error {
+	}, stopPhases, func(ctx context.Context, _ *call, b *backend, name string, o engine.StopOptions) error {
 		return b.containers.Stop(ctx, name, o)
 	})
 }
@@ -21,14 +22,22 @@ func restartVerb() verb {
 	return graceVerb(verb{
 		use: "restart [OPTIONS] CONTAINER [CONTAINER...]", same: "container restart, restart",
 		short: "Restart one or more containers",
-	}, nil, func(ctx context.Context, b *backend, name string, o engine.StopOptions) error {
-		return b.containers.Restart(ctx, name, o)
+	}, slices.Concat(stopPhases, startPhases), func(ctx context.Context, c *call, b *backend, name string, o engine.StopOptions) error {
+		if o.Told != nil {
+			b.explain()
+		}
+		err := b.containers.Restart(ctx, name, o)
+		if o.Told == nil {
+			return err
+		}
+		all, lost := c.started(&tellFlags{explain: true}, name, err)
+		o.Told(all)
+		return cmp.Or(err, lost)
 	})
 }
 
-// graceVerb is a verb that ends containers: with a signal, and with SIGKILL when the time is over.
-// More flags are those of a verb that can tell what it asks of the kernel.
-func graceVerb(v verb, more func(*stopFlags, *call), do func(context.Context, *backend, string, engine.StopOptions) error) verb {
+// graceVerb is a verb that ends containers: with a signal, and with SIGKILL when the time is over; phases are those of its requests.
+func graceVerb(v verb, phases []string, do func(context.Context, *call, *backend, string, engine.StopOptions) error) verb {
 	v.min, v.max, v.group, v.offers = 1, -1, commands, offerContainers
 	v.prepare = func(c *call) action {
 		var o engine.StopOptions
@@ -37,10 +46,8 @@ func graceVerb(v verb, more func(*stopFlags, *call), do func(context.Context, *b
 		c.flags.IntVarP(&seconds, "timeout", "t", 0, "Seconds to wait before killing the container")
 		c.flags.IntVar(&seconds, "time", 0, "Seconds to wait before killing the container (deprecated: use --timeout)")
 		_ = c.flags.MarkDeprecated("time", "use --timeout instead")
-		var f stopFlags
-		if more != nil {
-			more(&f, c)
-		}
+		var f tellFlags
+		f.define(c.flags, v.name()+" the container", phases...)
 		return func(ctx context.Context, args []string) error {
 			if c.flags.Changed("time") && c.flags.Changed("timeout") {
 				return plainFailure("conflicting options: cannot specify both --timeout and --time")
@@ -55,43 +62,16 @@ func graceVerb(v verb, more func(*stopFlags, *call), do func(context.Context, *b
 			if err != nil {
 				return err
 			}
-			if more != nil {
-				if err := f.prepare(c, &o); err != nil {
-					return badRequest("stop", err)
-				}
-				defer f.step.finish()
+			done, err := c.toldOf(&f, v.name(), len(args), &o.Told)
+			if err != nil {
+				return err
 			}
-			return c.forEach(args, func(name string) error { return do(ctx, b, name, o) })
+			return c.forEach(args, func(name string) error {
+				err := do(ctx, c, b, name, o)
+				done()
+				return err
+			})
 		}
 	}
 	return v
-}
-
-// stopFlags are stop's own, which Docker does not have.
-type stopFlags struct {
-	explain bool
-	format  string
-	step    stepFlags
-}
-
-func (f *stopFlags) define(c *call) {
-	c.flags.BoolVar(&f.explain, "explain", false, "Print every request made of the kernel to end the container")
-	c.flags.StringVar(&f.format, "format", "", "Format of --explain: text or json")
-	own(c.flags, "explain")
-	own(c.flags, "format")
-	f.step.define(c.flags, "signal", "grace", "kill", "unplug")
-}
-
-// prepare has the engine tell, or ask, what the flags say.
-func (f *stopFlags) prepare(c *call, o *engine.StopOptions) error {
-	if err := checkExplain(f.explain, f.format); err != nil {
-		return err
-	}
-	if err := f.step.check(); err != nil {
-		return err
-	}
-	if f.explain {
-		o.Told = func(a []program.Account) { c.writeAccount(c.stderr, a, f.format) } //nolint:errcheck // stderr has nowhere to complain to
-	}
-	return c.stepping(&f.step)
 }
