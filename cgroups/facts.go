@@ -33,6 +33,7 @@ type Facts struct {
 	Delegated   []string          // files that go with a group which is given away, where one is; see Delegated
 	Units       bool              // cgroupsPath must name a systemd unit (--systemd-cgroup)
 	Sitting     []int             // processes in the root of a cgroup namespace: they forbid it to hand controllers down
+	NSDelegate  bool              // cgroup2 is mounted with it: nobody in a cgroup namespace writes the limits of its root (cgroup-v2.rst)
 }
 
 // Observe reads the facts that matter for these limits; it changes nothing. Without limits it does not look for what only they need.
@@ -102,6 +103,7 @@ func (f *Facts) readMounts(info []byte) {
 		case "cgroup2":
 			if f.Mount == "" || at[4] == unified {
 				f.Mount = at[4]
+				f.NSDelegate = slices.Contains(strings.Split(fs[2], ","), "nsdelegate")
 			}
 		case "cgroup":
 			for option := range strings.SplitSeq(fs[2], ",") {

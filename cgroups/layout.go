@@ -10,6 +10,9 @@ import (
 // the kernel, whatever mounts them.
 const BootParameter = "systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all"
 
+// Boundary is how the namespaces of containers are made to bound what their root may write.
+func (f Facts) Boundary() string { return "mount -o remount,nsdelegate " + f.Mount }
+
 // limiting is the controllers behind Docker's limits, the most used first.
 var limiting = []string{"memory", "cpu", "pids", "io", "cpuset"}
 

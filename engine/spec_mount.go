@@ -70,12 +70,7 @@ func (d *drawing) defaultMounts() []specs.Mount {
 		sys = append(sys, "ro")
 	}
 	group := []string{"nosuid", "noexec", "nodev"}
-	// In a user namespace the mount's flags could not be changed later, so Docker leaves it writable there.
-	writable := h.Privileged || len(d.IDMap) > 0
-	if d.security.writableCgroups != nil {
-		writable = *d.security.writableCgroups
-	}
-	if !writable {
+	if !d.writesGroups(d.security) {
 		group = append([]string{"ro"}, group...)
 	}
 	mounts := []specs.Mount{
@@ -87,6 +82,15 @@ func (d *drawing) defaultMounts() []specs.Mount {
 		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
 	}
 	return append(mounts, d.sharedMemory()...)
+}
+
+// writesGroups says whether /sys/fs/cgroup is writable. In a user namespace the mount's flags could not be changed later, so Docker leaves it
+// so there.
+func (r *record) writesGroups(s security) bool {
+	if s.writableCgroups != nil {
+		return *s.writableCgroups
+	}
+	return r.HostConfig.Privileged || len(r.IDMap) > 0
 }
 
 // sharedMemory is /dev/shm: it goes with the IPC namespace, whoever's that is. A tmpfs that is mounted in one container's

@@ -21,6 +21,7 @@ type Experiment struct {
 
 	Seen   string   `json:"seen"`             // what the built-in probe shows, in a line
 	Probe  []string `json:"probe"`            // commands for the shell of the image tiny
+	Less   []string `json:"less,omitempty"`   // those of the second container, where it is the probe that leaves something out
 	Danger string   `json:"danger,omitempty"` // what a probe of one's own could do to the real host, in spite of the stage; empty: nothing that a container like any other could not do
 
 	whole, without setting

@@ -107,6 +107,7 @@ var differences = map[string]struct{ whole, without, gone string }{
 	"cgroup":       {"0::/\n", "0::/glassbox-experiment-", "CLONE_NEWCGROUP"},
 	"user":         {"Permission denied", "only the host's root reads this", "CLONE_NEWUSER"},
 	"pid":          {"goes on", "experiment-stage act", "CLONE_NEWPID"},
+	"fork":         {"status 0", "can't fork: Cannot allocate memory", ""},
 	"mount":        {"more than before: none", "overlay on <the container's root>\n", "CLONE_NEWNS"},
 	"uts":          {"", "hostname of the host: renamed-inside", "CLONE_NEWUTS"},
 	"ipc":          {"", "1735156083", "CLONE_NEWIPC"},
@@ -130,6 +131,12 @@ func (w *lab) shows(name string) {
 		if c.text != "" && (!strings.Contains(c.in, c.text) || strings.Contains(c.out, c.text)) {
 			w.t.Errorf("%s: %q is not what tells the runs apart:\nwhole:\n%s\nwithout:\n%s", name, c.text, whole, without)
 		}
+	}
+	if want.gone == "" {
+		if len(r.Changes) > 0 {
+			w.t.Errorf("%s: the containers are not alike: %+v", name, r.Changes)
+		}
+		return
 	}
 	gone := slices.ContainsFunc(r.Changes, func(c Change) bool {
 		return c.Kind == "gone" && strings.Contains(c.Call, want.gone) || slices.Contains(c.Gone, want.gone)

@@ -60,6 +60,13 @@ func namespaces() []Experiment {
 			look:    (*stage).employed,
 		},
 		{
+			Mechanism: named("fork"), Seen: "the shell stays outside, its first child is PID 1, and there is no second one: Cannot allocate memory",
+			Probe:   bornBy("unshare --pid --fork"),
+			Less:    bornBy("unshare --pid"),
+			whole:   setting{flags: adminFlags, apply: host(admin)},
+			without: setting{flags: adminFlags, apply: host(admin), note: "the containers are alike: it is the probe that leaves out --fork"},
+		},
+		{
 			Mechanism: named("uts"), Seen: "the container renames the host",
 			Probe:   []string{"hostname renamed-inside", "hostname"},
 			whole:   setting{flags: adminFlags, apply: host(admin)},
@@ -90,6 +97,11 @@ func namespaces() []Experiment {
 			}},
 		},
 	}
+}
+
+// bornBy has a shell in a new PID namespace call itself twice.
+func bornBy(unshare string) []string {
+	return []string{"echo 'echo child: process $$' >/child", unshare + " sh -c 'echo shell: process $$; sh /child; sh /child; echo status $?'"}
 }
 
 // share makes a directory that everybody may write to, with a file that only root may read.

@@ -64,6 +64,12 @@ var All = []Mechanism{
 		Danger:  "kill in the container reaches the host's processes",
 	},
 	{
+		Name: "fork", What: "has the container's process born in its PID namespace, since nobody can move into one",
+		Calls: []string{"clone3 CLONE_NEWPID"}, Manual: "pid_namespaces(7), unshare(1)",
+		Files: []string{"runtime/clone.go"}, Lab: "pid-namespace",
+		Missing: "unshare --pid leaves its caller outside; its first child is PID 1, and when that ends the kernel lets nobody be born there any more: fork fails with ENOMEM",
+	},
+	{
 		Name: "mount", What: "gives the container a list of mounts of its own",
 		Calls: []string{"clone3 CLONE_NEWNS"}, Manual: "mount_namespaces(7)",
 		Files: []string{"namespaces/set.go"}, Lab: "mount-namespace",

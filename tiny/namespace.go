@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"runtime"
 	"strconv"
 	"syscall"
+
+	"glassbox/tiny/shell"
 
 	"golang.org/x/sys/unix"
 )
@@ -80,9 +83,7 @@ func unshare(c *call) int {
 		return c.fail("a Go program cannot make a time namespace: use glassbox --time-offset")
 	}
 	if flags&unix.CLONE_NEWPID != 0 && !o.has('f') {
-		// The next child, not this program, would be the namespace's init; and clone(2) refuses threads to it until then, without
-		// which no Go program runs.
-		return c.fail("-p needs -f here: without a fork the kernel would refuse this program, and the shell, their threads (EINVAL)")
+		return c.outside(words, flags, o)
 	}
 	attr := &syscall.SysProcAttr{Cloneflags: flags, Chroot: o.value('R', "")}
 	if o.has('r') {
@@ -95,6 +96,26 @@ func unshare(c *call) int {
 		return c.staged(words, attr, o)
 	}
 	return c.spawned(words, attr, o)
+}
+
+// outside is -p without -f: the caller stays where it is, and its children are born in the new PID namespace. clone(2) refuses threads to who
+// is between the two (EINVAL), and without threads no Go program starts. A shell that goes on in this process has its threads already: Go
+// makes new ones from one that is not locked.
+func (c *call) outside(words []string, flags uintptr, o *options) int {
+	if flags != unix.CLONE_NEWPID || path.Base(words[0]) != "sh" || o.has('R') {
+		return c.fail("-p needs -f here, but for -p alone and a shell: without a fork the kernel would refuse other programs of this image their threads (EINVAL)")
+	}
+	if dir := o.value('w', ""); dir != "" {
+		if err := unix.Chdir(dir); err != nil {
+			return c.fail("can't change directory to '%s': %s", dir, reason(err))
+		}
+	}
+	runtime.LockOSThread() // and never unlocked: it is this thread's children that are born there
+	if err := unix.Unshare(unix.CLONE_NEWPID); err != nil {
+		return c.fail("unshare failed: %s", reason(err))
+	}
+	c.out.Flush()
+	return shell.Main(words[0], words[1:], builtins())
 }
 
 // stage is the hidden first argument of the second half of unshare.

@@ -102,7 +102,8 @@ var cgroupErrors = []Known{
 	{
 		Errno: unix.EROFS, Calls: []string{"cgroup"}, Objects: "[DIR]", Manual: "cgroups(7)",
 		Causes: []Cause{{
-			Name: "mounted read-only", Why: "containers get /sys/fs/cgroup with the option ro: by policy, not for want of rights", Check: "findmnt -o TARGET,OPTIONS -t cgroup2", Fix: "change limits from the host (glassbox update), or run the container with --privileged", Learn: "cgroup-namespace", test: cgroupReadOnly,
+			Name: "mounted read-only", Why: "containers get /sys/fs/cgroup mounted ro by policy, not by rights: their root owns the groups in it, and could write if the mount let it", Check: "grep cgroup /proc/self/mounts",
+			Fix: "glassbox run --cgroup-rw (docker: --security-opt writable-cgroups=true); or change limits from the host: glassbox update", Learn: "cgroup-namespace", test: cgroupReadOnly,
 		}},
 	},
 	{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"glassbox/cgroups"
 	"glassbox/engine"
 
 	"github.com/docker/cli/opts"
@@ -96,6 +97,9 @@ func (c *containerFlags) apply(o *engine.Options) error {
 	if c.remove && !policy.IsNone() {
 		return errors.New("conflicting options: cannot specify both --restart and --rm")
 	}
+	if c.security.cgroups && c.namespaces.cgroup == "host" {
+		return errors.New("conflicting options: --cgroup-rw and --cgroupns host: the container could write to every group of the host")
+	}
 	return cmp.Or(
 		c.process.apply(c.set, o.Config, o.HostConfig),
 		c.security.apply(o.HostConfig),
@@ -119,6 +123,9 @@ func (c *containerFlags) warnings(h *container.HostConfig) []string {
 	}
 	if local := localhostDNS(h.DNS); local != "" {
 		w = append(w, local)
+	}
+	if f, err := cgroups.Observe(nil); c.security.cgroups && err == nil && f.Mount != "" && !f.NSDelegate {
+		w = append(w, "cgroup2 is mounted without nsdelegate: root in the container can lift the limits of the container itself; "+f.Boundary()+" prevents that")
 	}
 	return w
 }

@@ -87,6 +87,8 @@ func (f *experimentFlags) chosen() (experiment.Experiment, error) {
 		return e, plainFailure("--without is missing: one of %s", names)
 	case !known:
 		return e, plainFailure("there is no experiment %q: --without takes %s", f.without, names)
+	case f.probe != "" && e.Less != nil:
+		return e, plainFailure("--without %s takes no --probe: what it leaves out is in the built-in one", e.Name)
 	case f.timeout <= 0:
 		return e, plainFailure("--timeout %s: a probe needs time to run", f.timeout)
 	case f.probe == "" && f.image != tinyImage:

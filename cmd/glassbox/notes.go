@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"glassbox/engine"
+	"glassbox/screen"
 	"glassbox/why"
 )
 
@@ -87,6 +88,22 @@ func (c *call) noteDenied(id string, code int) {
 	}
 }
 
+// noteReadOnly tells which policy stands in the way of a process that ended with an error and spoke of a read-only file system.
+func (c *call) noteReadOnly(id string, code int) {
+	b, err := c.backend()
+	if err != nil || code == 0 || !c.explains() {
+		return
+	}
+	fixed, err := b.containers.ReadOnly(id, "")
+	if err != nil {
+		return
+	}
+	for _, f := range fixed {
+		fmt.Fprintf(c.stderr, "%s: the process may not change %s: %s is mounted ro by policy, not by rights\n", c.name, screen.Shown(f.File), f.Place)
+		card{f.Why, f.Check, screen.Shown(f.Fix), f.Learn}.print(c.stderr)
+	}
+}
+
 // printDenial shows the numbers on both sides: a kernel compares numbers, and each side has its own names for them.
 func (c *call) printDenial(d engine.Denial) {
 	fmt.Fprintf(c.stderr, "%s: the process may not %s %s, which is %s on this host\n", c.name, d.Verb, d.Inside, d.Outside)
@@ -136,6 +153,7 @@ func (c *call) noteEarlyEnd(id string, began time.Time) {
 // noteEnd tells what an exit code alone leaves to guess.
 func (c *call) noteEnd(id string, code int) {
 	c.noteDenied(id, code)
+	c.noteReadOnly(id, code)
 	b, err := c.backend()
 	if err != nil || code < 126 || code == 128+int(syscall.SIGINT) || !c.explains() {
 		return

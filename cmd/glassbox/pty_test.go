@@ -107,6 +107,9 @@ func TestHintsAreForTerminals(t *testing.T) {
 			"         -rw-r--r--        inside           host\n         process's user    1000 (no name)   1000 ann\n         process's group   0 (no name)      0 (no name)\n" +
 			"         file's owner      0 root           0 root\n         file's group      0 (no name)      0 (no name)\n         its other groups: 10 20\n  check: ls -ldn /srv/file\n  fix:   the cure\n"},
 		{[]string{"docker", "run", "alpine", "exit", "13"}, ""},
+		{[]string{"glassbox", "run", "alpine", "exit", "30"}, "glassbox: the process may not change /sys/fs/cgroup/x: /sys/fs/cgroup is mounted ro by policy, not by rights\n" +
+			"  why:   the rule\n  check: a look\n  fix:   the cure\n  learn: glassbox lab start cgroup-namespace\n"},
+		{[]string{"docker", "run", "alpine", "exit", "30"}, ""},
 		{[]string{"glassbox", "run", "alpine", "exit", "137"}, "glassbox: ended by SIGKILL (137 = 128 + 9), which glassbox did not send\n  why:   it came from outside"},
 		{[]string{"glassbox", "--porcelain", "run", "alpine", "exit", "137"}, ""},
 		{[]string{"docker", "run", "alpine", "exit", "137"}, ""},

@@ -18,7 +18,7 @@ import (
 // securityFlags say what the container's processes may do, and with which devices.
 type securityFlags struct {
 	capAdd, capDrop, securityOpt, devices, deviceRules opts.ListOpts
-	privileged, readOnly                               bool
+	privileged, readOnly, cgroups                      bool
 }
 
 func (s *securityFlags) define(f *pflag.FlagSet) {
@@ -32,6 +32,8 @@ func (s *securityFlags) define(f *pflag.FlagSet) {
 	f.Var(&s.devices, "device", "Add a host device to the container")
 	f.Var(&s.deviceRules, "device-cgroup-rule", "Add a rule to the cgroup allowed devices list")
 	f.BoolVar(&s.readOnly, "read-only", false, "Mount the container's root filesystem as read only")
+	f.BoolVar(&s.cgroups, "cgroup-rw", false, "Mount /sys/fs/cgroup writable, so that root in the container can make groups below its own")
+	own(f, "cgroup-rw")
 }
 
 func (s *securityFlags) apply(h *container.HostConfig) error {
@@ -50,8 +52,11 @@ func (s *securityFlags) apply(h *container.HostConfig) error {
 		}
 		h.Devices = append(h.Devices, m)
 	}
-	if s.securityOpt.Len() > 0 {
+	if s.securityOpt.Len() > 0 || s.cgroups {
 		h.SecurityOpt = []string{}
+	}
+	if s.cgroups {
+		h.SecurityOpt = append(h.SecurityOpt, "writable-cgroups=true")
 	}
 	for _, o := range s.securityOpt.GetSlice() {
 		if o == "systempaths=unconfined" { // not an option of the engine's: it asks for empty lists
@@ -61,6 +66,9 @@ func (s *securityFlags) apply(h *container.HostConfig) error {
 		o, err := securityOption(o)
 		if err != nil {
 			return err
+		}
+		if s.cgroups && strings.HasPrefix(o, "writable-cgroups") {
+			return fmt.Errorf("conflicting options: --cgroup-rw and --security-opt %s", o)
 		}
 		h.SecurityOpt = append(h.SecurityOpt, o)
 	}
