@@ -87,18 +87,20 @@ func (g Group) says(line string) (bool, error) {
 	return strings.Contains(events, line+"\n"), err
 }
 
-// Kill sends SIGKILL to every process of the group and below, forks in flight included, and waits until none is left.
+// Kill sends SIGKILL to every process of the group and below, forks in flight included, and waits until none is left. Somebody else may
+// remove the group at any moment.
 func (g Group) Kill() error {
 	if !g.Exists() {
 		return nil
 	}
-	if err := writeFile(filepath.Join(g.Path, "cgroup.kill"), "1"); err != nil {
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
-			return nil
-		}
-		return err
+	err := writeFile(filepath.Join(g.Path, "cgroup.kill"), "1")
+	if err == nil {
+		err = g.await("populated 0")
 	}
-	return g.await("populated 0")
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
 }
 
 // await waits until cgroup.events has the line. The kernel announces a change as POLLPRI (cgroup-v2.rst); reading clears it.

@@ -169,6 +169,24 @@ func TestRemoveTakesChildrenFirst(t *testing.T) {
 	}
 }
 
+// TestKillOfAGroupThatGoes: whose group it is removes it as soon as the last process has ended, and that is what was wanted.
+func TestKillOfAGroupThatGoes(t *testing.T) {
+	need.Root(t)
+	need.Hierarchy(t)
+	g := create(t, nil)
+	for range 1000 {
+		if err := os.MkdirAll(g.Path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		removed := make(chan error)
+		go func() { removed <- unix.Rmdir(g.Path) }()
+		killed := g.Kill()
+		if err := errors.Join(killed, <-removed); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestNoGroup(t *testing.T) {
 	var g Group
 	if err := errors.Join(g.Kill(), g.Remove()); err != nil {
