@@ -45,7 +45,10 @@ func (e *NotKnown) Error() string {
 // Ask tests the causes.
 func Ask(q Question) (*Answer, error) {
 	call := plain(q.Call)
-	p := &probe{pid: "self", open: binfmt.Host, runs: slices.Contains([]string{"execve", "exec", "execveat"}, call)}
+	if call == "mount" && len(q.Objects) > 0 && slices.Contains([]string{"proc", "sysfs", "overlay"}, q.Objects[0]) && find(q.Errno, q.Objects[0]) != nil {
+		call, q.Objects = q.Objects[0], q.Objects[1:] // why EPERM mount proc
+	}
+	p := &probe{pid: "self", open: binfmt.Host, call: call, runs: slices.Contains([]string{"execve", "exec", "execveat"}, call)}
 	k := find(q.Errno, call)
 	if k == nil {
 		return nil, &NotKnown{q, nearest(q.Errno, call)}

@@ -48,6 +48,10 @@ func kernelCard(f Failed) (Card, bool) {
 		call, objects = "overlay", []string{f.Store}
 	case strings.Contains(f.Text, "subtree_control"):
 		call, objects = "cgroup.subtree_control", pathsIn(f.Text, "/cgroup")
+	case strings.Contains(f.Text, "/cgroup/") && find(f.Errno, "cgroup") != nil:
+		call, objects = "cgroup", pathsIn(f.Text, "/cgroup/")
+	case strings.Contains(f.Text, "chown "):
+		call = "chown"
 	case strings.Contains(f.Text, "clone3"):
 		call = "clone3"
 	case call == "execve":
@@ -57,7 +61,7 @@ func kernelCard(f Failed) (Card, bool) {
 	if k == nil || call == "" {
 		return Card{}, false
 	}
-	a := k.ask(&probe{pid: "self", objects: objects, open: binfmt.Host}, call)
+	a := k.ask(&probe{pid: "self", objects: objects, open: binfmt.Host, call: call, born: call == "fsmount"}, call)
 	question := fmt.Sprintf("glassbox why %s %s", a.Errno, a.Call)
 	best := a.Causes[0]
 	if best.Holds == Yes {

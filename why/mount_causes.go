@@ -8,18 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tryCreate makes a file system that is mounted nowhere, and lets go of it.
-func (p *probe) tryCreate(kind string) []string {
-	if !p.process().self() {
-		return nil
-	}
-	err := create(kind)
-	if err == nil {
-		return []string{"fsopen and fsconfig(FSCONFIG_CMD_CREATE) of " + kind + ", as this process: it may"}
-	}
-	return []string{"fsopen and fsconfig(FSCONFIG_CMD_CREATE) of " + kind + ", as this process: " + err.Error()}
-}
-
+// create makes a file system that is mounted nowhere, and lets go of it.
 func create(kind string) error {
 	fd, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
 	if err != nil {
@@ -69,39 +58,6 @@ func lockedOptions(p *probe) verdict {
 		}
 	}
 	return no("%s: %s", p.proc("mountinfo"), m)
-}
-
-// tooRevealing follows fs/namespace.c, mnt_already_visible: some mount of the same type must be whole, but for locked mounts on directories that
-// are always empty.
-func tooRevealing(p *probe) verdict {
-	if !p.inUserNamespace() {
-		return no("%s is the first user namespace, where the rule does not apply", p.proc("ns/user"))
-	}
-	all, covered := p.mounts(), []string(nil)
-	for _, m := range all {
-		if m.kind != "proc" || m.root != "/" {
-			continue
-		}
-		over := maskedBy(all, m)
-		if len(over) == 0 {
-			return no("%s: %s is whole", p.proc("mountinfo"), m.point)
-		}
-		covered = append(covered, m.point+" is covered at "+list(over))
-	}
-	if covered == nil {
-		return yes("%s: no proc is mounted that could be seen whole", p.proc("mountinfo"))
-	}
-	return verdict{Yes, covered}
-}
-
-func maskedBy(all []mounted, proc mounted) (points []string) {
-	empty := []string{"/sys/fs/binfmt_misc", "/fs/nfsd"}
-	for _, m := range all {
-		if m.parent == proc.id && !slices.Contains(empty, strings.TrimPrefix(m.point, strings.TrimSuffix(proc.point, "/"))) {
-			points = append(points, m.point)
-		}
-	}
-	return points
 }
 
 func readOnlyDevice(p *probe) verdict {

@@ -20,6 +20,8 @@ type probe struct {
 	objects []string
 	open    binfmt.Opener // of the tree in which a program would run
 	runs    bool          // the object is a file in that tree
+	call    string
+	born    bool // the call is made in a user namespace that this process makes
 }
 
 func (p *probe) object(i int) string {
@@ -31,7 +33,7 @@ func (p *probe) object(i int) string {
 
 // of is the probe of another process.
 func (p *probe) of(pid string) *probe {
-	return &probe{pid: pid, objects: p.objects, open: p.open, runs: p.runs}
+	return &probe{pid: pid, objects: p.objects, open: p.open, runs: p.runs, call: p.call}
 }
 
 // self says whether what this process tries, and what /proc/sys shows it, counts.

@@ -197,6 +197,8 @@ type situation struct {
 	cause  string
 }
 
+const nobody = "setpriv --reuid 54321 --regid 54321 --clear-groups --inh-caps=-all "
+
 var noCaps = "setpriv --bounding-set=-sys_admin,-chown,-mknod,-sys_boot,-net_raw,-sys_time --inh-caps=-all "
 
 var situations = map[string]situation{
@@ -222,6 +224,10 @@ var situations = map[string]situation{
 	"write to ro":                   {"mount -o remount,bind,ro $D; $P provoke create $D/f -- write $D/f", "EROFS", "read-only mount"},
 	"write to ro super":             {"mount -o remount,ro $D; mount -o remount,bind,rw $D; $P provoke create $D/f -- write $D/f", "EROFS", "read-only file system"},
 	"proc covered":                  {"for m in $(findmnt -rnt proc -o TARGET); do mount -t tmpfs none $m/irq; done; unshare -Ump --map-root-user --fork sh -c 'exec $P provoke mount proc $D proc -- proc mount'", "EPERM", "too revealing"},
+	"proc with other options":       {"for m in $(findmnt -rnt proc -o TARGET); do mount -o remount,bind,noatime $m; done; unshare -Ump --map-root-user --fork sh -c 'exec $P provoke mount proc $D proc -- mount proc'", "EPERM", "options of the visible one"},
+	"hidden process":                {"unshare -pm --fork sh -c 'mount -t proc -o hidepid=invisible proc /proc; " + nobody + "$P provoke write /proc/$$/uid_map x -- proc $$; true'", "ENOENT", "hidepid"},
+	"process without access":        {"unshare -pm --fork sh -c 'mount -t proc -o hidepid=noaccess proc /proc; " + nobody + "$P provoke write /proc/$$/uid_map x -- uid_map $$; true'", "EPERM", "hidepid"},
+	"map of nobody":                 {"$P provoke write /proc/999999999/uid_map x -- uid_map 999999999", "ENOENT", "no such process"},
 	"proc of other pids":            {"unshare -Um --map-root-user $P provoke mount proc $D proc -- proc mount", "EPERM", "pid namespace of another user namespace"},
 	"pivot to a directory":          {"mkdir -p $D/d/old; $P provoke pivot_root $D/d $D/d/old -- pivot_root $D/d $D/d/old", "EINVAL", "new root is no mount point"},
 	"pivot where mounts are shared": {"mount --make-shared /; mkdir -p $D/old; $P provoke pivot_root $D $D/old -- pivot_root $D $D/old", "EINVAL", "shared mounts"},

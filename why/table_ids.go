@@ -16,6 +16,9 @@ var idErrors = []Known{
 		Errno: unix.EPERM, Calls: []string{"uid_map", "gid_map"}, Objects: "[PID]", Manual: "user_namespaces(7)",
 		Causes: []Cause{
 			{
+				Name: "hidepid", Why: hidepidWhy, Check: hidepidCheck, Fix: hidepidFix, Learn: "user-namespace", test: hiddenBy("noaccess"),
+			},
+			{
 				Name: "written already", Why: "a map is written once, in one write(2)", Check: "cat /proc/PID/uid_map", Fix: "make a new user namespace, and write all lines at once", Learn: "user-namespace", test: mapWritten,
 			},
 			{
@@ -81,7 +84,7 @@ var idErrors = []Known{
 	{
 		Errno: unix.EINVAL, Calls: []string{"chown", "lchown", "fchown", "fchownat", "setuid", "setgid", "setgroups"}, Objects: "[ID]", Manual: "user_namespaces(7)",
 		Causes: []Cause{{
-			Name: "id that is not mapped", Why: "a user or group that the user namespace does not map does not exist in it: images unpacked with one mapped id fail so", Check: "cat /proc/self/uid_map /proc/self/gid_map", Fix: "map more ids: /etc/subuid, --userns auto", Learn: "user-namespace", test: unmappedID,
+			Name: "id that is not mapped", Why: "a user or group that the user namespace does not map does not exist in it: images unpacked with one mapped id fail so", Check: "cat /proc/self/uid_map /proc/self/gid_map", Fix: "map more ids: unshare --map-root-user --map-auto, which takes those of /etc/subuid; glassbox: run it as root", Learn: "user-namespace", test: unmappedID,
 		}},
 	},
 	{
@@ -243,7 +246,7 @@ func unmappedID(p *probe) verdict {
 		if !p.inUserNamespace() {
 			return no("%s is the first user namespace: all ids are mapped", p.proc("ns/user"))
 		}
-		return unknown("name the id: why EINVAL chown 1000; %s: %q", p.proc("uid_map"), strings.Join(strings.Fields(text), " "))
+		return when(strings.Join(strings.Fields(text), " ") != "0 0 4294967295", "%s: %q: other ids do not exist here", p.proc("uid_map"), strings.Join(strings.Fields(text), " "))
 	}
 	return when(!maps(text, id, 0), "%d in %s: %v", id, p.proc("uid_map"), maps(text, id, 0))
 }

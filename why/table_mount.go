@@ -9,7 +9,7 @@ const nowhere = "/proc/self/nowhere"
 
 var mountErrors = []Known{
 	{
-		Errno: unix.EPERM, Calls: []string{"mount", "fsopen", "fsconfig", "fsmount", "move_mount", "open_tree", "mount_setattr"}, Objects: "[TYPE|TARGET]", Manual: "mount(2), mount_namespaces(7)",
+		Errno: unix.EPERM, Calls: []string{"mount", "fsopen", "fsconfig", "move_mount", "open_tree", "mount_setattr"}, Objects: "[TYPE|TARGET]", Manual: "mount(2), mount_namespaces(7)",
 		Causes: []Cause{
 			noAdmin, foreignMounts,
 			{
@@ -27,23 +27,6 @@ var mountErrors = []Known{
 				Check: "findmnt -o TARGET,OPTIONS TARGET", Fix: "repeat the options in the remount: mount -o remount,bind,ro,nosuid,nodev ...", Learn: "mount-namespace", test: lockedOptions,
 			},
 		},
-	},
-	{
-		Errno: unix.EPERM, Calls: []string{"proc", "sysfs", "mount_too_revealing"}, Objects: "[PID]", Manual: "user_namespaces(7), proc(5)",
-		Causes: []Cause{
-			{
-				Name: "too revealing", Why: "a new proc or sysfs in a user namespace must not show more than one that is mounted already: where files of every visible one are covered by mounts, as containers' masks do, the kernel refuses (mount_too_revealing)",
-				Check: "findmnt -R /proc", Fix: "bind the /proc that is there (mount --rbind /proc DIR): it shows the processes of the outer namespace; or start the outer container with --security-opt systempaths=unconfined",
-				Learn: "user-namespace", test: tooRevealing,
-			},
-			{
-				Name: "pid namespace of another user namespace", Why: "proc shows a PID namespace, so mounting it wants CAP_SYS_ADMIN in the user namespace that owns that; sysfs asks the same of the network namespace",
-				Check: "readlink /proc/self/ns/user /proc/self/ns/pid", Fix: "make them together: unshare --user --map-root-user --mount --pid --fork --mount-proc",
-				Learn: "pid-namespace", test: func(p *probe) verdict { return p.process().foreign("pid") },
-			},
-			noAdmin, foreignMounts,
-		},
-		tried: func(p *probe) []string { return p.tryCreate("proc") },
 	},
 	{
 		Errno: unix.EACCES, Calls: []string{"mount", "move_mount"}, Objects: "[SOURCE]", Manual: "mount(2)",
