@@ -211,7 +211,7 @@ func (f Facts) refuse(controller, field string) error {
 		e.Fix = "boot with " + BootParameter
 	default:
 		e.Cause = fmt.Sprintf("the controller %s is not delegated to %s (have: %s)", controller, f.Mount, strings.Join(f.Controllers, " "))
-		e.Fix = "give the enclosing unit Delegate=yes, or use a kernel built with this controller"
+		e.Fix = "systemd-run --scope -p Delegate=yes COMMAND, or Delegate=yes in the unit's file; in a container, each group above must hand it down (cgroup.subtree_control); or a kernel built with it"
 	}
 	return e
 }

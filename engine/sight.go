@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"time"
 
+	"glassbox/attendant"
 	"glassbox/cgroups"
 	"glassbox/monitor"
 	"glassbox/network"
@@ -26,6 +27,7 @@ type Sight struct {
 	Settings  []cgroups.Setting   // of the group's files, that were asked for
 	Plugged   []network.Interface // what its networks gave it
 	Published []Published         // ports of the host that lead into its network namespace
+	Names     *attendant.Names    // what the resolver beside it was told; nil: there is none
 	SharedNet string              // the container whose network namespace it shares; empty: none's
 	Halted    *Halted             // where its start waits, if somebody steps through it
 }
@@ -104,6 +106,9 @@ func (c *Containers) wiredAs(r *record, s *Sight) error {
 	}
 	for _, b := range w.Bound {
 		s.Published = append(s.Published, b.published())
+	}
+	if told, err := attendant.Read(place.Run); err == nil && w.Resolver {
+		s.Names = told.Names
 	}
 	return nil
 }

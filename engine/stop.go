@@ -164,14 +164,13 @@ func (c *Containers) signal(r *record, s state, sig unix.Signal, e *ending) erro
 	if err := e.signal(sig, farewellWhy(sig)); err != nil {
 		return fmt.Errorf("sending %s to process %d: %w", linux.Signal(int(sig)), s.Pid, err)
 	}
-	if !s.Paused || !r.ends(sig) {
+	if !s.Paused || sig == sigkill || !r.ends(sig) { // SIGKILL ends frozen processes, too
 		return nil
 	}
 	g, err := c.groupOf(r)
 	if err != nil {
 		return err
 	}
-	// SIGKILL ends frozen processes, too: their group may be gone by now.
 	err = e.group(g, "cgroup.freeze", "0", "let its processes go on: the container is paused, and nobody who stands still obeys", func() error { return g.Freeze(false) })
 	if err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -174,9 +174,10 @@ func (d *Desk) runner(a *active) runner {
 	return r
 }
 
-// environment lets scripts say glassbox, and mean this one.
+// environment lets scripts say glassbox, and mean this one. HERE is where the command was given.
 func environment(dir string) []string {
-	env := []string{"LAB=" + dir}
+	here, _ := os.Getwd()
+	env := []string{"LAB=" + dir, "HERE=" + here}
 	if self, err := os.Executable(); err == nil {
 		env = append(env, "PATH="+self[:strings.LastIndexByte(self, '/')]+":"+os.Getenv("PATH"))
 	}
@@ -283,7 +284,7 @@ func (d *Desk) Check(ctx context.Context) (*Checked, error) {
 func (d *Desk) checkOne(ctx context.Context, a *active, c *Checked) (done bool, err error) {
 	n := a.Done + 1
 	bound := c.Lesson.Bound * time.Duration(d.slow)
-	if err := a.noteOld(); err != nil {
+	if err := d.noteOld(a); err != nil {
 		return false, fmt.Errorf("%w (glassbox lab reset begins anew)", err)
 	}
 	o, err := d.runner(a).run(ctx, fmt.Sprintf("check/%d", n), c.Task().Check, bound)

@@ -143,7 +143,7 @@ func TestResetTakesOnlyTheLessons(t *testing.T) {
 		setsid sleep 5002 >/dev/null 2>&1 &
 		mkdir -p /sys/fs/cgroup/oldgroup; sleep 0.3`)
 	t.Cleanup(func() { p.Run("sh", "-c", "rmdir /sys/fs/cgroup/oldgroup /sys/fs/cgroup/strange; rmdir /mnt/labmount") })
-	before := p.OK(everything)
+	before := everything(p)
 	p.lab(0, "start kinds")
 	p.OK(`cd "$GLASSBOX_LAB_DIR/kinds"
 		glassbox run -d --name web -v webdata:/d --network oldnet tiny sleep 5003 >/dev/null
@@ -170,7 +170,7 @@ func TestResetTakesOnlyTheLessons(t *testing.T) {
 	}
 	p.Is("pgrep -a -f 'sleep 50[01][0-9]' | grep -o '50.*' | sort | tr '\\n' ' '", "5001 5002 5008 5009 5010")
 	p.OK("kill -9 $(pgrep -f 'sleep 50(08|09|10)'); glassbox run -d --name old tiny sleep 5000 >/dev/null; sleep 0.3; rmdir /sys/fs/cgroup/strange")
-	after := p.OK(everything)
+	after := everything(p)
 	for _, both := range []struct{ name, lines string }{{"taken", missing(before, after)}, {"left", missing(after, before)}} {
 		for line := range strings.Lines(both.lines) {
 			// The container that was made anew has other ids and namespaces.
@@ -204,13 +204,13 @@ func TestStartRefuses(t *testing.T) {
 // TestAfterKill: a start that is killed in its setup is known, and reset brings all back; so is a check that is killed.
 func TestAfterKill(t *testing.T) {
 	p := classroom(t, map[string]string{"slow": lesson("", "-- setup.sh --\nglassbox run -d --name half tiny sleep 5000 >/dev/null; touch $LAB/up; setsid unshare -u sleep 6002 >/dev/null 2>&1 & sleep 30\n")})
-	before := p.OK(everything)
+	before := everything(p)
 	kill := "glassbox lab start slow & pid=$!; while [ ! -e labs/slow/up ]; do sleep 0.05; done; kill -9 $pid; wait $pid || true; sleep 0.2"
 	p.OK(kill)
 	p.says(1, "check", "the start of slow was cut short: glassbox lab reset")
 	p.says(0, "reset", "container half")
 	p.OK("pkill -9 -f 'sleep 3[0]' || true")
-	if after := p.OK(everything); after != before {
+	if after := everything(p); after != before {
 		t.Errorf("left or taken:\n%s\n%s", missing(before, after), missing(after, before))
 	}
 	// Started again at once, it is reset by the start itself.

@@ -99,15 +99,20 @@ func groupOf(pid int) (group string) {
 	return group
 }
 
-// noteOld writes to $LAB/.before the inode numbers of the namespaces that are older than the lesson. A number says so only as long as somebody
-// from then is in the namespace: the kernel gives it away again.
-func (a *active) noteOld() error {
-	var numbers []string
+// noteOld writes to $LAB/.before the inode numbers of the namespaces that are older than the lesson, and of those of glassbox's containers: what has
+// another was made by hand since. A number says so only as long as somebody is in the namespace: the kernel gives it away again.
+func (d *Desk) noteOld(a *active) error {
+	links := d.ofContainers()
 	for link := range a.old(processes()) {
+		links = append(links, link)
+	}
+	var numbers []string
+	for _, link := range links {
 		_, number, _ := strings.Cut(strings.TrimSuffix(link, "]"), "[")
 		numbers = append(numbers, number)
 	}
 	slices.Sort(numbers)
+	numbers = slices.Compact(numbers)
 	return store.Replace(a.Dir+"/.before", []byte(strings.Join(numbers, "\n")+"\n"), 0o644)
 }
 

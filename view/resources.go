@@ -2,7 +2,6 @@ package view
 
 import (
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -75,16 +74,7 @@ func (v *View) within(h *held, root *os.File, name string) string {
 			}
 		}
 	}
-	fd, err := archive.Resolve(int(root.Fd()), name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, unix.RESOLVE_IN_ROOT)
-	if err != nil {
-		return ""
-	}
-	f := os.NewFile(uintptr(fd), name)
-	defer f.Close()
-	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		return ""
-	}
-	data, err := io.ReadAll(io.LimitReader(f, most))
+	data, err := archive.Read(root, name, most)
 	if err != nil {
 		return ""
 	}

@@ -29,6 +29,9 @@ func Bare(t testing.TB, name string) *Host {
 	return &Host{m, t}
 }
 
+// For is the same machine in the hands of another test, which must end before the machine does.
+func (h *Host) For(t testing.TB) *Host { return &Host{h.Machine, t} }
+
 // WithGlassbox is a machine with glassbox, and with the images that Main made. The test fails when it leaves anything behind.
 func WithGlassbox(t testing.TB, name string) *Host {
 	t.Helper()
