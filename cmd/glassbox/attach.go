@@ -48,9 +48,7 @@ func (c *call) attach(ctx context.Context, name string, stdin, proxy bool, keys 
 		return err
 	}
 	defer done()
-	if w.signals {
-		ctx = context.WithoutCancel(ctx)
-	}
+	ctx = c.theirs(ctx, w)
 	a, err := b.containers.Attach(ctx, i.ID, streams)
 	if err != nil {
 		return engineFailure(err)

@@ -127,9 +127,7 @@ func (c *call) runAttached(ctx context.Context, id string, s engine.Streams, w w
 	if err != nil {
 		return err
 	}
-	if w.signals {
-		ctx = context.WithoutCancel(ctx) // signals are the container's
-	}
+	ctx = c.theirs(ctx, w)
 	t := c.traced(&f.trace, w, &s)
 	defer t.end()
 	a, err := b.containers.StartAttached(ctx, id, s)

@@ -128,9 +128,7 @@ func (c *call) startAttached(ctx context.Context, f *tellFlags, name string, std
 		return err
 	}
 	defer done()
-	if w.signals {
-		ctx = context.WithoutCancel(ctx)
-	}
+	ctx = c.theirs(ctx, w)
 	a, err := b.containers.StartAttached(ctx, i.ID, streams)
 	f.step.finish()
 	if told := c.account(f, i.ID, err); told != nil && err == nil {

@@ -101,9 +101,18 @@ func (c *call) connect(w wiring) (s engine.Streams, done func(), err error) {
 		s.Resize = resizes(ctx, c.stdout, w.redraw)
 	}
 	if w.signals {
-		s.Signals = passedSignals(ctx)
+		s.Signals, c.catching = passedSignals(ctx)
 	}
 	return s, cancel, nil
+}
+
+// theirs: from here on signals are the container's, and end nothing of ours. None that follows the first word of the container is missed.
+func (c *call) theirs(ctx context.Context, w wiring) context.Context {
+	if !w.signals {
+		return ctx
+	}
+	<-c.catching
+	return context.WithoutCancel(ctx)
 }
 
 // detachKeys: the flag, else Docker's config file, else ctrl-p ctrl-q.
@@ -136,11 +145,12 @@ func (c *call) checkTTY(stdin, tty bool) error {
 // Go takes several thread switches to catch one signal, and as many to let it go: two milliseconds for all. So the usual ones are
 // caught while the container is made, the others when it has lived a moment, and none is let go of: what follows is
 // the end of the program.
-func passedSignals(ctx context.Context) <-chan os.Signal {
-	caught, passed := make(chan os.Signal, 128), make(chan os.Signal)
+func passedSignals(ctx context.Context) (signals <-chan os.Signal, catching <-chan struct{}) {
+	caught, passed, begun := make(chan os.Signal, 128), make(chan os.Signal), make(chan struct{})
 	go func() {
 		// SIGPIPE among them: caught, a broken pipe is an error of write(2); else it would end us without a word
 		signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
+		close(begun)
 		moment := time.After(20 * time.Millisecond)
 		for {
 			select {
@@ -161,7 +171,7 @@ func passedSignals(ctx context.Context) <-chan os.Signal {
 			}
 		}
 	}()
-	return passed
+	return passed, begun
 }
 
 // resizes delivers the size of the terminal out at once and after each SIGWINCH. With redraw a wrong size goes first:

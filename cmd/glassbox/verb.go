@@ -34,6 +34,8 @@ type call struct {
 	*session
 	flags *pflag.FlagSet
 	path  string // "docker container run"
+
+	catching <-chan struct{} // closed as soon as the signals are caught that connect passes on
 }
 
 func (v verb) name() string { return strings.SplitN(v.use, " ", 2)[0] }
