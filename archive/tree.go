@@ -3,6 +3,7 @@ package archive
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"strings"
@@ -96,6 +97,21 @@ func Resolve(dir int, name string, flags, resolve uint64) (int, error) {
 		}
 	}
 	return -1, unix.EAGAIN
+}
+
+// Read reads a regular file below a directory, as a process sees it that has its root there. Whose tree it is can have put anything in its
+// place: neither a FIFO nor a device is waited for, and no more than so many bytes are read.
+func Read(root *os.File, name string, most int64) ([]byte, error) {
+	fd, err := Resolve(int(root.Fd()), name, unix.O_RDONLY|unix.O_NONBLOCK, unix.RESOLVE_IN_ROOT)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return nil, &os.PathError{Op: "read", Path: name, Err: errors.Join(err, unix.EINVAL)}
+	}
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // make makes a directory that the archive has not mentioned, with the mode Docker gives it, whatever the umask is.

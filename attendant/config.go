@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 
 	"glassbox/store"
 )
@@ -58,6 +59,9 @@ type Host struct {
 	Names     []string // name, aliases, short id; answered with the network's name appended as well; lower case
 	Addresses []netip.Addr
 }
+
+// Read is what the attendant of a directory was told last.
+func Read(dir string) (Config, error) { return readConfig(filepath.Join(dir, configName)) }
 
 // readConfig leaves a damaged document where it is: the engine, which writes it, is to see it.
 func readConfig(path string) (c Config, err error) {

@@ -25,6 +25,10 @@ import (
 // TestMain is doctor itself where a test has prepared a machine for it: the areas are in DOCTOR_AREAS. DOCTOR_REFUSED is a call that a
 // filter on all its threads refuses.
 func TestMain(m *testing.M) {
+	if name := os.Getenv("DOCTOR_NAME"); name != "" {
+		follow(name)
+		return
+	}
 	areas, asked := os.LookupEnv("DOCTOR_AREAS")
 	if !asked {
 		os.Exit(m.Run())
@@ -58,7 +62,14 @@ func refuse(call uint32) {
 }
 
 // patient is a machine for one test: namespaces of its own, and data and run directories.
-func patient(t *testing.T, prepare string, areas ...string) Report {
+func patient(t *testing.T, prepare string, areas ...string) (r Report) {
+	t.Helper()
+	examined(t, &r, prepare, "DOCTOR_AREAS="+strings.Join(areas, " "))
+	return r
+}
+
+// examined runs this program on such a machine, and reads what it says.
+func examined(t *testing.T, said any, prepare, asked string) {
 	t.Helper()
 	need.Root(t)
 	dir := t.TempDir()
@@ -67,17 +78,15 @@ func patient(t *testing.T, prepare string, areas ...string) Report {
 		t.Fatal(err)
 	}
 	c := exec.Command("unshare", "-nm", "--propagation", "private", "bash", "-ec", prepare+"\nexec ${WITH:-} "+self)
-	c.Env = append(os.Environ(), "DOCTOR_AREAS="+strings.Join(areas, " "), "GLASSBOX_ROOT="+dir+"/data", "GLASSBOX_RUN="+dir+"/run", "DIR="+dir)
+	c.Env = append(os.Environ(), asked, "GLASSBOX_ROOT="+dir+"/data", "GLASSBOX_RUN="+dir+"/run", "DIR="+dir)
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
 	if err := c.Run(); err != nil {
 		t.Fatalf("%v\n%s%s", err, out.String(), errs.String())
 	}
-	var r Report
-	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+	if err := json.Unmarshal(out.Bytes(), said); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	return r
 }
 
 func (r Report) check(t *testing.T, name string) Check {

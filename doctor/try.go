@@ -98,8 +98,17 @@ func named(err error) string {
 	text := strings.ReplaceAll(err.Error(), "\n", "; ")
 	if errors.As(err, &errno) {
 		if e := linux.Meaning(int(errno)); e.Name != "" {
-			return strings.Replace(text, errno.Error(), e.Name+" ("+e.Message+")", 1)
+			text = strings.Replace(text, errno.Error(), e.Name+" ("+e.Message+")", 1)
 		}
+	}
+	return shortened(text)
+}
+
+// shortened leaves out the middle of a call whose arguments fill a screen, as a program for the kernel does.
+func shortened(text string) string {
+	const most = 400
+	if r := []rune(text); len(r) > most {
+		return string(r[:most/2]) + " ... " + string(r[len(r)-most/2:])
 	}
 	return text
 }

@@ -22,3 +22,9 @@ func Resolvers() (servers, notes []string, err error) {
 	r.dropLocal()
 	return r.servers, r.notes, nil
 }
+
+// ReadResolv is what the text of a resolv.conf(5) says.
+func ReadResolv(text string) (servers, search, options []string) {
+	r := parseResolv(text)
+	return r.servers, r.search, r.options
+}

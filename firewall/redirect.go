@@ -80,3 +80,47 @@ func askedFor(proto string, port uint16) rule {
 		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1, RegProtoMin: 2}}}
 	return because("glassbox's resolver", within(ipDaddr, "127.0.0.11/32"), asked, sent)
 }
+
+// Redirected is the port of 127.0.0.11 to which UDP questions to its port 53 go in a network namespace, as its rules are now; 0: no rule
+// of ours sends them anywhere.
+func Redirected(ns *os.File) (port uint16, err error) {
+	c, err := nftables.New(nftables.WithNetNSFd(int(ns.Fd())))
+	if err != nil {
+		return 0, err
+	}
+	chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyIPv4)
+	if err != nil {
+		return 0, err
+	}
+	for _, ch := range chains {
+		if ch.Table.Name != tableName {
+			continue
+		}
+		rules, err := c.GetRules(ch.Table, ch)
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range rules {
+			if to := sentTo(r, unix.IPPROTO_UDP); to != 0 {
+				return to, nil
+			}
+		}
+	}
+	return 0, nil
+}
+
+// sentTo is the port to which a rule as askedFor makes them sends packets of a protocol.
+func sentTo(r *nftables.Rule, protocol byte) (port uint16) {
+	ofProtocol := false
+	for _, e := range r.Exprs {
+		switch e := e.(type) {
+		case *expr.Cmp:
+			ofProtocol = ofProtocol || len(e.Data) == 1 && e.Data[0] == protocol
+		case *expr.Immediate:
+			if ofProtocol && e.Register == 2 && len(e.Data) >= 2 {
+				port = binary.BigEndian.Uint16(e.Data)
+			}
+		}
+	}
+	return port
+}
