@@ -13,7 +13,7 @@ import (
 // Project quotas: every file has a project id beside its owner and group, new ones inherit that of their directory, and the file
 // system counts and limits what a project holds. quotactl(2), Documentation/filesystems/ext4 and xfs.
 
-// projectQuota is the kind of quota, and these are commands of XFS's, which the kernel answers for every file system with quotas.
+// projectQuota is a kind of quota, and these are commands of XFS's, which the kernel answers for every file system with quotas.
 const (
 	projectQuota = 2
 	getState     = 0x5805 // Q_XGETQSTAT
@@ -38,7 +38,7 @@ type diskQuota struct {
 	fields             uint16
 	id                 uint32
 	hardSize, softSize uint64
-	_                  [2]uint64
+	hardFiles, _       uint64
 	size, files        uint64
 	_                  [56]byte
 }
@@ -57,7 +57,11 @@ const (
 
 // quotactl asks the file system that f is on: quotactl_fd(2), without a device to be found.
 func quotactl(f *os.File, command int, id uint32, data unsafe.Pointer) error {
-	_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL_FD, f.Fd(), uintptr(command<<8|projectQuota), uintptr(id), uintptr(data), 0, 0)
+	return quotactlOf(projectQuota, f, command, id, data)
+}
+
+func quotactlOf(kind int, f *os.File, command int, id uint32, data unsafe.Pointer) error {
+	_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL_FD, f.Fd(), uintptr(command<<8|kind), uintptr(id), uintptr(data), 0, 0)
 	if errno != 0 {
 		return errno
 	}
@@ -141,6 +145,48 @@ func Limit(dir string, project uint32, size int64) error {
 		return fmt.Errorf("limiting project %d on the file system of %s to %d bytes: quotactl_fd: %w", project, dir, size, err)
 	}
 	return nil
+}
+
+// Usage is what a user, a group or a project holds on a file system, and may hold. Sizes are in bytes; a limit of 0 is none.
+type Usage struct {
+	Kind            string // user, group, project
+	ID              uint32
+	Size, MaxSize   uint64
+	Files, MaxFiles uint64
+}
+
+// Full says whether there is no room left within the limits. A block more would be at least 4 KiB on most file systems.
+func (u Usage) Full() bool {
+	return u.MaxSize > 0 && u.Size+4096 > u.MaxSize || u.MaxFiles > 0 && u.Files >= u.MaxFiles
+}
+
+// UsageAt is what the file system of a path counts for these users, and groups, and for the path's own project.
+func UsageAt(path string, users, groups []uint32) (all []Usage, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var a fileAttributes
+	var projects []uint32
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), getAttributes, uintptr(unsafe.Pointer(&a))); errno == 0 {
+		projects = []uint32{a.project}
+	}
+	for kind, k := range []struct {
+		name string
+		ids  []uint32
+	}{{"user", users}, {"group", groups}, {"project", projects}} {
+		for _, id := range k.ids {
+			var q diskQuota
+			switch err := quotactlOf(kind, f, getQuota, id, unsafe.Pointer(&q)); err {
+			case nil:
+				all = append(all, Usage{k.name, id, q.size * 512, q.hardSize * 512, q.files, q.hardFiles})
+			case unix.EPERM:
+				return nil, fmt.Errorf("the quota of %s %d: quotactl_fd: %w", k.name, id, err)
+			}
+		}
+	}
+	return all, nil
 }
 
 // Assign gives an empty directory, and what will be in it, to a project.

@@ -1,7 +1,9 @@
 package why
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -232,7 +234,11 @@ func lockedBelow(p *probe) verdict {
 			under = append(under, point)
 		}
 	}
-	return when(len(under) > 0, "mounts below %s: %d %s", source, len(under), list(under))
+	if !p.self() || len(under) == 0 {
+		return when(len(under) > 0, "mounts below %s: %d %s", source, len(under), list(under))
+	}
+	err = bindAlone(source)
+	return when(errors.Is(err, unix.EINVAL), "mounts below %s: %d %s; a copy without them: %s", source, len(under), list(under), copied(err))
 }
 
 func sharedParent(p *probe) verdict {
@@ -297,14 +303,34 @@ func lockedMount(p *probe) verdict {
 	if p.object(0) == "" {
 		return unknown("name the mount point")
 	}
-	_, isRoot, err := p.on(p.object(0))
-	if err != nil {
+	m, isRoot, err := p.on(p.object(0))
+	switch {
+	case err != nil:
 		return unknown("%v", err)
-	}
-	if !isRoot {
+	case !isRoot:
 		return no("%s is no mount point", p.object(0))
+	case !p.self():
+		return p.elsewhere()
 	}
-	return unknown("%s is mounted here; whether it came along when the namespace was made, the kernel does not tell", p.object(0))
+	err = bindAlone(filepath.Dir(m.point))
+	return when(errors.Is(err, unix.EINVAL), "a copy of what is mounted at %s, without the mounts below it and %s among them: %s", filepath.Dir(m.point), m.point, copied(err))
+}
+
+func copied(err error) string {
+	if err == nil {
+		return "it may be made"
+	}
+	return err.Error()
+}
+
+// bindAlone tries a bind mount of a directory without what is mounted below it, attached nowhere: the kernel refuses it where a mount below is
+// locked, since it would show what that covers (fs/namespace.c, has_locked_children).
+func bindAlone(dir string) error {
+	fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err
 }
 
 func readOnlyMount(p *probe) verdict {

@@ -20,8 +20,8 @@ type probe struct {
 	objects []string
 	open    binfmt.Opener // of the tree in which a program would run
 	runs    bool          // the object is a file in that tree
-	call    string
-	born    bool // the call is made in a user namespace that this process makes
+	call    string        // by its plain name
+	born    bool          // the call is made in a user namespace that this process makes
 }
 
 func (p *probe) object(i int) string {
@@ -146,32 +146,6 @@ func (p *probe) foreign(kind string) verdict {
 		return unknown("%v", err)
 	}
 	return when(s.Ino != mine, "%s belongs to user:[%d]; the process is in user:[%d]", p.proc("ns/"+kind), s.Ino, mine)
-}
-
-// confinedBy is the label that a Linux security module has put on the process; empty: none, or unconfined.
-func (p *probe) confinedBy() string {
-	for _, file := range []string{"attr/apparmor/current", "attr/current"} {
-		label, err := read(p.proc(file))
-		label = strings.TrimRight(label, "\x00")
-		if err == nil && label != "" {
-			if strings.HasPrefix(label, "unconfined") || label == "kernel" {
-				return ""
-			}
-			return label
-		}
-	}
-	return ""
-}
-
-func confined(p *probe) verdict {
-	if p.pid == "none" {
-		return p.elsewhere()
-	}
-	label := p.confinedBy()
-	if label == "" {
-		return no("%s: no label, or unconfined", p.proc("attr/current"))
-	}
-	return verdict{Unknown, []string{p.proc("attr/current") + ": " + label, "whether that profile refuses it, the kernel's log tells: dmesg | grep -iE 'apparmor|avc'"}}
 }
 
 // filtered says whether a seccomp filter is in force, and with `try`, a harmless form of the call that would otherwise be answered differently,

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -79,8 +81,8 @@ func call(args []string) error {
 	switch args[0] {
 	case "mount": // SOURCE TARGET TYPE FLAGS
 		return unix.Mount(arg(1), arg(2), arg(3), uintptr(flags), "")
-	case "overlay": // LOWER UPPER WORK TARGET
-		return unix.Mount("none", arg(4), "overlay", 0, "lowerdir="+arg(1)+",upperdir="+arg(2)+",workdir="+arg(3))
+	case "overlay": // LOWER UPPER WORK TARGET OPTIONS
+		return unix.Mount("none", arg(4), "overlay", 0, "lowerdir="+arg(1)+",upperdir="+arg(2)+",workdir="+arg(3)+arg(5))
 	case "umount":
 		return unix.Unmount(arg(1), 0)
 	case "pivot_root":
@@ -91,8 +93,14 @@ func call(args []string) error {
 				return makes(k.flag)
 			}
 		}
-	case "setns": // PID KIND
-		fd, err := unix.Open("/proc/"+arg(1)+"/ns/"+arg(2), unix.O_RDONLY, 0)
+	case "unshare": // of a process that has several threads
+		return unix.Unshare(unix.CLONE_NEWUSER)
+	case "setns", "setns-file": // PID KIND, or a file
+		path := "/proc/" + arg(1) + "/ns/" + arg(2)
+		if args[0] == "setns-file" {
+			path = arg(1)
+		}
+		fd, err := unix.Open(path, unix.O_RDONLY, 0)
 		if err != nil {
 			return err
 		}
@@ -138,6 +146,22 @@ func call(args []string) error {
 		}
 		_, err = tryBind(at)
 		return err
+	case "over": // a connection that was ended by who listened
+		at := netip.MustParseAddrPort(arg(1))
+		if err := endFirst(at); err != nil {
+			return fmt.Errorf("making it: %s", err)
+		}
+		_, err := tryBind(at)
+		return err
+	case "listens": // AT, and another connects TO
+		fd, err := tryBind(netip.MustParseAddrPort(arg(1)))
+		if err == nil {
+			err = unix.Listen(fd, 1)
+		}
+		if err != nil {
+			return fmt.Errorf("listening: %s", err)
+		}
+		return connect(netip.MustParseAddrPort(arg(2)))
 	case "connect":
 		return connect(netip.MustParseAddrPort(arg(1)))
 	case "rename":
@@ -147,17 +171,78 @@ func call(args []string) error {
 	case "kill":
 		pid, _ := strconv.Atoi(arg(1))
 		return unix.Kill(pid, 0)
+	case "ptrace":
+		pid, _ := strconv.Atoi(arg(1))
+		runtime.LockOSThread()
+		return unix.PtraceSeize(pid)
+	case "syslog": // SYSLOG_ACTION_SIZE_UNREAD
+		_, err := unix.Klogctl(9, nil)
+		return err
+	case "adjtime": // by nothing, which wants the right all the same
+		_, err := unix.Adjtimex(&unix.Timex{Modes: unix.ADJ_SETOFFSET})
+		return err
+	case "socket":
+		_, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+		return err
+	case "exec-large": // with an environment that has a long line
+		os.Setenv("LARGE", strings.Repeat("x", 1<<18))
+		return unix.Exec("/bin/true", []string{"true"}, os.Environ())
+	case "newuidmap", "newgidmap": // ARGUMENTS: its words stand for an errno
+		said, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+		switch text := string(said); {
+		case strings.Contains(text, unixText(unix.EINVAL)):
+			return unix.EINVAL
+		case strings.Contains(text, unixText(unix.EPERM)), strings.Contains(text, "not allowed"):
+			return unix.EPERM
+		default:
+			return fmt.Errorf("%v: %s", err, text)
+		}
+	case "userfaultfd":
+		_, _, errno := unix.Syscall(unix.SYS_USERFAULTFD, 0, 0, 0)
+		return errno
 	case "inotify":
 		for {
 			if _, err := unix.InotifyInit(); err != nil {
 				return err
 			}
 		}
+	case "watch": // DIR: its files, until there are enough
+		fd, err := unix.InotifyInit()
+		for i := 0; err == nil && i < 100; i++ {
+			name := fmt.Sprintf("%s/%d", arg(1), i)
+			if err = os.WriteFile(name, nil, 0o600); err == nil {
+				_, err = unix.InotifyAddWatch(fd, name, unix.IN_DELETE_SELF)
+			}
+		}
+		return err
 	case "clone3":
 		_, _, errno := unix.Syscall(unix.SYS_CLONE3, 0, 0, 0)
 		return errno
 	}
 	return fmt.Errorf("%v: no such call", args)
+}
+
+func unixText(e unix.Errno) string { return strings.ToUpper(e.Error()[:1]) + e.Error()[1:] }
+
+// endFirst makes a connection and has the listener's side end it first: that side is left in TIME_WAIT.
+func endFirst(at netip.AddrPort) error {
+	l, err := net.Listen("tcp", at.String())
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp", at.String())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	s, err := l.Accept()
+	if err != nil {
+		return err
+	}
+	s.Close()
+	_, err = io.ReadAll(c)
+	return err
 }
 
 func connect(to netip.AddrPort) error {
@@ -283,8 +368,81 @@ var situations = map[string]situation{
 	"wrong architecture":            {`cp $P $D/f; printf '\363' | dd of=$D/f bs=1 seek=18 conv=notrunc 2>/dev/null; $P provoke execve $D/f -- execve $D/f`, "ENOEXEC", "wrong architecture"},
 	"text busy":                     {"cp /bin/true $D/f; exec 9>>$D/f; $P provoke execve $D/f -- execve $D/f", "ETXTBSY", "open for writing"},
 	"clone3 under a filter":         {"$P filter " + nr(unix.SYS_CLONE3) + ":38 $P provoke clone3 -- clone3", "ENOSYS", "seccomp filter"},
+	"mount where no way leads":      {"mkdir -m 700 $D/d; mkdir $D/d/e; " + someone("+sys_admin") + "$P provoke mount none $D/d/e tmpfs -- mount $D/d/e", "EACCES", "no way through"},
+	"umount of a locked mount":      {"mkdir $D/d; mount -t tmpfs none $D/d; unshare -Um --map-root-user $P provoke umount $D/d -- umount $D/d", "EINVAL", "locked mount"},
+	"pivot to a locked mount":       {"mkdir -p $D/d; mount -t tmpfs none $D/d; mkdir $D/d/old; unshare -Um --map-root-user $P provoke pivot_root $D/d $D/d/old -- pivot_root $D/d $D/d/old", "EINVAL", "locked, or of another namespace"},
+	"upper of two":                  {"mkdir $D/l $D/u $D/w $D/m $D/t; mount -t overlay none -o lowerdir=$D/l,upperdir=$D/u,workdir=$D/w,index=on $D/m; $P provoke overlay $D/l $D/u $D/w $D/t ,index=on -- overlay $D/u", "EBUSY", "upper or work in use"},
+	"pid namespaces too deep":       {"printf 'unshare -p -f true 2>/dev/null && exec unshare -p -f sh $D/deeper\nexec $P provoke clone pid -- unshare' >$D/deeper; sh $D/deeper", "ENOSPC", "nested too deep"},
+	"user namespace of threads":     {"sh -c 'exec $P provoke unshare -- unshare $$'", "EINVAL", "several threads"},
+	"setns to the host":             {"OUT=$$; exec 9</proc/$$/ns/net; unshare -U --map-root-user $P provoke setns-file /proc/self/fd/9 -- setns $OUT net", "EPERM", "target belongs to another user namespace"},
+	"setns without chroot":          {"setpriv --bounding-set=-sys_chroot --inh-caps=-all $P provoke setns $$ mnt -- setns $$ mnt", "EPERM", "no CAP_SYS_CHROOT"},
+	"setns to a file":               {"touch $D/f; $P provoke setns-file $D/f -- setns $D/f", "EINVAL", "no namespace, or another kind"},
+	"uid_map of many":               {strange + "$P provoke write /proc/$N/uid_map '0 100000 65536' -- uid_map $N '0 100000 65536'; kill $N", "EPERM", "more than one's own id"},
+	"gid_map before setgroups":      {strange + "$P provoke write /proc/$N/gid_map '0 54321 1' -- gid_map $N '0 54321 1'; kill $N", "EPERM", "setgroups"},
+	"uid_map of root":               {"W='setpriv --bounding-set=-setfcap --inh-caps=-all'; " + inOther + "$W $P provoke write /proc/$N/uid_map '0 0 1' -- uid_map $N '0 0 1'; kill $N", "EPERM", "no CAP_SETFCAP"},
+	"uid_map of nobody":             {within(inOther + "$P provoke write /proc/$N/uid_map '0 5 1' -- uid_map $N '0 5 1'; kill $N"), "EPERM", "id that is not mapped above"},
+	"newuidmap of a stranger":       {subordinate("") + "$P provoke newuidmap $N 0 100000 65536 -- newuidmap; kill $N", "EPERM", "no subordinate ids"},
+	"newgidmap of a stranger":       {subordinate("") + "$P provoke newgidmap $N 0 100000 65536 -- newgidmap; kill $N", "EPERM", "no subordinate ids"},
+	"newuidmap without its bit":     {"cp /usr/bin/newuidmap $D/newuidmap; mount --bind $D/newuidmap /usr/bin/newuidmap; " + subordinate("54321:100000:65536") + "$P provoke newuidmap $N 0 100000 65536 -- newuidmap; kill $N", "EPERM", "helper without rights"},
+	"newuidmap without new rights":  {"W=\"setpriv --no-new-privs $W\"; " + subordinate("54321:100000:65536") + "setpriv --no-new-privs $P provoke newuidmap $N 0 100000 65536 -- newuidmap; kill $N", "EPERM", "helper without rights"},
+	"newuidmap with nosuid":         {"cp -p /usr/bin/newuidmap $D/newuidmap; mount --bind $D/newuidmap /usr/bin/newuidmap; mount -o remount,bind,nosuid /usr/bin/newuidmap; " + subordinate("54321:100000:65536") + "$P provoke newuidmap $N 0 100000 65536 -- newuidmap; kill $N", "EPERM", "helper without rights"},
+	"newuidmap within":              {"echo root:100000:65536 >$D/sub; mount --bind $D/sub /etc/subuid; " + within(inOther+"$P provoke newuidmap $N 0 100000 65536 -- newuidmap; kill $N"), "EPERM", "in a user namespace already"},
+	"newuidmap of lines that cross": {subordinate("54321:100000:65536\n54321:120000:65536") + "$P provoke newuidmap $N 0 100000 65536 65536 120000 65536 -- newuidmap; kill $N", "EINVAL", "ranges that overlap"},
+	"newuidmap with oneself":        {subordinate("54321:54000:65536") + "$P provoke newuidmap $N 0 54321 1 1 54000 65536 -- newuidmap; kill $N", "EINVAL", "ranges that overlap"},
+	"chown of what stays":           {"touch $D/f; chattr +i $D/f; $P provoke chown $D/f 5 -- chown $D/f; chattr -i $D/f", "EPERM", "immutable"},
+	"unlink of what stays":          {"touch $D/f; chattr +i $D/f; $P provoke unlink $D/f -- unlink $D/f; chattr -i $D/f", "EPERM", "immutable"},
+	"group that was never":          {cgroup2 + "$P provoke create $G/none/cgroup.procs -- cgroup $G/none", "ENOENT", "group that is gone"},
+	"no cgroup2":                    {"umount -Rl /sys/fs/cgroup; $P provoke write /sys/fs/cgroup/memory.max 1 -- cgroup /sys/fs/cgroup/memory.max", "ENOENT", "no cgroup v2 mounted"},
+	"groups read-only":              {cgroup2 + "mount --bind $G $G; mount -o remount,bind,ro $G; $P provoke write $G/cgroup.max.depth 1 -- cgroup $G", "EROFS", "mounted read-only"},
+	"groups of others":              {cgroup2 + someone("") + "$P provoke write $G/cgroup.procs 0 -- cgroup.procs $G", "EACCES", "not delegated"},
+	"missing loader":                {"sed 's|/lib64/ld-|/lib64/no-|' /bin/true >$D/f; chmod +x $D/f; $P provoke execve $D/f -- execve $D/f", "ENOENT", "missing loader"},
+	"program where no way leads":    {"mkdir -m 700 $D/d; cp /bin/true $D/d/f; " + someone("") + "$P provoke execve $D/d/f -- execve $D/d/f", "EACCES", "no way through"},
+	"large environment":             {"$P provoke exec-large -- execve", "E2BIG", "arguments too long"},
+	"connection that is over":       {"$P provoke over 127.0.0.1:8080 -- bind 8080", "EADDRINUSE", "connection that is over"},
+	"listens to itself":             {"ip addr add 192.0.2.9/32 dev lo; $P provoke listens 127.0.0.1:81 192.0.2.9:81 -- connect 81", "ECONNREFUSED", "listens on loopback only"},
+	"file where no way leads":       {"mkdir -m 700 $D/d; touch $D/d/f; " + someone("") + "$P provoke create $D/d/f -- open $D/d/f", "EACCES", "no way through"},
+	"file of another":               {"touch $D/f; " + someone("") + "$P provoke create $D/f -- open $D/f", "EACCES", "numbers that differ"},
+	"rename of a lower directory":   {"mkdir -p $D/l/d $D/u $D/w $D/m; mount -t overlay none -o lowerdir=$D/l,upperdir=$D/u,workdir=$D/w,redirect_dir=off $D/m; $P provoke rename $D/m/d $D/m/e -- rename $D/m/d $D/m/e", "EXDEV", "directory of a lower layer"},
+	"watches of a user namespace":   {"unshare -Um --map-root-user sh -c 'echo 3 >/proc/sys/user/max_inotify_watches; exec $P provoke watch $D -- inotify'", "ENOSPC", "max_user_watches"},
+	"instances of a user namespace": {"unshare -U --map-root-user sh -c 'echo 3 >/proc/sys/user/max_inotify_instances; exec $P provoke inotify -- inotify'", "EMFILE", "max_user_instances"},
+	"reboot of others":              {"unshare -U --map-root-user $P provoke reboot -- reboot", "EPERM", "PID namespace of another user namespace"},
+	"clock without rights":          {noCaps + "$P provoke adjtime -- adjtimex", "EPERM", "no CAP_SYS_TIME"},
+	"clock in a user namespace":     {"unshare -U --map-root-user $P provoke adjtime -- adjtimex", "EPERM", "user namespace"},
+	"tracing root's process":        {"sleep 100 & N=$!; " + someone("") + "$P provoke ptrace $N -- ptrace $N; kill $N", "EPERM", "no CAP_SYS_PTRACE"},
+	"traced already":                {"sleep 100 & N=$!; strace -qq -o /dev/null -p $N & until ! grep -q 'TracerPid:.0$' /proc/$N/status; do sleep 0.01; done; $P provoke ptrace $N -- ptrace $N; kill $N", "EPERM", "traced already"},
+	"signal to another's process":   {someone("") + "$P provoke kill $$ -- kill $$", "EPERM", "another user's process"},
+	"userfaultfd by anybody":        {someone("") + "$P provoke userfaultfd -- userfaultfd", "EPERM", "no capability for it"},
 	"inotify":                       {"setpriv --reuid 54321 --clear-groups $P provoke inotify -- inotify", "EMFILE", "max_user_instances"},
 }
+
+// someone begins a command as a user who is nobody else, with capabilities.
+func someone(capabilities string) string {
+	c := "setpriv --reuid 54321 --regid 54321 --clear-groups "
+	if capabilities != "" {
+		return c + "--inh-caps=" + capabilities + " --ambient-caps=" + capabilities + " "
+	}
+	return c + "--inh-caps=-all --bounding-set=-all "
+}
+
+// inOther makes a process N in a user namespace without a map; W is what begins it.
+const inOther = "$W unshare -U sleep 100 & N=$!; until [ \"$(readlink /proc/$N/ns/user)\" != \"$(readlink /proc/self/ns/user)\" ]; do sleep 0.01; done; "
+
+// within has root of a user namespace run a script.
+func within(script string) string {
+	return "cat >$D/script <<'END'\n" + script + "\nEND\nunshare -U --map-root-user sh $D/script"
+}
+
+// strange makes one of a user who is nobody else, as whom the shell goes on.
+var strange = "W='" + someone("") + "'; " + inOther + "$W "
+
+// subordinate does so with these lines in /etc/subuid and /etc/subgid.
+func subordinate(lines string) string {
+	return "W=\"$W setpriv --reuid 54321 --regid 54321 --clear-groups\"; printf '" + lines + "\\n' >$D/sub; mount --bind $D/sub /etc/subuid; mount --bind $D/sub /etc/subgid; " +
+		"(cat /etc/passwd; echo someone:x:54321:54321::/:) >$D/passwd; mount --bind $D/passwd /etc/passwd; " + inOther + "$W "
+}
+
+// cgroup2 finds where groups are.
+const cgroup2 = "G=$(findmnt -nt cgroup2 -o TARGET | head -1); "
 
 func nr[N int | uintptr](n N) string { return strconv.FormatUint(uint64(n), 10) }
 

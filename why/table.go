@@ -27,11 +27,6 @@ var (
 		Check: "readlink /proc/self/ns/user /proc/self/ns/mnt; lsns -t mnt -o NS,PID,COMMAND", Fix: "make both together: unshare --user --map-root-user --mount",
 		Learn: "user-namespace", test: func(p *probe) verdict { return p.process().foreign("mnt") },
 	}
-	module = Cause{
-		Name: "security module", Why: "AppArmor or SELinux refuses what a profile does not allow, with rights or without; Docker's profile docker-default forbids mount",
-		Check: "cat /proc/self/attr/current; dmesg | grep -iE 'apparmor|avc'", Fix: "in a container: --security-opt apparmor=unconfined (a whole wall less), or a profile that allows it",
-		Learn: "capabilities-seccomp", test: func(p *probe) verdict { return confined(p) },
-	}
 )
 
 func lacksAdmin(p *probe) verdict { return p.process().lacks(capSysAdmin) }

@@ -27,7 +27,7 @@ var cgroupErrors = []Known{
 	},
 	{
 		Errno: unix.ENOENT, Calls: []string{"cgroup.subtree_control"}, Objects: "[DIR [CONTROLLER]]", Manual: "cgroups(7)",
-		Causes: []Cause{{
+		Causes: []Cause{heldBefore, {
 			Name: "controller that the group has not", Why: "a group hands on only what it has been given: what stands in its cgroup.controllers", Check: "cat DIR/cgroup.controllers DIR/../cgroup.subtree_control",
 			Fix: "enable it in the group above first, from the root down; systemd: Delegate=yes", Learn: "cgroup-namespace", test: notGiven,
 		}},
@@ -38,9 +38,6 @@ var cgroupErrors = []Known{
 			{
 				Name: "unknown controller", Why: "cgroup v2 has no controller of that name: it is v1's alone (net_cls, devices, freezer), not built in, or misspelled", Check: "cat /proc/cgroups /sys/fs/cgroup/cgroup.controllers",
 				Fix: "memory cpu io pids cpuset are the usual ones; the freezer is a file of each group, cgroup.freeze", Learn: "cgroup-namespace", test: unknownController,
-			},
-			{
-				Name: "held by cgroup v1", Why: "a controller belongs to v1 or to v2, never to both; a v1 hierarchy that is mounted holds it", Check: "cat /proc/cgroups; grep cgroup /proc/mounts", Fix: "boot with systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all", Learn: "cgroup-namespace", test: heldByV1,
 			},
 		},
 	},
@@ -84,18 +81,15 @@ var cgroupErrors = []Known{
 		Errno: unix.ENOENT, Calls: []string{"cgroup"}, Objects: "[FILE]", Manual: "cgroups(7)",
 		Causes: []Cause{
 			{
+				Name: "no cgroup v2 mounted", Why: "without a mount of type cgroup2 there is nothing to write to", Check: "findmnt -t cgroup2", Fix: "mount -t cgroup2 none /sys/fs/cgroup", Learn: "cgroup-namespace", test: noCgroup2,
+			},
+			{
 				Name: "controller not handed down", Why: "a group has a controller's files (memory.max) only when the group above hands it on in cgroup.subtree_control; the root has no limits at all", Check: "cat DIR/cgroup.controllers",
 				Fix: "echo +memory > DIR/../cgroup.subtree_control, from the root down", Learn: "memory-limit", test: filesMissing,
 			},
-			{
-				Name: "held by cgroup v1", Why: "a controller belongs to v1 or to v2, never to both; here v1 holds it, so v2 has no file of it", Check: "stat -f -c %T /sys/fs/cgroup; cat /proc/cgroups",
-				Fix: "boot with systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all", Learn: "cgroup-namespace", test: heldByV1,
-			},
+			heldBefore,
 			{
 				Name: "group that is gone", Why: "a container's group goes with it; systemd removes scopes that are empty", Check: "ls DIR", Fix: "look while it runs", Learn: "cgroup-namespace", test: groupGone,
-			},
-			{
-				Name: "no cgroup v2 mounted", Why: "without a mount of type cgroup2 there is nothing to write to", Check: "findmnt -t cgroup2", Fix: "mount -t cgroup2 none /sys/fs/cgroup", Learn: "cgroup-namespace", test: noCgroup2,
 			},
 		},
 	},
@@ -117,6 +111,11 @@ var cgroupErrors = []Known{
 		Errno: unix.ENODEV, Calls: []string{"cgroup"}, Objects: "[DIR]", Manual: "cgroups(7)",
 		Causes: []Cause{{Name: "group that is gone", Why: "a file of a group that was removed in the meantime answers ENODEV", Check: "ls DIR", Fix: "open it anew", Learn: "cgroup-namespace", test: groupGone}},
 	},
+}
+
+var heldBefore = Cause{
+	Name: "held by cgroup v1", Why: "a controller belongs to v1 or to v2, never to both; a v1 hierarchy that is mounted holds it, so v2 has no file of it", Check: "stat -f -c %T /sys/fs/cgroup; cat /proc/cgroups",
+	Fix: "boot with systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all", Learn: "cgroup-namespace", test: heldByV1,
 }
 
 // cgroup2 is where cgroup v2 is mounted.
@@ -261,6 +260,9 @@ func unknownController(p *probe) verdict {
 }
 
 func heldByV1(p *probe) verdict {
+	if dir, _ := p.group(); p.object(0) != "" && !there(dir) {
+		return no("%s: not there", dir)
+	}
 	held := controllersOfV1()
 	want := strings.TrimLeft(p.object(1), "+-")
 	if want == "" {

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"fmt"
 	"os"
 	"strings"
 
@@ -68,7 +69,7 @@ var execErrors = []Known{
 	{
 		Errno: unix.E2BIG, Calls: []string{"execve", "exec"}, Manual: "execve(2)",
 		Causes: []Cause{{
-			Name: "arguments too long", Why: "arguments and environment together may take a quarter of RLIMIT_STACK, at most 6 MiB, and no single one more than 128 KiB", Check: "env | wc -c; getconf ARG_MAX", Fix: "a file instead of an argument; xargs", Learn: "first-container", test: bigEnvironment,
+			Name: "arguments too long", Why: "arguments and environment together may take a quarter of RLIMIT_STACK, at most 6 MiB, and no single one more than 128 KiB", Check: "env | wc -c; getconf ARG_MAX", Fix: "find ... -exec COMMAND {} +, or xargs, which call it several times; a file instead of an argument; ulimit -s 65536", Learn: "first-container", test: bigEnvironment,
 		}},
 	},
 }
@@ -144,21 +145,40 @@ func textBusy(p *probe) verdict {
 	return when(len(found) > 0, "%s: %s", p.object(0), orUnused(found))
 }
 
+// bigEnvironment follows fs/exec.c: MAX_ARG_STRLEN is 32 pages, and bprm_stack_limits gives all together a quarter of the stack's limit. The
+// arguments of the call that failed are not to be seen any more; the environment is this process's, which commands hand on.
 func bigEnvironment(p *probe) verdict {
-	size, biggest := 0, 0
-	for _, e := range os.Environ() {
-		size, biggest = size+len(e)+1, max(biggest, len(e))
+	size, biggest, name := 0, 0, ""
+	for _, e := range p.environment() {
+		size += len(e) + 1
+		if len(e)+1 > biggest {
+			biggest = len(e) + 1
+			name, _, _ = strings.Cut(e, "=")
+		}
 	}
 	stack, unlimited, known := p.limit("Max stack size")
 	if !known {
 		return unknown("%s could not be read", p.proc("limits"))
 	}
-	room := uint64(6 << 20)
+	room, single := 6<<20, 32*os.Getpagesize()
 	if !unlimited {
-		room = min(room, max(stack/4, 128<<10))
+		room = min(room, max(int(min(stack, 1<<40)/4), 128<<10))
 	}
-	if uint64(size) < room/2 && biggest < 64<<10 {
-		return unknown("the environment has %d bytes, the longest variable %d, and there is room for %d; what the arguments have is not known", size, biggest, room)
+	line := fmt.Sprintf("the environment has %d bytes, %s alone %d; all together may have %d, one alone %d", size, orElse(name, "nothing"), biggest, room, single)
+	if size < room && biggest < single {
+		return unknown("%s: what the arguments have had is gone with the call", line)
 	}
-	return yes("the environment has %d bytes, the longest variable %d, and there is room for %d", size, biggest, room)
+	return yes("%s", line)
+}
+
+// environment is what the process would hand on; of another one, what it has begun with.
+func (p *probe) environment() []string {
+	if p.self() {
+		return os.Environ()
+	}
+	text, err := read(p.proc("environ"))
+	if err != nil {
+		return nil
+	}
+	return strings.Split(text, "\x00")
 }

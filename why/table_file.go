@@ -14,7 +14,7 @@ var fileErrors = []Known{
 		Errno: unix.EACCES, Calls: []string{"open", "write", "read", "mkdir", "unlink"}, Objects: "PATH", Manual: "path_resolution(7), capabilities(7)",
 		Causes: []Cause{
 			{
-				Name: "no way through", Why: "every directory of the path must be searchable (x) by the process", Check: "namei -l PATH", Fix: "chmod +x the directory", Learn: "volumes", test: func(p *probe) verdict { return p.blockedPath(whole(p.object(0)) + "/") },
+				Name: "no way through", Why: "every directory of the path must be searchable (x) by the process", Check: "namei -l PATH", Fix: "chmod +x the directory", Learn: "volumes", test: blockedFile,
 			},
 			{
 				Name: "numbers that differ", Why: "the kernel compares numbers, not names: a file of user 1000 on the host belongs to user 1000 in the container, whoever that is there", Check: "ls -ln PATH; id", Fix: "run it with -u $(id -u):$(id -g), or chown the directory", Learn: "volumes", test: otherOwner,
@@ -48,11 +48,21 @@ var fileErrors = []Known{
 	},
 }
 
+// blockedFile looks at the directories that lead to a file, and at the object itself if it is one.
+func blockedFile(p *probe) verdict {
+	path := whole(p.object(0))
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path += "/"
+	}
+	return p.blockedPath(path)
+}
+
+// otherOwner looks at the file, or at the directory in which it would have been made.
 func otherOwner(p *probe) verdict {
-	path := p.object(0)
-	if path == "" {
+	if p.object(0) == "" {
 		return unknown("name the file: why EACCES open PATH")
 	}
+	path := existing(p.object(0))
 	var s unix.Stat_t
 	if err := unix.Stat(path, &s); err != nil {
 		return unknown("%s: %v", path, err)
@@ -105,7 +115,23 @@ func lowerDirectory(p *probe) verdict {
 	if contains(m.super, "redirect_dir=on") || !info.IsDir() {
 		return no("%s: directory %v, overlay with %s", p.object(0), info.IsDir(), strings.Join(m.super, ","))
 	}
-	return unknown("%s is a directory on an overlay without redirect_dir=on; whether a lower layer has it: glassbox layers", p.object(0))
+	rel, err := filepath.Rel(m.point, whole(p.object(0)))
+	if err != nil {
+		return unknown("%v", err)
+	}
+	hidden := 0
+	for _, layer := range m.lower() {
+		if there(filepath.Join(layer, rel)) {
+			return yes("%s is a directory on an overlay without redirect_dir=on, and its layer %s has it", p.object(0), layer)
+		}
+		if !there(layer) {
+			hidden++
+		}
+	}
+	if hidden > 0 {
+		return unknown("%s is a directory on an overlay without redirect_dir=on; %d of its layers cannot be seen from here: glassbox layers tells", p.object(0), hidden)
+	}
+	return no("%s: none of the overlay's layers has it", p.object(0))
 }
 
 func circle(p *probe) verdict {

@@ -1,6 +1,10 @@
 package why
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -45,8 +49,8 @@ var hostErrors = []Known{
 	{
 		Errno: unix.EPERM, Calls: []string{"ptrace", "strace", "gdb"}, Objects: "[PID]", Manual: "ptrace(2)",
 		Causes: []Cause{
-			{Name: "Yama", Why: "kernel.yama.ptrace_scope 1 lets one trace one's own children only, 2 wants CAP_SYS_PTRACE, 3 forbids it", Check: "sysctl kernel.yama.ptrace_scope", Fix: "strace the program from its start; as root", Learn: "capabilities-seccomp", test: yama},
-			{Name: "no CAP_SYS_PTRACE", Why: "who traces another user's process, or one with more capabilities, needs CAP_SYS_PTRACE in its user namespace", Check: "grep CapEff /proc/self/status", Fix: "--cap-add SYS_PTRACE", Learn: "capabilities-seccomp", test: func(p *probe) verdict { return p.lacks(unix.CAP_SYS_PTRACE) }},
+			{Name: "Yama", Why: "kernel.yama.ptrace_scope 1 lets one trace what one has started oneself, 2 wants CAP_SYS_PTRACE, 3 forbids it to everybody until the next boot", Check: "sysctl kernel.yama.ptrace_scope", Fix: "start the program under it: strace PROGRAM; or sudo strace -p PID", Learn: "capabilities-seccomp", test: yama},
+			{Name: "no CAP_SYS_PTRACE", Why: "who traces another user's process, or one with more capabilities, needs CAP_SYS_PTRACE in its user namespace", Check: "grep CapEff /proc/self/status", Fix: "--cap-add SYS_PTRACE", Learn: "capabilities-seccomp", test: tracesAnother},
 			{Name: "traced already", Why: "a process has one tracer", Check: "grep TracerPid /proc/PID/status", Fix: "end the other one", Learn: "capabilities-seccomp", test: traced},
 		},
 	},
@@ -71,7 +75,7 @@ var hostErrors = []Known{
 	{
 		Errno: unix.EPERM, Calls: []string{"keyctl", "add_key", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "init_module", "swapon", "setrlimit"}, Manual: "capabilities(7), seccomp(2)",
 		Causes: []Cause{
-			noAdmin,
+			{Name: "no capability for it", Why: "bpf wants CAP_BPF, perf_event_open CAP_PERFMON, init_module CAP_SYS_MODULE, swapon and keyctl of others' keys CAP_SYS_ADMIN, setrlimit above the hard limit CAP_SYS_RESOURCE", Check: "grep CapEff /proc/self/status; capsh --decode=HEX", Fix: "sudo; in a container: --cap-add NAME, and --ulimit for limits", Learn: "capabilities-seccomp", test: lacksItsCapability},
 			{Name: "seccomp filter", Why: seccompWhy, Check: seccompCheck, Fix: seccompFix, Learn: "capabilities-seccomp", test: func(p *probe) verdict { return p.filtered(unix.EPERM, nil) }},
 			{Name: "setting of the kernel", Why: "kernel.unprivileged_bpf_disabled, kernel.perf_event_paranoid, vm.unprivileged_userfaultfd and kernel.io_uring_disabled keep these calls for root", Check: "sysctl kernel.unprivileged_bpf_disabled kernel.perf_event_paranoid vm.unprivileged_userfaultfd kernel.io_uring_disabled", Fix: "as root of the host", Learn: "capabilities-seccomp", test: unprivileged},
 		},
@@ -92,8 +96,45 @@ func yama(p *probe) verdict {
 	if !known {
 		return no("there is no kernel.yama.ptrace_scope")
 	}
-	holds := value == "3" || value != "0" && p.lacks(unix.CAP_SYS_PTRACE).holds == Yes
-	return when(holds, "kernel.yama.ptrace_scope = %s", value)
+	line := "kernel.yama.ptrace_scope = " + value
+	lacks := p.lacks(unix.CAP_SYS_PTRACE)
+	switch {
+	case value == "3":
+		return yes("%s", line)
+	case value == "0", lacks.holds != Yes:
+		return verdict{No, append(lacks.evidence, line)}
+	case value == "1" && p.process().descends(p.status("Pid")):
+		return no("%s, but process %s is a descendant of ours", line, p.process().pid)
+	}
+	return verdict{Yes, append(lacks.evidence, line)}
+}
+
+// descends says whether a process is among the ancestors.
+func (p *probe) descends(ancestor string) bool {
+	for q := p; q.pid != "0" && q.pid != ""; q = q.of(q.status("PPid")) {
+		if q.pid == ancestor {
+			return true
+		}
+	}
+	return false
+}
+
+// tracesAnother follows kernel/ptrace.c, __ptrace_may_access: the same user in all its forms, and no capability that the tracer has not.
+func tracesAnother(p *probe) verdict {
+	lacks := p.lacks(unix.CAP_SYS_PTRACE)
+	target := p.process()
+	if lacks.holds != Yes || target.self() {
+		return lacks
+	}
+	mine, theirs := strings.Fields(p.status("Uid")), strings.Fields(target.status("Uid"))
+	if len(mine) != 4 || len(theirs) != 4 {
+		return unknown("%s could not be read", target.proc("status"))
+	}
+	own, _ := strconv.ParseUint(p.status("CapPrm"), 16, 64)
+	its, _ := strconv.ParseUint(target.status("CapPrm"), 16, 64)
+	same := theirs[0] == mine[0] && theirs[1] == mine[0] && theirs[2] == mine[0]
+	return verdict{when(!same || its&^own != 0, "").holds, append(lacks.evidence,
+		fmt.Sprintf("Uid in %s: %s; ours: %s", target.proc("status"), theirs[0], mine[0]), fmt.Sprintf("CapPrm there: %016x; ours: %016x", its, own))}
 }
 
 func traced(p *probe) verdict {
@@ -115,15 +156,49 @@ func othersProcess(p *probe) verdict {
 	return verdict{when(mine != theirs && lacks.holds == Yes, "").holds, append([]string{"Uid in " + target.proc("status") + ": " + theirs + "; ours: " + mine}, lacks.evidence...)}
 }
 
-func unprivileged(p *probe) verdict {
-	if p.lacks(capSysAdmin).holds == No && !p.inUserNamespace() {
-		return no("the process is root of the host")
-	}
-	var lines []string
-	for _, name := range []string{"kernel.unprivileged_bpf_disabled", "kernel.perf_event_paranoid", "vm.unprivileged_userfaultfd", "kernel.io_uring_disabled"} {
-		if value, known := sysctl(name); known {
-			lines = append(lines, name+" = "+value)
+// guarded are calls with the capability that they want, and the setting that may keep them from who has it not, from a value on.
+var guarded = [...]struct {
+	call       string
+	capability int
+	setting    string
+	from       int
+}{
+	{"bpf", unix.CAP_BPF, "kernel.unprivileged_bpf_disabled", 1},
+	{"perf_event_open", unix.CAP_PERFMON, "kernel.perf_event_paranoid", 2},
+	{"userfaultfd", unix.CAP_SYS_PTRACE, "vm.unprivileged_userfaultfd", -1},
+	{"io_uring_setup", unix.CAP_SYS_ADMIN, "kernel.io_uring_disabled", 1},
+	{"init_module", unix.CAP_SYS_MODULE, "kernel.modules_disabled", 1},
+	{"setrlimit", unix.CAP_SYS_RESOURCE, "", 0},
+}
+
+func lacksItsCapability(p *probe) verdict {
+	for _, g := range guarded {
+		if g.call == p.call {
+			return p.lacks(g.capability)
 		}
 	}
-	return verdict{Unknown, lines}
+	return lacksAdmin(p)
+}
+
+func unprivileged(p *probe) verdict {
+	for _, g := range guarded {
+		if g.call != p.call || g.setting == "" {
+			continue
+		}
+		value, known := sysctl(g.setting)
+		n, err := strconv.Atoi(value)
+		if !known || err != nil {
+			return no("there is no %s", g.setting)
+		}
+		refuses := n >= g.from
+		if g.from < 0 {
+			refuses = n == 0
+		}
+		line := g.setting + " = " + value
+		if v := p.lacks(g.capability); v.holds == No && !(n == 2 && p.call == "io_uring_setup") && p.call != "init_module" {
+			return verdict{No, append(v.evidence, line)}
+		}
+		return when(refuses, "%s", line)
+	}
+	return no("%s has no setting that keeps it for root", p.call)
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,7 +14,7 @@ import (
 // idErrors follow kernel/user_namespace.c, map_write and new_idmap_permitted.
 var idErrors = []Known{
 	{
-		Errno: unix.EPERM, Calls: []string{"uid_map", "gid_map"}, Objects: "[PID]", Manual: "user_namespaces(7)",
+		Errno: unix.EPERM, Calls: []string{"uid_map", "gid_map"}, Objects: "[PID [LINE]]", Manual: "user_namespaces(7)",
 		Causes: []Cause{
 			{
 				Name: "hidepid", Why: hidepidWhy, Check: hidepidCheck, Fix: hidepidFix, Learn: "user-namespace", test: hiddenBy("noaccess"),
@@ -21,25 +22,20 @@ var idErrors = []Known{
 			{
 				Name: "written already", Why: "a map is written once, in one write(2)", Check: "cat /proc/PID/uid_map", Fix: "make a new user namespace, and write all lines at once", Learn: "user-namespace", test: mapWritten,
 			},
+			armoredUsers,
 			{
-				Name: "user namespaces need AppArmor's leave", Why: "Ubuntu 24.04 and later let a program that is not confined make a user namespace and take its capabilities away, so that its map can no more be written",
-				Check: "sysctl kernel.apparmor_restrict_unprivileged_userns",
-				Fix:   "a profile for the one program, in /etc/apparmor.d: profile NAME /PATH/OF/PROGRAM flags=(unconfined) { userns, }   The setting at 0 would do, and opens it to every program",
-				Learn: "user-namespace", test: appArmorUsers,
+				Name: "setgroups", Why: "who has not CAP_SETGID above must write deny to /proc/PID/setgroups before the gid_map (since Linux 3.19)", Check: "cat /proc/PID/setgroups", Fix: "echo deny > /proc/PID/setgroups", Learn: "user-namespace", test: setGroups,
 			},
 			{
 				Name: "more than one's own id", Why: "without CAP_SETUID in the namespace above (CAP_SETGID for groups) only one line of one id is allowed, which maps one's own", Check: "id -u; grep CapEff /proc/self/status",
 				Fix: "newuidmap and newgidmap, with a line for the user in /etc/subuid and /etc/subgid; or map just yourself: --map-root-user", Learn: "user-namespace", test: noSetUID,
 			},
 			{
-				Name: "setgroups", Why: "who has not CAP_SETGID above must write deny to /proc/PID/setgroups before the gid_map (since Linux 3.19)", Check: "cat /proc/PID/setgroups", Fix: "echo deny > /proc/PID/setgroups", Learn: "user-namespace", test: setGroups,
-			},
-			{
 				Name: "no CAP_SETFCAP", Why: "to map the id 0 of the namespace above, its maker must have had CAP_SETFCAP (since Linux 5.12)", Check: "grep CapEff /proc/self/status", Fix: "keep that capability, or map another id to 0", Learn: "user-namespace",
-				test: func(p *probe) verdict { return p.lacks(unix.CAP_SETFCAP) },
+				test: noSetFCap,
 			},
 			{
-				Name: "id that is not mapped above", Why: "the second number of each line counts in the namespace above, and must be mapped there", Check: "cat /proc/self/uid_map", Fix: "take ids that this file has", Learn: "user-namespace", test: fewIDs,
+				Name: "id that is not mapped above", Why: "the second number of each line counts in the namespace above, and must be mapped there", Check: "cat /proc/self/uid_map", Fix: "take ids that this file has", Learn: "user-namespace", test: unmappedAbove,
 			},
 		},
 	},
@@ -50,19 +46,22 @@ var idErrors = []Known{
 		}},
 	},
 	{
+		Errno: unix.EINVAL, Calls: []string{"newuidmap", "newgidmap"}, Objects: "[USER]", Manual: "newuidmap(1), subuid(5)",
+		Causes: []Cause{{
+			Name: "ranges that overlap", Why: "tools map all lines that /etc/subuid has for the user, each behind the other, and no id may stand twice in a map: nor in two lines of one user, nor as the user itself", Check: "grep USER /etc/subuid /etc/subgid; id -u USER", Fix: "one line for each user, of ids that nobody has: usermod --del-subuids FIRST-LAST USER", Learn: "user-namespace", test: overlapping,
+		}},
+	},
+	{
 		Errno: unix.EPERM, Calls: []string{"newuidmap", "newgidmap"}, Objects: "[USER]", Manual: "newuidmap(1), subuid(5)",
 		Causes: []Cause{
 			{
-				Name: "no subordinate ids", Why: "newuidmap maps what /etc/subuid gives the user, and nothing else", Check: "grep USER /etc/subuid /etc/subgid", Fix: "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER", Learn: "user-namespace", test: noSubIDs,
+				Name: "no subordinate ids", Why: "newuidmap maps what /etc/subuid gives the user (newgidmap: /etc/subgid), and nothing else", Check: "grep USER /etc/subuid /etc/subgid", Fix: "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER", Learn: "user-namespace", test: noSubIDs,
 			},
 			{
-				Name: "helper without rights", Why: "newuidmap must be setuid root, or have the file capability cap_setuid", Check: "ls -l $(command -v newuidmap); getcap $(command -v newuidmap)", Fix: "install the package uidmap anew, on a mount without nosuid", Learn: "user-namespace", test: weakHelper,
+				Name: "helper without rights", Why: "newuidmap must be setuid root, or have the file capability cap_setuid; on a mount with nosuid, or under no_new_privs, neither counts", Check: "ls -l $(command -v newuidmap); getcap $(command -v newuidmap); findmnt -T $(command -v newuidmap); grep NoNewPrivs /proc/self/status", Fix: "apt install --reinstall uidmap, on a mount without nosuid; in a container without --security-opt no-new-privileges", Learn: "user-namespace", test: weakHelper,
 			},
 			{
-				Name: "in a user namespace already", Why: "inside a container the ids of /etc/subuid may not be mapped", Check: "cat /proc/self/uid_map", Fix: "give the outer one more ids, or map one id only", Learn: "user-namespace", test: fewIDs,
-			},
-			{
-				Name: "ranges that overlap", Why: "two users whose ranges overlap own each other's files; helpers refuse, or should", Check: "sort -t: -k2n /etc/subuid", Fix: "give each user a range of its own", Learn: "user-namespace", test: overlapping,
+				Name: "in a user namespace already", Why: "what a user namespace does not map does not exist in it: inside a container the ids of /etc/subuid may be such", Check: "cat /proc/self/uid_map", Fix: "lines in /etc/subuid and /etc/subgid of ids that are mapped here; or map yourself alone: unshare --map-root-user", Learn: "user-namespace", test: nestedIDs,
 			},
 		},
 	},
@@ -122,9 +121,55 @@ func mapWritten(p *probe) verdict {
 	return when(text != "", "%s: %q", p.proc("uid_map"), strings.Join(strings.Fields(text), " "))
 }
 
-func noSetUID(p *probe) verdict { return p.lacks(unix.CAP_SETUID) }
+// mapLine is the line that was written: the second object, three numbers.
+func (p *probe) mapLine() (inside, outside, length uint64, known bool) {
+	n, _ := fmt.Sscan(p.object(1), &inside, &outside, &length)
+	return inside, outside, length, n == 3 && length > 0
+}
+
+// mapper is the capability that the map of the question wants, and its file's, and the process's id of that kind.
+func (p *probe) mapper() (capability int, file string, id uint64) {
+	field := "Uid"
+	capability, file = unix.CAP_SETUID, "uid_map"
+	if strings.HasPrefix(p.call, "gid") || strings.HasPrefix(p.call, "newgid") {
+		capability, file, field = unix.CAP_SETGID, "gid_map", "Gid"
+	}
+	if f := strings.Fields(p.status(field)); len(f) > 1 {
+		id, _ = strconv.ParseUint(f[1], 10, 32)
+	}
+	return capability, file, id
+}
+
+func noSetUID(p *probe) verdict {
+	capability, _, id := p.mapper()
+	v := p.lacks(capability)
+	if _, outside, length, known := p.mapLine(); known && v.holds == Yes {
+		v.holds = when(length != 1 || outside != id, "").holds
+		v.evidence = append(v.evidence, fmt.Sprintf("the line maps %d from %d on; one's own is %d", length, outside, id))
+	}
+	return v
+}
+
+// noSetFCap concerns those alone who may map id 0 otherwise.
+func noSetFCap(p *probe) verdict {
+	v := p.lacks(unix.CAP_SETFCAP)
+	capability, file, id := p.mapper()
+	_, outside, _, known := p.mapLine()
+	switch {
+	case v.holds != Yes:
+	case file != "uid_map":
+		return no("that concerns the uid_map alone")
+	case id != 0 && p.lacks(capability).holds == Yes, known && outside != 0:
+		v.holds = No
+		v.evidence = append(v.evidence, "id 0 is not to be mapped")
+	}
+	return v
+}
 
 func setGroups(p *probe) verdict {
+	if _, file, _ := p.mapper(); file != "gid_map" {
+		return no("that concerns the gid_map alone")
+	}
 	target := p.process()
 	text, err := read(target.proc("setgroups"))
 	if err != nil {
@@ -137,16 +182,47 @@ func setGroups(p *probe) verdict {
 	return when(text == "allow", "%s", line)
 }
 
-func fewIDs(p *probe) verdict {
-	text, err := read(p.proc("uid_map"))
+// allMapped says of a map's text that it has every id.
+func allMapped(text string) bool { return strings.Join(strings.Fields(text), " ") == "0 0 4294967295" }
+
+func unmappedAbove(p *probe) verdict {
+	_, file, _ := p.mapper()
+	text, err := read(p.proc(file))
 	if err != nil {
 		return unknown("%v", err)
 	}
-	line := fmt.Sprintf("%s: %q", p.proc("uid_map"), strings.Join(strings.Fields(text), " "))
-	if strings.Join(strings.Fields(text), " ") == "0 0 4294967295" {
+	line := fmt.Sprintf("%s: %q", p.proc(file), strings.Join(strings.Fields(text), " "))
+	_, outside, length, known := p.mapLine()
+	switch {
+	case allMapped(text):
+		return no("%s: all ids are mapped", line)
+	case !known:
+		return unknown("%s: others do not exist here; say what was written: why EPERM %s PID '0 1000 1'", line, file)
+	}
+	return when(!maps(text, outside, 0) || !maps(text, outside+length-1, 0), "%s; the line maps %d to %d", line, outside, outside+length-1)
+}
+
+// nestedIDs tests whether a range of the user's is mapped in the user namespace that the process is in.
+func nestedIDs(p *probe) verdict {
+	_, file, _ := p.mapper()
+	text, err := read(p.proc(file))
+	if err != nil {
+		return unknown("%v", err)
+	}
+	line := fmt.Sprintf("%s: %q", p.proc(file), strings.Join(strings.Fields(text), " "))
+	if allMapped(text) {
 		return no("%s: all ids are mapped", line)
 	}
-	return unknown("%s: others do not exist here", line)
+	all, err := p.subordinate()
+	if err != nil {
+		return unknown("%s; %v", line, err)
+	}
+	for _, r := range all {
+		if !maps(text, r.first, 0) || !maps(text, r.first+r.length-1, 0) {
+			return yes("%s; %s has %s", line, p.subFile(), r)
+		}
+	}
+	return no("%s", line)
 }
 
 func userNamespace(p *probe) verdict {
@@ -154,36 +230,88 @@ func userNamespace(p *probe) verdict {
 	return when(p.inUserNamespace(), "%s: user:[%d]; the first one is user:[%d]", p.proc("ns/user"), ino, initialUser)
 }
 
-// subordinate are the lines of /etc/subuid.
-func subordinate() (lines [][]string) {
-	text, _ := read("/etc/subuid")
-	for line := range strings.Lines(text) {
-		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) == 3 {
-			lines = append(lines, f)
+// subordinate is a range that subuid(5) gives a user.
+type subordinateRange struct{ first, length uint64 }
+
+func (r subordinateRange) String() string {
+	return fmt.Sprintf("%d to %d", r.first, r.first+r.length-1)
+}
+
+func (a subordinateRange) overlaps(b subordinateRange) bool {
+	return a.first < b.first+b.length && b.first < a.first+a.length
+}
+
+// subFile is the file that has the ranges: newgidmap reads another one than newuidmap.
+func (p *probe) subFile() string {
+	if _, file, _ := p.mapper(); file == "gid_map" {
+		return "/etc/subgid"
+	}
+	return "/etc/subuid"
+}
+
+// user is the one that an object names, by name and number, or the one that the process runs as.
+func (p *probe) user() (name, id string, err error) {
+	var u *user.User
+	if name = p.object(0); name == "" {
+		id, _, _ = strings.Cut(p.status("Uid"), "\t")
+		if u, err = user.LookupId(id); err != nil {
+			return id, id, nil // one without a name
+		}
+	} else if u, err = user.Lookup(name); err != nil {
+		if u, err = user.LookupId(name); err != nil {
+			return name, name, fmt.Errorf("there is no user %s", name)
 		}
 	}
-	return lines
+	return u.Username, u.Uid, nil
+}
+
+// subordinate are the ranges of the user.
+func (p *probe) subordinate() (all []subordinateRange, err error) {
+	name, id, err := p.user()
+	if err != nil {
+		return nil, err
+	}
+	text, err := read(p.subFile())
+	for line := range strings.Lines(text) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		var r subordinateRange
+		if len(f) != 3 || f[0] != name && f[0] != id {
+			continue
+		}
+		if n, _ := fmt.Sscan(f[1]+" "+f[2], &r.first, &r.length); n == 2 && r.length > 0 {
+			all = append(all, r)
+		}
+	}
+	return all, err
 }
 
 func noSubIDs(p *probe) verdict {
-	name, id := p.object(0), ""
-	if name == "" {
-		u, err := user.Current()
-		if err != nil {
-			return unknown("%v", err)
-		}
-		name, id = u.Username, u.Uid
+	name, _, err := p.user()
+	if err != nil {
+		return unknown("%v", err)
 	}
-	for _, f := range subordinate() {
-		if f[0] == name || f[0] == id {
-			return no("/etc/subuid: %s", strings.Join(f, ":"))
-		}
+	all, err := p.subordinate()
+	switch {
+	case err != nil:
+		return yes("%v", err)
+	case len(all) == 0:
+		return yes("%s has no line for %s", p.subFile(), name)
 	}
-	return yes("/etc/subuid has no line for %s", name)
+	return no("%s gives %s %s", p.subFile(), name, listed(all))
+}
+
+// listed names values that can say what they are.
+func listed[T fmt.Stringer](all []T) string {
+	var words []string
+	for _, v := range all {
+		words = append(words, v.String())
+	}
+	return list(words)
 }
 
 func weakHelper(p *probe) verdict {
-	path, err := exec.LookPath("newuidmap")
+	name := orElse(p.call, "newuidmap")
+	path, err := exec.LookPath(name)
 	if err != nil {
 		return yes("%v", err)
 	}
@@ -192,21 +320,42 @@ func weakHelper(p *probe) verdict {
 		return unknown("%v", err)
 	}
 	n, err := unix.Getxattr(path, "security.capability", nil)
-	fit := info.Mode()&os.ModeSetuid != 0 || err == nil && n > 0
-	return when(!fit, "%s: mode %s, file capabilities: %v", path, info.Mode(), err == nil && n > 0)
+	capable := err == nil && n > 0
+	line := fmt.Sprintf("%s: mode %s, file capabilities: %v", path, info.Mode(), capable)
+	if info.Mode()&os.ModeSetuid == 0 && !capable {
+		return yes("%s", line)
+	}
+	if p.status("NoNewPrivs") == "1" {
+		return yes("%s; NoNewPrivs in %s: 1", line, p.proc("status"))
+	}
+	if m, _, err := p.on(path); err == nil && contains(m.options, "nosuid") {
+		return yes("%s; %s: %s", line, p.proc("mountinfo"), m)
+	}
+	return no("%s", line)
 }
 
+// overlapping tests whether an id would stand twice in the map that tools write for the user: themselves, then all their ranges.
 func overlapping(p *probe) verdict {
-	all := subordinate()
+	_, id, err := p.user()
+	if err != nil {
+		return unknown("%v", err)
+	}
+	all, err := p.subordinate()
+	if err != nil {
+		return unknown("%v", err)
+	}
+	own, _ := strconv.ParseUint(id, 10, 32)
 	for i, a := range all {
+		if a.overlaps(subordinateRange{own, 1}) {
+			return yes("%s: %s has the user's own id, %s", p.subFile(), a, id)
+		}
 		for _, b := range all[i+1:] {
-			var x, nx, y, ny uint64
-			if c, _ := fmt.Sscan(a[1]+" "+a[2]+" "+b[1]+" "+b[2], &x, &nx, &y, &ny); c == 4 && x < y+ny && y < x+nx && a[0] != b[0] {
-				return yes("/etc/subuid: %s and %s", strings.Join(a, ":"), strings.Join(b, ":"))
+			if a.overlaps(b) {
+				return yes("%s: %s and %s", p.subFile(), a, b)
 			}
 		}
 	}
-	return no("/etc/subuid: %d lines, none overlaps another's", len(all))
+	return no("%s: %s", p.subFile(), orElse(listed(all), "no range"))
 }
 
 func unmappedOwner(p *probe) verdict {

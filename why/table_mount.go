@@ -11,7 +11,7 @@ var mountErrors = []Known{
 	{
 		Errno: unix.EPERM, Calls: []string{"mount", "fsopen", "fsconfig", "move_mount", "open_tree", "mount_setattr"}, Objects: "[TYPE|TARGET]", Manual: "mount(2), mount_namespaces(7)",
 		Causes: []Cause{
-			noAdmin, foreignMounts,
+			noAdmin, foreignMounts, noCapability,
 			{
 				Name: "seccomp filter", Why: seccompWhy, Check: seccompCheck, Fix: seccompFix, Learn: "capabilities-seccomp",
 				test: func(p *probe) verdict {
@@ -35,7 +35,7 @@ var mountErrors = []Known{
 				Name: "read-only block device", Why: "a device that can only be read is mounted with -o ro, or not at all",
 				Check: "cat /sys/class/block/NAME/ro", Fix: "mount -o ro ...", Learn: "mount-namespace", test: readOnlyDevice,
 			},
-			module,
+			mountModule,
 			{
 				Name: "no way through", Why: "every directory of both paths must be searchable (x) by the caller",
 				Check: "namei -l PATH", Fix: "chmod +x the directory, or another place", Learn: "volumes", test: func(p *probe) verdict { return p.blockedPath(p.object(0)) },

@@ -26,12 +26,7 @@ var namespaceErrors = []Known{
 	{
 		Errno: unix.EPERM, Calls: []string{"unshare", "clone", "clone3"}, Objects: "[user|mnt|pid|net|uts|ipc|cgroup]", Manual: "unshare(2), user_namespaces(7)",
 		Causes: []Cause{
-			{
-				Name: "user namespaces need AppArmor's leave", Why: "Ubuntu 24.04 and later let a program that is not confined make a user namespace, and take all capabilities in it away (kernel.apparmor_restrict_unprivileged_userns)",
-				Check: "sysctl kernel.apparmor_restrict_unprivileged_userns",
-				Fix:   "a profile for the one program, in /etc/apparmor.d: profile NAME /PATH/OF/PROGRAM flags=(unconfined) { userns, }   The setting at 0 would do, and opens it to every program",
-				Learn: "user-namespace", test: func(p *probe) verdict { return forUsers(p, appArmorUsers) },
-			},
+			armoredKinds,
 			{
 				Name: "user namespaces switched off", Why: "Debian's kernels have a switch that keeps user namespaces for root", Check: "sysctl kernel.unprivileged_userns_clone", Fix: "sysctl kernel.unprivileged_userns_clone=1", Learn: "user-namespace", test: func(p *probe) verdict { return forUsers(p, debianSwitch) },
 			},
@@ -45,6 +40,7 @@ var namespaceErrors = []Known{
 				Name: "no CAP_SYS_ADMIN", Why: "every namespace but a user namespace wants CAP_SYS_ADMIN in the user namespace of who makes it", Check: "grep CapEff /proc/self/status",
 				Fix: "sudo; or make a user namespace along with it: unshare --user --map-root-user ...; in a container: --cap-add SYS_ADMIN", Learn: "user-namespace", test: lacksAdminFor,
 			},
+			noCapability,
 			{
 				Name: "seccomp filter", Why: seccompWhy, Check: seccompCheck, Fix: seccompFix, Learn: "capabilities-seccomp",
 				test: func(p *probe) verdict {
@@ -53,6 +49,11 @@ var namespaceErrors = []Known{
 			},
 		},
 		tried: tryKinds,
+	},
+	{
+		Errno: unix.EACCES, Calls: []string{"unshare", "clone", "clone3"}, Objects: "[user|mnt|pid|net|uts|ipc|cgroup]", Manual: "unshare(2), apparmor.d(5)",
+		Causes: []Cause{armoredKinds, moduleFor(func() error { return makes(unix.CLONE_NEWUSER) })},
+		tried:  tryKinds,
 	},
 	{
 		Errno: unix.ENOSPC, Calls: []string{"unshare", "clone", "clone3", "setns"}, Manual: "namespaces(7)",
@@ -129,6 +130,13 @@ var namespaceErrors = []Known{
 	},
 }
 
+// armoredKinds is armoredUsers for calls that make other namespaces too.
+var armoredKinds = func() Cause {
+	c := armoredUsers
+	c.test = func(p *probe) verdict { return forUsers(p, armoredUsers.test) }
+	return c
+}()
+
 // wants says whether the question is about a kind of namespace: the one that an object names, or any.
 func (p *probe) wants(object int, kind string) bool {
 	named := p.object(object)
@@ -185,21 +193,6 @@ func makes(flag uintptr) error {
 	return err
 }
 
-func appArmorUsers(p *probe) verdict {
-	value, known := sysctl("kernel.apparmor_restrict_unprivileged_userns")
-	if !known {
-		return no("there is no kernel.apparmor_restrict_unprivileged_userns")
-	}
-	line := "kernel.apparmor_restrict_unprivileged_userns = " + value
-	if value == "0" {
-		return no("%s", line)
-	}
-	if v := p.process().lacks(capSysAdmin); v.holds != Yes {
-		return no("%s, and the process has CAP_SYS_ADMIN", line)
-	}
-	return verdict{Yes, []string{line, p.process().proc("attr/current") + ": " + orElse(p.process().confinedBy(), "unconfined")}}
-}
-
 func orElse(a, b string) string {
 	if a == "" {
 		return b
@@ -252,6 +245,8 @@ func fullKinds(p *probe) verdict {
 	for _, k := range kinds {
 		most, known := sysctl(k.most)
 		switch err := makes(k.flag); {
+		case errors.Is(err, unix.ENOSPC) && p.nesting(k.name) >= deepest:
+			evidence = append(evidence, k.name+" "+most+", but nested too deep")
 		case errors.Is(err, unix.ENOSPC):
 			full = append(full, fmt.Sprintf("%s: clone says ENOSPC; %s = %s", k.name, k.most, orElse(most, "not to be read")))
 		case known && most == "0":
@@ -263,25 +258,36 @@ func fullKinds(p *probe) verdict {
 	if full != nil {
 		return verdict{Yes, full}
 	}
-	return no("one more of each kind can be made now (user.max_*_namespaces: %s)", join(evidence))
+	return no("no kind is full (user.max_*_namespaces: %s)", join(evidence))
 }
 
 // deepest is how many user or PID namespaces the kernel lets lie in each other.
 const deepest = 32
 
 func nestedDeep(p *probe) verdict {
-	levels := len(strings.Fields(p.status("NSpid")))
-	user := 0
+	levels, user := p.nesting("pid"), p.nesting("user")
+	return when(levels >= deepest || user >= deepest, "seen from here the process is %d PID and %d user namespaces deep", levels, user)
+}
+
+// nesting is in how many PID or user namespaces the process is that lie in each other, as far as it can be seen.
+func (p *probe) nesting(kind string) (n int) {
+	switch kind {
+	case "pid":
+		return len(strings.Fields(p.status("NSpid")))
+	case "user":
+	default:
+		return 0
+	}
 	fd, err := unix.Open(p.proc("ns/user"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	for err == nil {
-		user++
+		n++
 		const nsGetParent = 0xb702
 		var up int
 		up, err = unix.IoctlRetInt(fd, nsGetParent)
 		unix.Close(fd)
 		fd = up
 	}
-	return when(levels >= deepest || user > deepest, "seen from here the process is %d PID and %d user namespaces deep", levels, user)
+	return n
 }
 
 func severalThreads(p *probe) verdict {

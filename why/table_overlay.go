@@ -166,20 +166,30 @@ func (p *probe) depth(m mounted) int {
 		return 0
 	}
 	deepest := 0
-	for _, o := range m.super {
-		dirs, is := strings.CutPrefix(o, "lowerdir=")
-		if !is {
-			if dirs, is = strings.CutPrefix(o, "lowerdir+="); !is {
-				continue
-			}
-		}
-		for _, d := range strings.Split(dirs, ":") {
-			if below, _, err := p.on(d); d != "" && err == nil && below.id != m.id {
-				deepest = max(deepest, p.depth(below))
-			}
+	for _, d := range m.lower() {
+		if below, _, err := p.on(d); err == nil && below.id != m.id {
+			deepest = max(deepest, p.depth(below))
 		}
 	}
 	return 1 + deepest
+}
+
+// lower are the directories of an overlay's layers, by the names that they had when it was mounted.
+func (m mounted) lower() (dirs []string) {
+	for _, o := range m.super {
+		all, is := strings.CutPrefix(o, "lowerdir=")
+		if !is {
+			if all, is = strings.CutPrefix(o, "lowerdir+="); !is {
+				continue
+			}
+		}
+		for _, d := range strings.Split(all, ":") {
+			if d != "" {
+				dirs = append(dirs, d)
+			}
+		}
+	}
+	return dirs
 }
 
 func upperInUse(p *probe) verdict {
