@@ -11,8 +11,6 @@ import (
 	"glassbox/network"
 	"glassbox/program"
 	"glassbox/store"
-
-	"golang.org/x/sys/unix"
 )
 
 // raise carries out what plugging a container in needs of the network: its bridge, forwarding, its parent, the firewall's table
@@ -24,17 +22,11 @@ func (n *Networks) raise(r *networkRecord, l *program.Ledger) error {
 		return err
 	}
 	if l.Step != nil {
-		err = n.raiseAsked(r, l)
-	} else {
-		var lock *store.Lock
-		if lock, err = n.alone(n.root.LockBridges); err != nil {
-			return err
+		if err = n.raiseAsked(r, l); err == nil && was {
+			err = n.rejoin(r, l)
 		}
-		defer lock.Release()
-		err = n.raiseAtOnce(r, l)
-	}
-	if err == nil && was {
-		err = n.rejoin(r, l)
+	} else {
+		err = n.undisturbed(func() error { return n.raiseAtOnce(r, l, was) })
 	}
 	if err != nil || r.Driver == driverBridge { // which is marked with the firewall's request
 		return err
@@ -43,7 +35,7 @@ func (n *Networks) raise(r *networkRecord, l *program.Ledger) error {
 }
 
 // raiseAtOnce makes what is missing, under the lock: somebody else may have been quicker.
-func (n *Networks) raiseAtOnce(r *networkRecord, l *program.Ledger) error {
+func (n *Networks) raiseAtOnce(r *networkRecord, l *program.Ledger, was bool) error {
 	requests, err := n.lacks(r)
 	if err != nil {
 		return err
@@ -51,16 +43,19 @@ func (n *Networks) raiseAtOnce(r *networkRecord, l *program.Ledger) error {
 	for i := range requests {
 		requests[i].Undo = nil
 	}
-	return l.Carry(requests...)
+	if err := l.Carry(requests...); err != nil || !was {
+		return err
+	}
+	return n.rejoin(r, l)
 }
 
 // raiseAsked is raiseAtOnce for somebody who is asked before each request. The network is others' too, who shall not wait until a person has
-// answered: the lock is taken for one request at a time. What others have made meanwhile is there (EEXIST), or is set once more; the firewall's table
-// is looked at again, since it holds what is others'.
+// answered: the lock is taken for one request at a time. Those for interfaces do no harm if others have made them meanwhile; the firewall's table is
+// looked at again, since it holds what is others'.
 func (n *Networks) raiseAsked(r *networkRecord, l *program.Ledger) error {
 	requests, err := n.lacksLinks(r)
 	for i, q := range requests {
-		requests[i].Undo, requests[i].Do = nil, func() error { return n.madeOnce(q.Do) }
+		requests[i].Undo, requests[i].Do = nil, func() error { return n.undisturbed(q.Do) }
 	}
 	if err == nil {
 		err = l.Carry(requests...)
@@ -71,23 +66,20 @@ func (n *Networks) raiseAsked(r *networkRecord, l *program.Ledger) error {
 			return failed
 		}
 		asked = wall[0].Call
-		wall[0].Do = func() error { return n.madeOnce(func() error { return n.fenceAs(r, asked) }) }
+		wall[0].Do = func() error { return n.undisturbed(func() error { return n.fenceAs(r, asked) }) }
 		err = l.Carry(wall...)
 	}
 	return err
 }
 
-// madeOnce makes a request alone; what is there need not be made.
-func (n *Networks) madeOnce(do func() error) error {
+// undisturbed does something to networks while nobody else does.
+func (n *Networks) undisturbed(do func() error) error {
 	lock, err := n.alone(n.root.LockBridges)
 	if err != nil {
 		return err
 	}
 	defer lock.Release()
-	if err = do(); errors.Is(err, unix.EEXIST) {
-		return program.Tolerated{Errno: unix.EEXIST}
-	}
-	return err
+	return do()
 }
 
 // fenceAs gives the firewall what it lacks, if that is still what was asked about.

@@ -36,7 +36,10 @@ func TestStepped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, gave := []string{plain[0].Why, plain[1].Why}, []string(nil) // made unasked: the child still holds the host's end
+	var next, gave []string
+	for _, d := range unasked(steps()) { // made unasked: the child still holds the host's end
+		next = append(next, d.Why)
+	}
 	var groups []int
 	p.Ask(func(s Stop) (Answer, error) {
 		if s.Number != len(next)+1 {

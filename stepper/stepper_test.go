@@ -63,6 +63,47 @@ func play(t *testing.T, from, commands string, width int) (shown string, answers
 	return out.String(), answers, err
 }
 
+// What a new process does by itself is told at its birth, and met there by a break.
+func TestBirth(t *testing.T) {
+	script, err := ReadScript("script", strings.NewReader("b close\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	s, err := New(Options{Script: script, Out: &out, Style: screen.Style{Width: 60}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	birth := program.Stop{
+		Phase: "namespaces", Phases: []string{"cgroup", "namespaces"}, Request: 1, Requests: 1, Bound: "without a process there is no container",
+		Next: []program.Done{{Call: "clone3({flags=CLONE_NEWPID}, 88)", From: "linux.namespaces", Why: "make the process"}},
+		Then: []program.Done{{Call: "close(<host's end of sync>)", Why: "close the host's end of the gates"}},
+	}
+	for _, stop := range []program.Stop{stops()[0], birth} {
+		if _, err := s.Ask(context.Background(), stop); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const want = `-- namespaces: a request of the host's
+  clone3({flags=CLONE_NEWPID}, 88)
+  why       make the process
+  asked by  linux.namespaces
+  without   there is no process: nobody for whom anything
+            could be isolated
+  then      the new process makes its first calls by itself.
+            It cannot be asked before them: as long as it
+            holds our end of its line to us, it would wait
+            for ever for a glassbox that was killed
+  close(<host's end of sync>)
+    close the host's end of the gates
+> continue
+`
+	if _, shown, _ := strings.Cut(out.String(), "> break close\n"); shown != want {
+		t.Errorf("shown:\n%s\nwant:\n%s", shown, want)
+	}
+}
+
 // TestScreens: 80 columns.
 func TestScreens(t *testing.T) {
 	shown, answers, err := play(t, "", "n\ns\ns\nn\nb start\n", 80)

@@ -263,6 +263,81 @@ func TestStopIsWhatStraceSees(t *testing.T) {
 	}
 }
 
+// A kill, and a signal that ends nothing.
+func TestKillIsWhatStraceSees(t *testing.T) {
+	c := newCommands(t)
+	c.runs(t, "sleep", "1000")
+	for _, s := range []struct {
+		signal string
+		calls  int
+	}{{"USR1", 2}, {"KILL", 3}} {
+		told, calls := c.traced(t, 0, []string{"-y"}, "kill", "-s", s.signal, "--explain", "--format", "json", "strace-test")
+		asked := slices.DeleteFunc(slices.Clone(calls), func(c program.Traced) bool { return !ofStop(c) })
+		if len(asked) != s.calls {
+			t.Errorf("strace saw %d calls of kill -s %s, want %d: %v", len(asked), s.signal, s.calls, asked)
+		}
+		if err := program.CompareHost(told.host, asked); err != nil {
+			t.Error(err)
+		}
+		sabotage(t, told.host, func(d []program.Done) error { return program.CompareHost(d, asked) })
+	}
+}
+
+// A start, and a restart, of a container that was made without --explain. Its program goes on the first time only, so that strace comes to an end.
+func TestStartIsWhatStraceSees(t *testing.T) {
+	c := newCommands(t)
+	again := c.b.path("rootfs") + "/again"
+	script := "test -e /again && exit; echo >/again; sleep 1000"
+	if out, err := c.glassbox("create", "--network", "none", "--name", "strace-test", "--rootfs", c.b.path("rootfs"), "sh", "-c", script).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	first := func() {
+		os.Remove(again) //nolint:errcheck // or it is not there
+		if out, err := c.glassbox("start", "strace-test").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			if _, err := os.Stat(again); err == nil {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the container's program does not run")
+			}
+		}
+	}
+	first()
+	answers := c.b.path("script")
+	if err := os.WriteFile(answers, []byte("b sethostname\nn\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	told, calls := c.traced(t, 0, nil, "restart", "-t", "0", "--script", answers, "--explain", "--format", "json", "strace-test")
+	believeStepped(t, told, calls)
+	told, calls = c.traced(t, 0, nil, "start", "--explain", "--format", "json", "strace-test")
+	believe(t, told, calls)
+	told, calls = c.traced(t, 0, []string{"-y"}, "start", "--explain", "--format", "json", "strace-test")
+	believeHost(t, told, calls)
+	first()
+	told, calls = c.traced(t, 0, []string{"-y"}, "restart", "-t", "0", "--explain", "--format", "json", "strace-test")
+	believeEnd(t, &told, calls)
+	believeHost(t, told, calls)
+}
+
+// believeEnd holds the first half of a restart against the trace, and takes it out of the account: another process makes the second one.
+func believeEnd(t *testing.T, told *told, calls []program.Traced) {
+	t.Helper()
+	begins := slices.IndexFunc(told.host, func(d program.Done) bool { return strings.HasPrefix(d.Call, "mkdirat(") })
+	if begins < 3 {
+		t.Fatalf("a restart begins with %d requests of a stop", begins)
+	}
+	end := told.host[:begins]
+	asked := slices.DeleteFunc(slices.Clone(calls), func(c program.Traced) bool { return !ofStop(c) })
+	if err := program.CompareHost(end, asked); err != nil {
+		t.Error(err)
+	}
+	sabotage(t, end, func(d []program.Done) error { return program.CompareHost(d, asked) })
+	told.host = told.host[begins:]
+}
+
 // ofStop are the calls by which a process is ended and waited for. Go's runtime asks of its own accord whether there are pidfds at all, of itself
 // and with signal 0; the stepper waits for several descriptors.
 func ofStop(c program.Traced) bool {
