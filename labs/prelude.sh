@@ -7,10 +7,10 @@ missing() {
 }
 
 # ns PID KIND: the inode number of a process's namespace (pid, mnt, uts, ipc, net, user, cgroup, time); nothing where the process is gone.
-ns() { readlink "/proc/$1/ns/$2" 2>/dev/null | tr -dc 0-9; }
+ns() { stat -Lc %i "/proc/$1/ns/$2" 2>/dev/null; }
 
 # own PID KIND: the process has another namespace of that kind than this shell.
-own() { [ -n "$(ns "$1" "$2")" ] && [ "$(ns "$1" "$2")" != "$(ns $$ "$2")" ]; }
+own() { [ -e "/proc/$1/ns/$2" ] && ! [ "/proc/$1/ns/$2" -ef "/proc/$$/ns/$2" ]; }
 
 # state CONTAINER FIELD: a field of inspect's State; nothing where there is no such container.
 state() { glassbox inspect -f "{{.State.$2}}" "$1" 2>/dev/null; }
@@ -26,11 +26,10 @@ others() {
 	return 1
 }
 
-# by_hand KIND: the processes in a namespace of that kind which was made by hand since the lesson began: it is neither in $LAB/.before,
-# where the inode numbers of all namespaces of that moment are, nor a container's.
+# by_hand KIND: the processes in a namespace of that kind which was made by hand since the lesson began: it is not in $LAB/.before, where the
+# inode numbers of all namespaces of that moment and of containers are, and its process is not a container's.
 by_hand() {
-	_known=" $(tr '\n' ' ' <"$LAB/.before") $(glassbox ps -q | xargs -r glassbox inspect -f '{{.State.Pid}}' |
-		while read -r _pid; do ns "$_pid" "$1"; echo; done | tr '\n' ' ') "
+	_known=" $(tr '\n' ' ' <"$LAB/.before") "
 	stat -Lc '%i %n' /proc/[0-9]*/ns/"$1" 2>/dev/null | while read -r _inode _path; do
 		_pid=${_path#/proc/}
 		_pid=${_pid%%/*}
@@ -48,6 +47,7 @@ running() {
 
 # answer FILE: sets answer to what the learner wrote there, without white space around it.
 answer() {
+	[ -e "$1" ] || [ ! -f "$HERE/$1" ] || missing "there is a file $1 in $HERE; it is looked for in $LAB: move it there, and work there (cd $LAB)"
 	[ -e "$1" ] || missing "there is no file $1 in $LAB: write your answer to it"
 	answer=$(sed 's/^[[:space:]]*//; s/[[:space:]]*$//' "$1")
 	[ -n "$answer" ] || missing "the file $1 is empty"
@@ -60,7 +60,20 @@ group() {
 }
 
 # field FILE NAME: the value that stands behind a name in a file of lines "name value", as cgroup v2 and /proc/PID/status have them.
-field() { awk -v name="$2" '$1 == name || $1 == name ":" { print $2; exit }' "$1" 2>/dev/null; }
+field() { while read -r _name _value _; do case $_name in "$2" | "$2:") echo "$_value"; return ;; esac; done 2>/dev/null <"$1"; }
+
+# awaits COMMAND...: repeats a command until it succeeds, for half a minute or more; fails if it never does. For solutions: what they leave in the
+# background takes a moment to come.
+awaits() {
+	for _try in $(seq 300); do
+		"$@" >/dev/null 2>&1 && return
+		sleep 0.1
+	done
+	return 1
+}
+
+# runs PID NAME: the process has become the program of that name.
+runs() { [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ]; }
 
 # zombies PID: "ZOMBIE PARENT" for each process that has ended, and whose parent, in PID's PID namespace, has not waited for it.
 zombies() {
