@@ -72,7 +72,7 @@ func TestOnAnotherKernel(t *testing.T) {
 	s.OK("glassbox run -d --name web --network shop -p 8080:80 kit nginx && glassbox run -d --name far --network apart kit nginx")
 	s.Soon(get+"http://127.0.0.1:8080/health", "healthy")
 	s.other.Is(get+"http://"+hostAddress+":8080/health?seen", "healthy")
-	s.Is("glassbox logs web | grep seen", otherAddress+" /health?seen 200")
+	s.Soon("glassbox logs web | grep seen", otherAddress+" /health?seen 200")
 	s.other.Is(get+"http://["+hostAddress6+"]:8080/health", "healthy")
 	s.Is("glassbox exec far "+get+"http://"+hostAddress+":8080/health", "healthy")
 	s.Fails(28, "glassbox exec far curl -sS -m 2 http://10.60.0.2/health", "")

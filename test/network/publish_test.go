@@ -22,7 +22,7 @@ func TestPublishedNginxIsReachedFromEverywhere(t *testing.T) {
 	for _, url := range []string{hostAddress, "[" + hostAddress6 + "]"} {
 		s.other.Is(get+"http://"+url+":8080/health?other", "healthy")
 	}
-	s.Is("glassbox logs web | grep other", otherAddress+" /health?other 200\n"+seen6())
+	s.Soon("glassbox logs web | grep other", otherAddress+" /health?other 200\n"+seen6())
 	s.Is("glassbox exec web "+get+"http://"+hostAddress+":8080/health", "healthy")
 	s.OK("glassbox network create apart")
 	s.Is("glassbox run --rm --network apart kit "+get+"http://"+hostAddress+":8080/health", "healthy")
