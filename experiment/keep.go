@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -21,10 +20,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Three processes play a run. The command (Play) talks to the user. The keeper (Keep), in a session of its own, makes the stage, and takes away
-// what the kernel does not take by itself: the control groups of the stage's containers. The stage (Act) is the first process of its PID
-// namespace. When the command ends, however that comes about, the keeper reads end-of-file and ends the stage; when the keeper ends, the
-// kernel ends the stage (PR_SET_PDEATHSIG), and the command takes the groups away.
+// Three processes play a run. The command (Play) talks to the user. The keeper (Keep), in a session of its own, makes the stage. The stage (Act) is the
+// first process of its PID namespace. What the kernel does not take away by itself are the control groups of the stage's containers, and any of the three
+// does that for the others: when the command ends, however that comes about, the keeper reads end-of-file and ends the stage; when the keeper ends, the
+// stage reads end-of-file, and ends all that is on it and itself. Whoever is left sweeps. Should all three be killed at once, the next experiment does.
 
 // Request is what is to be run.
 type Request struct {
@@ -119,11 +118,10 @@ func Keep(argv []string, in io.Reader, out *os.File) error {
 	if err := json.Unmarshal(line, &r); err != nil {
 		return err
 	}
-	runtime.LockOSThread() // PR_SET_PDEATHSIG is about the thread that makes the child
 	c := exec.Command(argv[0], append(argv[1:], ActWord)...)
 	c.Stdout, c.Stderr = out, os.Stderr
 	c.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL,
+		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET,
 	}
 	stdin, err := c.StdinPipe()
 	if err == nil {
@@ -136,7 +134,7 @@ func Keep(argv []string, in io.Reader, out *os.File) error {
 		_, _ = io.Copy(io.Discard, lines) // until the command ends
 		_ = c.Process.Kill()
 	}()
-	_, _ = stdin.Write(line) // and what comes of it the command knows by what it reads
+	_, _ = stdin.Write(line) // it stays open as long as this process lives; what comes of it the command knows by what it reads
 	_ = c.Wait()
 	return sweep(r.Stage)
 }
@@ -172,7 +170,7 @@ func removeGroup(top string) error {
 // forgotten is how old a group without processes has to be, so that it is none in which a stage is about to make a container.
 const forgotten = time.Minute
 
-// sweepForgotten removes what was left where a command and its keeper were killed at the same time.
+// sweepForgotten removes what was left where all three were killed at the same time.
 func sweepForgotten(mount string) error {
 	tops, err := filepath.Glob(mount + group("*"))
 	for _, top := range tops {

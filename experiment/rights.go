@@ -38,8 +38,12 @@ func rights() []Experiment {
 			})},
 		},
 		{
-			Mechanism: named("init"), Seen: "the program is PID 1: a signal that it does not handle is dropped",
-			Probe: []string{"echo this shell is process $$", "kill -TERM $$; sleep 0.2", "echo the signal was dropped: still here"},
+			Mechanism: named("init"), Seen: "the program is PID 1: an orphan that ends stays as a zombie, and a signal without a handler is dropped",
+			Probe: []string{
+				"orphan() { sh -c 'sleep 0.1 &'; sleep 0.7; ps -o pid,ppid,stat,args; }",
+				"signal() { kill -TERM 1; sleep 0.2; echo the signal was dropped: still here; }",
+				"mkfifo /said; (orphan; signal) >/said & exec cat /said", // the shell would wait for orphans
+			},
 			whole: setting{flags: "--init", apply: func(_ *stage, o *engine.Options) { o.HostConfig.Init = &yes }},
 		},
 	}

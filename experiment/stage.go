@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"glassbox/engine"
@@ -49,8 +50,22 @@ func Act(in io.Reader, w io.Writer) error {
 	if s.Experiment, known = Of(s.Request.Name); !known {
 		return fmt.Errorf("there is no experiment %s", s.Request.Name)
 	}
+	var end sync.Mutex // taken by who ends this process
+	go func() {
+		_, _ = io.Copy(io.Discard, in) // until the keeper ends
+		end.Lock()
+		s.strike()
+	}()
 	run, err := s.play()
-	return answer(w, run, err)
+	end.Lock()
+	return errors.Join(answer(w, run, err), sweep(s.Stage))
+}
+
+// strike ends all that is on the stage, and the stage.
+func (s *stage) strike() {
+	_ = unix.Kill(-1, unix.SIGKILL) // every process of this PID namespace but this one
+	_ = sweep(s.Stage)              // nobody is left to be told
+	os.Exit(1)
 }
 
 func (s *stage) play() (*Run, error) {
