@@ -54,7 +54,7 @@ func kernelCard(f Failed) (Card, bool) {
 		call = "chown"
 	case strings.Contains(f.Text, "clone3"):
 		call = "clone3"
-	case call == "execve":
+	case call == "execve" && f.Errno != unix.EPERM:
 		return Card{}, false // the engine has looked at the file itself
 	}
 	k := find(f.Errno, call)

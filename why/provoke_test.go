@@ -342,6 +342,7 @@ var situations = map[string]situation{
 	"reboot without rights":         {noCaps + "$P provoke reboot -- reboot", "EPERM", "no CAP_SYS_BOOT"},
 	"raw socket without rights":     {noCaps + "$P provoke raw -- ping", "EPERM", "no CAP_NET_RAW"},
 	"raw socket of others":          {"unshare -U --map-root-user $P provoke raw -- socket", "EPERM", "network of another user namespace"},
+	"file beyond the bounds":        {"cp /bin/true $D/p; setcap cap_net_raw+ep $D/p; " + noCaps + "$P provoke execve $D/p -- execve $D/p", "EPERM", "capabilities of the file out of bounds"},
 	"ping without a group":          {"$P provoke ping -- ping", "EACCES", "ping group"},
 	"setns upwards":                 {"OUT=$$; unshare -p --fork $P provoke setns $OUT pid -- setns $OUT pid", "EINVAL", "PID namespace above"},
 	"bind twice":                    {"$P provoke twice 127.0.0.1:8080 -- bind 8080", "EADDRINUSE", "port in use"},

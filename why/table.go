@@ -2,7 +2,7 @@ package why
 
 // tables are the errors that are known, by what they are about.
 func tables() []([]Known) {
-	return [][]Known{mountErrors, procErrors, pivotErrors, overlayErrors, namespaceErrors, idErrors, forkErrors, cgroupErrors, execErrors, networkErrors, fileErrors, roomErrors, hostErrors}
+	return [][]Known{mountErrors, procErrors, pivotErrors, overlayErrors, namespaceErrors, idErrors, forkErrors, cgroupErrors, execErrors, networkErrors, pingErrors, fileErrors, roomErrors, hostErrors}
 }
 
 // all are their entries.

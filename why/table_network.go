@@ -44,28 +44,6 @@ var networkErrors = []Known{
 		}},
 	},
 	{
-		Errno: unix.EPERM, Calls: []string{"socket", "ping", "raw"}, Manual: "raw(7), packet(7)",
-		Causes: []Cause{
-			{
-				Name: "no CAP_NET_RAW", Why: "raw and packet sockets want CAP_NET_RAW in the user namespace that owns the network namespace; old pings use a raw socket", Check: "grep CapEff /proc/self/status; getcap $(command -v ping)",
-				Fix: "--cap-add NET_RAW; or allow ping sockets: --sysctl net.ipv4.ping_group_range='0 2147483647'", Learn: "capabilities-seccomp", test: func(p *probe) verdict { return p.lacks(unix.CAP_NET_RAW) },
-			},
-			{
-				Name: "network of another user namespace", Why: "capabilities in a user namespace count for the network namespaces that it owns", Check: "readlink /proc/self/ns/user /proc/self/ns/net", Fix: "make both together: unshare --user --map-root-user --net", Learn: "user-namespace",
-				test: func(p *probe) verdict { return p.foreign("net") },
-			},
-		},
-		tried: tryRaw,
-	},
-	{
-		Errno: unix.EACCES, Calls: []string{"socket", "ping"}, Manual: "icmp(7)",
-		Causes: []Cause{{
-			Name: "ping group", Why: "who has not CAP_NET_RAW pings by an ICMP socket, if one of his groups is within net.ipv4.ping_group_range; 1 0 means nobody", Check: "sysctl net.ipv4.ping_group_range; id -G",
-			Fix: "sysctl -w net.ipv4.ping_group_range='0 2147483647' (in a container: --sysctl); in a user namespace only mapped groups can be written", Learn: "net-namespace", test: pingGroup,
-		}},
-		tried: tryRaw,
-	},
-	{
 		Errno: unix.ECONNREFUSED, Calls: []string{"connect"}, Objects: "[PORT]", Manual: "connect(2)",
 		Causes: []Cause{
 			{
@@ -160,7 +138,7 @@ func portHeld(p *probe) verdict {
 	}
 	for _, s := range p.sockets(tables...) {
 		if s.local.Port() == port && (udp || s.state == tcpListen) {
-			return yes("/proc/net/%s: %s, held by %s", s.table, s.local, ownerOf(s.inode))
+			return verdict{Yes, append([]string{fmt.Sprintf("/proc/net/%s: %s, held by %s", s.table, s.local, ownerOf(s.inode))}, publisher(s.inode)...)}
 		}
 	}
 	return no("/proc/net/%s, %s: nobody in this network namespace has port %d", tables[0], tables[1], port)
@@ -168,16 +146,35 @@ func portHeld(p *probe) verdict {
 
 // ownerOf names the process that has a socket open.
 func ownerOf(inode string) string {
+	if pid := ownerPid(inode); pid != 0 {
+		return "process " + named(pid)
+	}
+	return "a process that cannot be seen from here (socket:[" + inode + "])"
+}
+
+// ownerPid is the first process that has the socket open; 0: none is seen.
+func ownerPid(inode string) int {
 	want := "socket:[" + inode + "]"
 	for _, pid := range pids() {
 		names, _ := filepath.Glob("/proc/" + itoa(pid) + "/fd/*")
 		for _, n := range names {
 			if to, err := os.Readlink(n); err == nil && to == want {
-				return "process " + named(pid)
+				return pid
 			}
 		}
 	}
-	return "a process that cannot be seen from here (" + want + ")"
+	return 0
+}
+
+// publisher names the container for which a process of glassbox holds a published port.
+func publisher(inode string) []string {
+	line, err := read("/proc/" + itoa(ownerPid(inode)) + "/cmdline")
+	words := strings.Split(strings.TrimRight(line, "\x00"), "\x00")
+	id := filepath.Base(words[len(words)-1])
+	if err != nil || filepath.Base(words[0]) != "glassrun" || len(id) != 64 {
+		return nil
+	}
+	return []string{"that is glassbox's, for container " + id[:12] + ", which publishes the port: glassbox port " + id[:12]}
 }
 
 func timeWait(p *probe) verdict {
@@ -254,41 +251,6 @@ func tryBind(at netip.AddrPort) (int, error) {
 		return -1, err
 	}
 	return fd, nil
-}
-
-func tryRaw(*probe) (lines []string) {
-	for _, k := range []struct {
-		name string
-		kind int
-	}{{"a raw ICMP socket (socket(AF_INET, SOCK_RAW, IPPROTO_ICMP))", unix.SOCK_RAW}, {"a ping socket (socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP))", unix.SOCK_DGRAM}} {
-		fd, err := unix.Socket(unix.AF_INET, k.kind|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMP)
-		word := "it may be made"
-		if err != nil {
-			word = err.Error()
-		} else {
-			unix.Close(fd)
-		}
-		lines = append(lines, k.name+", as this process: "+word)
-	}
-	return lines
-}
-
-func pingGroup(p *probe) verdict {
-	if !p.self() {
-		return unknown("net.ipv4.ping_group_range is each network namespace's own: nsenter -t %s -n sysctl net.ipv4.ping_group_range", p.pid)
-	}
-	value, known := sysctl("net.ipv4.ping_group_range")
-	var low, high uint64
-	if n, _ := fmt.Sscan(value, &low, &high); !known || n != 2 {
-		return unknown("net.ipv4.ping_group_range could not be read")
-	}
-	groups := append(strings.Fields(p.status("Groups")), strings.Fields(p.status("Gid"))...)
-	for _, g := range groups {
-		if id, err := strconv.ParseUint(g, 10, 32); err == nil && id >= low && id <= high {
-			return no("net.ipv4.ping_group_range = %s; group %d is within it", value, id)
-		}
-	}
-	return yes("net.ipv4.ping_group_range = %s; none of the groups %s is within it", value, join(groups))
 }
 
 func nobodyListens(p *probe) verdict {
