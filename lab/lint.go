@@ -81,7 +81,7 @@ func (k *linter) syntax(part, text string) {
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	if err := c.Run(); err != nil {
-		k.complain(k.at(part), "%s: sh -n: %s", part, strings.TrimSpace(out.String()+" "+err.Error()))
+		k.complain(k.at(part), "%s: sh -n: %s", part, flat(out.String()+" "+err.Error()))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -166,7 +167,7 @@ func (d *Desk) remains(a *active) (all []Remaining, err error) {
 		}
 	}
 	for _, p := range d.strangers(a) {
-		all = append(all, Remaining{fmt.Sprintf("%v in a namespace of its own, in group %s", p, p.group), fmt.Sprintf("kill -9 %d", p.pid)})
+		all = append(all, Remaining{fmt.Sprintf("%v in a namespace of its own, in group %s", p, p.group), fmt.Sprintf("kill -9 %d, if it is yours", p.pid)})
 	}
 	for _, gone := range []struct {
 		name        string
@@ -189,10 +190,11 @@ func shortID(name string) string {
 	return name
 }
 
-// strangers are processes started since in namespaces of their own that were not ended: they stand in a group that no command of the lesson
-// came from. Those of services and of other engines are none.
+// strangers are processes started since in namespaces of their own that were not ended: nothing says that they are the lesson's. Those of
+// services and of other engines are none, nor those that this command descends from.
 func (d *Desk) strangers(a *active) []process {
+	mine := append(ancestors(os.Getpid()), "1")
 	return slices.DeleteFunc(d.younger(a), func(p process) bool {
-		return !p.away || slices.ContainsFunc([]string{".service", "docker", "libpod", "crio", "kubepods", "lxc", "glassbox"}, func(word string) bool { return strings.Contains(p.group, word) })
+		return !p.away || contains(mine, strconv.Itoa(p.pid)) || slices.ContainsFunc([]string{".service", "docker", "libpod", "crio", "kubepods", "lxc", "glassbox"}, func(word string) bool { return strings.Contains(p.group, word) })
 	})
 }

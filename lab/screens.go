@@ -83,8 +83,8 @@ func (s Screens) Where(w *Where, whole bool) {
 		s.prose(w.Lesson.Why)
 		s.Blank()
 		s.Fields(
-			screen.Field{Label: "Time", Value: fmt.Sprintf("about %d minutes, %d tasks", w.Lesson.Minutes, len(w.Lesson.Tasks))},
-			screen.Field{Label: "Directory", Value: w.Dir + " ($LAB: answers go there)"},
+			screen.Field{Label: "Time", Value: fmt.Sprintf("about %s, %s", count(w.Lesson.Minutes, "minute"), count(len(w.Lesson.Tasks), "task"))},
+			screen.Field{Label: "Work in", Value: w.Dir + "\nThe files that tasks ask for are looked for there."},
 		)
 	}
 	s.task(w)
@@ -94,7 +94,7 @@ func (s Screens) Where(w *Where, whole bool) {
 func (s Screens) task(w *Where) {
 	t := w.Task()
 	if t == nil {
-		s.Section("All %d tasks are done", len(w.Lesson.Tasks))
+		s.Section("%s", allDone(len(w.Lesson.Tasks)))
 		s.Blank()
 		s.prose(w.Lesson.Explanation)
 		s.next("reset", "clean up; what you have reached is kept")
@@ -192,10 +192,10 @@ func (s Screens) Reported(r *Report, file string) {
 			hints += t.Hints
 		}
 	}
-	s.Title("%s: %s begun, %d of their %d tasks done", screen.Shown(r.Student), count(len(r.Lessons), "lesson"), done, tasks)
+	s.Title("%s: %s begun, %d of %s done", screen.Shown(r.Student), count(len(r.Lessons), "lesson"), done, count(tasks, "task"))
 	s.Fields(screen.Field{Label: "File", Value: screen.Shown(file)}, screen.Field{Label: "Hints", Value: fmt.Sprint(hints)})
 	s.Say("Give the file to your instructor. Its sum tells an accidental change; it is no proof against cheating.")
-	s.next("grade DIR", "for instructors: a table of all reports in a directory")
+	s.next("list", "what was done, and what is next")
 }
 
 // prose writes a text of a lesson: paragraphs are filled, lines that begin with a blank stay as they are.
@@ -224,6 +224,13 @@ func (s Screens) prose(text string) {
 		}
 	}
 	flush()
+}
+
+func allDone(tasks int) string {
+	if tasks == 1 {
+		return "The task is done"
+	}
+	return fmt.Sprintf("All %d tasks are done", tasks)
 }
 
 func count(n int, noun string) string {

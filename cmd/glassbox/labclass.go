@@ -79,6 +79,10 @@ func (c labCall) grade(dir, output string) error {
 	if err != nil {
 		return plainFailure("%w", err)
 	}
+	if reports == 0 {
+		fmt.Fprintf(c.stderr, "%s: there is no report in %s: the files that lab report writes are called NAME.json\n", c.name, dir)
+		return nil
+	}
 	fmt.Fprintf(c.stderr, "%s: %d reports, %d of them with flags (last column)\n", c.name, reports, flagged)
 	return nil
 }
