@@ -255,7 +255,7 @@ func (t *groupTrial) refused(err error) finding {
 		return fail(said(err)+"\n"+busy.Tree(), "systemd-run --scope -p Delegate=yes glassbox ...; or move them to a leaf: mkdir "+busy.Group+"/leaf, and echo each PID >"+busy.Group+"/leaf/cgroup.procs").
 			because("a group with processes of its own cannot hand controllers down (cgroups(7), no internal processes)")
 	case errors.Is(err, unix.EROFS):
-		return fail(said(err), "mount -o remount,rw "+t.facts.Mount+"; inside a container: one with --privileged, or podman's --security-opt unmask=/sys/fs/cgroup").
+		return fail(said(err), "mount -o remount,rw "+t.facts.Mount+"; inside a container: one with --cgroup-rw (docker: --security-opt writable-cgroups=true; podman: --security-opt unmask=/sys/fs/cgroup)").
 			because("the mount is read-only by policy, not by rights: being root does not help")
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return fail(said(err), asRoot)

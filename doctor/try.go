@@ -87,7 +87,7 @@ func said(err error) string {
 	case errors.As(err, &clone):
 		return "clone3(" + program.CloneFlags(clone.Flags) + "): " + named(clone.Errno)
 	case errors.As(err, &host):
-		return host.Request.Call + ": " + named(host.Err)
+		return shortened(host.Request.Call) + ": " + named(host.Err)
 	}
 	return named(err)
 }

@@ -238,7 +238,21 @@ func limitRefused(err error) error {
 	if !errors.As(err, &limit) {
 		return err
 	}
-	return &Error{Class: InvalidParameter, Text: err.Error(), Cause: err, Hint: &Hint{Why: limit.Cause, Check: "cat /sys/fs/cgroup/cgroup.controllers; grep cgroup /proc/mounts", Fix: limit.Fix}}
+	return &Error{Class: InvalidParameter, Text: err.Error(), Cause: err, Hint: &Hint{
+		Why:   "a limit is a file of cgroup v2, which a group has when the controller is v2's and each group above hands it down; glassbox runs nothing without a limit that was asked for",
+		Check: "glassbox doctor cgroups", Fix: limit.Fix, Learn: lessonOf(limit.Controller),
+	}}
+}
+
+// lessonOf is the lesson about a controller's limits.
+func lessonOf(controller string) string {
+	switch controller {
+	case "memory", "pids":
+		return controller + "-limit"
+	case "cpu", "cpuset":
+		return "cpu-limit"
+	}
+	return "cgroup-namespace"
 }
 
 // establish puts the container on the disk. After an error nothing of it is left.

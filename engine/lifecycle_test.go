@@ -275,7 +275,7 @@ func TestStopKillsAfterTheGrace(t *testing.T) {
 	id := m.detached(shell("exec sleep 1000"))
 	time.Sleep(200 * time.Millisecond) // until sh has become sleep
 	one, told := 1, ""
-	m.ok(m.Containers.Stop(bg, id, StopOptions{Timeout: &one, Warn: func(message string) { told = message }}))
+	m.ok(m.Containers.Stop(bg, id, StopOptions{Timeout: &one, Warn: func(message string, _ time.Duration) { told = message }}))
 	if s := m.inspect(id).State; s.ExitCode != 137 {
 		t.Errorf("%+v", s)
 	}
@@ -313,7 +313,7 @@ func TestStopAtOnceWithInit(t *testing.T) {
 		o.HostConfig.Init = ptr(true)
 		id := m.detached(o)
 		grace := 5
-		m.ok(m.Containers.Stop(bg, id, StopOptions{Timeout: &grace, Warn: func(message string) { t.Error(message) }}))
+		m.ok(m.Containers.Stop(bg, id, StopOptions{Timeout: &grace, Warn: func(message string, _ time.Duration) { t.Error(message) }}))
 		if s := m.inspect(id).State; s.ExitCode != 143 {
 			t.Fatalf("%+v", s)
 		}

@@ -107,13 +107,13 @@ func (c *Containers) pull(ctx context.Context, o *Options) (*image.Image, error)
 	var unreachable *image.Unreachable
 	if errors.As(err, &unreachable) && o.Platform == "" {
 		builtin, failed := c.builtin(named)
-		if builtin == nil {
-			return nil, errors.Join(err, failed)
+		if builtin == nil && failed == nil {
+			return nil, err
 		}
 		if o.Progress != nil {
 			fmt.Fprintf(o.Progress, "The registry cannot be reached (%v): using the image %s that is built into glassbox\n", unreachable, reference.FamiliarString(named))
 		}
-		return builtin, nil
+		return builtin, failed
 	}
 	return img, err
 }

@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"glassbox/archive"
+	"glassbox/namespaces"
+
 	"github.com/docker/docker/api/types/mount"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -73,15 +76,35 @@ func (d *drawing) defaultMounts() []specs.Mount {
 	if !d.writesGroups(d.security) {
 		group = append([]string{"ro"}, group...)
 	}
+	terminals := []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}
+	if d.hasGroup(groupTTY) {
+		terminals = append(terminals, "gid="+strconv.Itoa(groupTTY))
+	}
 	mounts := []specs.Mount{
 		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
-		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
+		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: terminals},
 		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: sys},
 		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: group},
 		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
 	}
 	return append(mounts, d.sharedMemory()...)
+}
+
+// groupTTY owns terminals, so that write(1) and wall(1), which are set-group-ID to it, may write to them.
+const groupTTY = 5
+
+// hasGroup says whether a group has a number in the container's user namespace: devpts refuses one that has not (EINVAL).
+func (d *drawing) hasGroup(gid uint64) bool {
+	if len(d.IDMap) > 0 {
+		_, mapped := archive.Owners(d.IDMap).Outside(uint32(gid))
+		return mapped
+	}
+	if !namespaces.Nested() {
+		return true
+	}
+	ranges, err := idRanges("/proc/self/gid_map", "", 0)
+	return err != nil || slices.ContainsFunc(ranges, func(r idRange) bool { return r.first <= gid && gid < r.first+r.size })
 }
 
 // writesGroups says whether /sys/fs/cgroup is writable. In a user namespace the mount's flags could not be changed later, so Docker leaves it

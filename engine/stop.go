@@ -27,8 +27,9 @@ const defaultGrace = 10
 type StopOptions struct {
 	Signal  string
 	Timeout *int
-	// Warn is told beforehand that PID 1 has no handler for the signal, so that the whole grace period will pass; may be nil.
-	Warn func(message string)
+	// Warn is told beforehand that PID 1 will not hear of the signal, so that the whole grace period will pass, negative if it has no end; may be
+	// nil.
+	Warn func(message string, grace time.Duration)
 	// Told is given what was asked of the kernel, phase by phase, also when that failed; may be nil.
 	Told func([]program.Account)
 }
@@ -63,7 +64,7 @@ func (c *Containers) stop(ctx context.Context, r *record, o StopOptions, by stri
 	}
 	if o.Warn != nil && sig != sigkill && seconds != 0 && !s.Restarting {
 		if m := ignored(s.Pid, sig, seconds); m != "" {
-			o.Warn(m)
+			o.Warn(m, time.Duration(seconds)*time.Second)
 		}
 	}
 	e := c.newEnding(ctx, r, by, phases)
@@ -295,19 +296,25 @@ func ignored(pid int, sig unix.Signal, seconds int) string {
 }
 
 // unheard says why the process will not hear of a signal; empty: it will. The kernel drops a signal to the PID 1 of a PID namespace that has no
-// handler for it, pid_namespaces(7).
+// handler for it, pid_namespaces(7), but for what nobody handles, and SIGCONT, which lets go on whoever ignores it. One that is blocked waits: the
+// process may ask for it, as by signalfd(2).
 func unheard(pid int, sig unix.Signal) string {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
 		return ""
 	}
-	field := func(name string) string { return statusField(data, name) }
-	caught, err := strconv.ParseUint(field("SigCgt"), 16, 64)
-	inner := strings.Fields(field("NSpid"))
-	if err != nil || caught&(1<<(sig-1)) != 0 || len(inner) < 2 || inner[len(inner)-1] != "1" {
+	inner := strings.Fields(statusField(data, "NSpid"))
+	if len(inner) < 2 || inner[len(inner)-1] != "1" || sig == sigkill || sig == unix.SIGSTOP || sig == unix.SIGCONT {
 		return ""
 	}
-	return fmt.Sprintf("PID 1 (%s) has no handler for %s, so the kernel drops it", field("Name"), linux.Signal(int(sig)))
+	name := statusField(data, "Name")
+	switch disposition(data, sig) {
+	case Ignores:
+		return fmt.Sprintf("PID 1 (%s) ignores %s", name, linux.Signal(int(sig)))
+	case Default:
+		return fmt.Sprintf("PID 1 (%s) has no handler for %s, so the kernel drops it", name, linux.Signal(int(sig)))
+	}
+	return ""
 }
 
 // statusField reads one line of proc_pid_status(5).
@@ -372,6 +379,8 @@ func (c *Containers) keep(r *record) (done func() error, err error) {
 // KillOptions: an empty signal is SIGKILL.
 type KillOptions struct {
 	Signal string
+	// Warn is told beforehand that PID 1 will not hear of the signal; may be nil.
+	Warn func(message string)
 	// Told is given what was asked of the kernel, phase by phase, also when that failed; may be nil.
 	Told func([]program.Account)
 }
@@ -410,6 +419,9 @@ func (c *Containers) killWith(ctx context.Context, id string, o KillOptions) err
 		err = c.killed(ctx, r, s, relief, e)
 	} else {
 		why := unheard(s.Pid, sig)
+		if why != "" && o.Warn != nil {
+			o.Warn(why + ": it goes on. Cures: a handler (trap in a shell), --init; kill without -s ends it")
+		}
 		if why == "" {
 			why = "The signal is sent, and nobody waits for what the program does with it"
 		}

@@ -96,6 +96,8 @@ func TestCards(t *testing.T) {
 		{Failed{Call: "pivot_root", Errno: unix.EINVAL, Text: "step 9: pivot_root: invalid argument"}, "pivot_root answers EINVAL for one of these: new root is no mount point"},
 		{Failed{Call: "mount", Errno: unix.EINVAL, Text: "mount overlay: invalid argument", Store: dir}, "overlay answers EINVAL for one of these"},
 		{Failed{Errno: unix.EBUSY, Text: "write /nowhere/cgroup/x/cgroup.subtree_control: device or resource busy"}, "cgroup.subtree_control answers EBUSY"},
+		{Failed{Errno: unix.EROFS, Text: `mkdirat(AT_FDCWD, "/sys/fs/cgroup/glassbox", 0755): making group /sys/fs/cgroup/glassbox: read-only file system`}, "cgroup answers EROFS"},
+		{Failed{Errno: unix.EPERM, Text: `making the built-in image tiny:latest: unpacking "bin/": lchown bin: operation not permitted`}, "chown answers EPERM"},
 	} {
 		card, found := CardFor(c.f)
 		if !found || !strings.HasPrefix(card.Why, c.why) {

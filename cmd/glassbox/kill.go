@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"glassbox/engine"
 )
@@ -19,6 +20,9 @@ func killVerb() verb {
 				b, err := c.backend()
 				if err != nil {
 					return err
+				}
+				if c.explains() {
+					o.Warn = func(message string) { fmt.Fprintf(c.stderr, "%s: %s\n", c.name, message) }
 				}
 				done, err := c.toldOf(&f, "kill", len(args), &o.Told)
 				if err != nil {

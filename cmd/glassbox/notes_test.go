@@ -65,6 +65,13 @@ func TestLongStopsAreTold(t *testing.T) {
 		r.hides(line, "handler")
 		r.types("glassbox start deaf")
 	}
+	r.types("glassbox run -d --network none --name deaf bb sleep 1000")
+	r.shows("glassbox stop -t 2 deaf", `SIGKILL in 2 s .*SIGKILL in 1 s .*\r\x1b\[Kdeaf`)
+	r.types("glassbox start deaf")
+	r.shows("glassbox kill -s TERM deaf", `PID 1 \(sleep\) has no handler for SIGTERM, so the kernel drops it: it goes on\. Cures: .*\s+deaf`)
+	r.hides("docker kill -s TERM deaf", "handler")
+	r.hides("glassbox kill -s STOP deaf", "handler") // which the kernel forces upon a PID 1 of a namespace below
+	r.hides("glassbox kill -s CONT deaf", "handler")
 	r.types("glassbox run -d --network none --init --name polite bb sleep 1000")
 	r.hides("glassbox stop -t 9 polite", "handler")
 }

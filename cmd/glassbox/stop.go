@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"glassbox/engine"
 )
@@ -55,8 +56,14 @@ func graceVerb(v verb, phases []string, do func(context.Context, *call, *backend
 			if c.flags.Changed("time") || c.flags.Changed("timeout") {
 				o.Timeout = &seconds
 			}
+			settled := func() {}
 			if c.explains() {
-				o.Warn = func(message string) { fmt.Fprintf(c.stderr, "%s: %s\n", c.name, message) }
+				o.Warn = func(message string, grace time.Duration) {
+					fmt.Fprintf(c.stderr, "%s: %s\n", c.name, message)
+					if len(args) == 1 && grace > 0 && !f.step.wanted() {
+						settled = countdown(c.stderr, grace)
+					}
+				}
 			}
 			b, err := c.backend()
 			if err != nil {
@@ -68,6 +75,7 @@ func graceVerb(v verb, phases []string, do func(context.Context, *call, *backend
 			}
 			return c.forEach(args, func(name string) error {
 				err := do(ctx, c, b, name, o)
+				settled()
 				done()
 				return err
 			})
