@@ -121,8 +121,8 @@ func (w *Writer) release() {
 	w.early = nil
 }
 
-// View records the container as it is now, if it is not as the last time.
-func (w *Writer) View(v *view.View) {
+// View records the container as it is now, if it is not as the last time. first is the title of the first view.
+func (w *Writer) View(v *view.View, first string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.views > mostViews {
@@ -137,7 +137,7 @@ func (w *Writer) View(v *view.View) {
 		w.add(entry{Kind: kindNote, Text: fmt.Sprintf("%d views were recorded: further changes were not", mostViews)}, nil)
 		return
 	}
-	title := "the container after its start"
+	title := first
 	if w.views > 1 {
 		title = "the container, changed"
 	}

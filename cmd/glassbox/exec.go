@@ -16,14 +16,18 @@ type execFlags struct {
 	env, envFile opts.ListOpts
 	stdin        bool
 	keys         string
+	record       *recorder // nil: nobody records
 }
 
-func execVerb() verb {
+func execVerb() verb { return recordedExec(nil) }
+
+// recordedExec is exec with somebody who looks on; nil: nobody does.
+func recordedExec(r *recorder) verb {
 	return verb{
 		use: "exec [OPTIONS] CONTAINER COMMAND [ARG...]", same: "container exec, exec",
 		short: "Execute a command in a running container", min: 2, max: -1, bare: true, group: common, offers: offerContainers,
 		prepare: func(c *call) action {
-			f := execFlags{env: opts.NewListOpts(opts.ValidateEnv), envFile: opts.NewListOpts(nil)}
+			f := execFlags{record: r, env: opts.NewListOpts(opts.ValidateEnv), envFile: opts.NewListOpts(nil)}
 			c.flags.StringVar(&f.keys, "detach-keys", "", "Override the key sequence for detaching a container")
 			c.flags.BoolVarP(&f.stdin, "interactive", "i", false, "Keep STDIN open even if not attached")
 			c.flags.BoolVarP(&f.Tty, "tty", "t", false, "Allocate a pseudo-TTY")
@@ -47,7 +51,8 @@ func (c *call) exec(ctx context.Context, f *execFlags, name string, command []st
 	if err != nil {
 		return err
 	}
-	if _, err := b.containers.Inspect(name, false); err != nil { // a missing container is the more useful error
+	i, err := b.containers.Inspect(name, false)
+	if err != nil { // a missing container is the more useful error
 		return engineFailure(err)
 	}
 	if err := c.checkTTY(f.AttachStdin, f.Tty); err != nil {
@@ -66,8 +71,11 @@ func (c *call) exec(ctx context.Context, f *execFlags, name string, command []st
 		return err
 	}
 	defer done()
+	f.record.begin(&f.Explain, f.Tty)
+	f.record.tee(&streams)
 	a, account, err := b.containers.Exec(ctx, name, f.ExecOptions, streams)
 	f.step.finish()
+	f.record.asked(account)
 	if f.explain && account != nil {
 		if err := c.writeAccount(c.stderr, account, f.format); err != nil {
 			return err
@@ -79,13 +87,19 @@ func (c *call) exec(ctx context.Context, f *execFlags, name string, command []st
 	if a == nil {
 		return nil
 	}
-	return c.finish(ctx, a, w)
+	f.record.look(i.ID, "the container with the command in it")
+	code, err := c.follow(ctx, a, w)
+	f.record.left(i.ID, code, err)
+	return ended(code, err)
 }
 
 // complete fills in what the flags' values do not say directly.
 func (f *execFlags) complete(command []string) error {
 	if err := f.check(1); err != nil {
 		return badRequest("exec", err)
+	}
+	if f.Detach && f.record != nil {
+		return badRequest("exec", errors.New("conflicting options: record stays with the command: leave out --detach"))
 	}
 	env, err := opts.ReadKVEnvStrings(f.envFile.GetSlice(), f.env.GetSlice())
 	if err != nil {
@@ -98,7 +112,11 @@ func (f *execFlags) complete(command []string) error {
 
 // finish follows what is attached to its end; a detachment is an error here, as for Docker's exec and attach.
 func (c *call) finish(ctx context.Context, a engine.Attachment, w wiring) error {
-	code, err := c.follow(ctx, a, w)
+	return ended(c.follow(ctx, a, w))
+}
+
+// ended is how following came to an end.
+func ended(code int, err error) error {
 	if errors.Is(err, engine.ErrDetached) {
 		return plainFailure("%w", engine.ErrDetached)
 	}

@@ -82,7 +82,7 @@ func (c *call) runContainer(ctx context.Context, f *runFlags, args []string) err
 		return err
 	}
 	defer done()
-	f.record.begin(&o)
+	f.record.begin(&o.Explain, o.Config.Tty)
 	f.record.tee(&streams)
 	id, err := c.createContainer(ctx, &f.containerFlags, o)
 	if err != nil {
