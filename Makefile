@@ -3,7 +3,7 @@
 # make conformance  runs the OCI's validation programs against glassrun; RUNTIME=/usr/sbin/runc tells how another one does
 # make bench    measures against docker, podman, runc, crun and bubblewrap
 # make soak     starts and ends containers for SOAK (default 10m), and kills at every system call (hours); looks for what is left behind;
-#               builds the whole corpus, and plays every lesson in the virtual machine
+#               builds the whole corpus
 # make fuzz     fuzzes every parser of foreign input, FUZZTIME (default 30s) each
 # make install  copies both programs to PREFIX/bin (default /usr/local), and the systemd unit that starts containers after a reboot
 # make uninstall  removes them again; containers and images stay in /var/lib/glassbox
@@ -42,7 +42,6 @@ bench: build
 soak: build
 	@. test/go.sh && $(SUDO) env PATH="$$PATH" SOAK=$(SOAK) go test -count=1 -v -p 1 -timeout 0 ./test/soak ./test/load
 	@. test/go.sh && $(SUDO) env PATH="$$PATH" sh -c 'test/tools/docker/build.sh test/.cache/docker && test/tools/buildx/build.sh test/.cache/docker && go test -count=1 -v -timeout 0 ./test/build -all'
-	@. test/go.sh && $(SUDO) env PATH="$$PATH" go run ./test/vm test -v -timeout 2h -env LESSONS_ALL=1 -run TestLessons ./lab
 
 fuzz:
 	@. test/go.sh && test/fuzz.sh $(FUZZTIME)

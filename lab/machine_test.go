@@ -130,7 +130,8 @@ func namespacesHere() (links []string, err error) {
 	return links, err
 }
 
-// processesHere are command lines; of a process that has ended its name.
+// processesHere are command lines; of a process that has ended its name. The machine's own, tini(1) and a sleep(1), are left out: the one may not have
+// become the other yet.
 func processesHere() (commands []string, err error) {
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	count := map[string]int{}
@@ -139,8 +140,8 @@ func processesHere() (commands []string, err error) {
 		if wrong == nil && len(line) == 0 {
 			line, wrong = os.ReadFile(dir + "/comm")
 		}
-		if wrong == nil {
-			text := strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))
+		text := strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))
+		if wrong == nil && !strings.HasSuffix(text, "sleep infinity") {
 			count[text]++
 			commands = append(commands, fmt.Sprint(text, " ", count[text]))
 		}

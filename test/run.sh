@@ -30,7 +30,7 @@ ended() { # ended NAME STATUS SECONDS
 	summary+=("$(printf '%4d s  %-4s  %s' "$3" "$word" "$1")")
 }
 
-# beside starts a stage beside those that follow, which must not measure moments; joined waits for it, and says then what it has said.
+# beside starts a stage beside those that follow; joined waits for it, and says then what it has said. What measures moments comes after that.
 beside() { # beside NAME COMMAND...
 	name_beside=$1
 	shift
@@ -152,11 +152,11 @@ stage "OCI validation programs" conformance
 stage "race detector" races
 stage "fuzzing, for a moment: config.json, state files, seccomp, layers, archives, manifests, Dockerfiles, lessons, recordings" fuzz
 stage "Dockerfiles beside Docker, BuildKit and buildah" builds
+stage "side by side with Docker 28.5.2" sideBySide
 joined
 stage "real engines: containerd, Docker and podman drive glassrun" engines
 stage "under load, at once, and after kills" load
 stage "networks and volumes with real components" components
-stage "side by side with Docker 28.5.2" sideBySide
 
 echo
 if [ -s "$log/skips" ]; then

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -283,10 +284,11 @@ func (img *image) makeInitrd(work, version string) error {
 // moduleRoot is the directory of go.mod.
 func moduleRoot() (string, error) {
 	text, err := output("", "go", "env", "GOMOD")
-	if err != nil {
-		return "", err
+	file := strings.TrimSpace(text)
+	if err == nil && filepath.Base(file) != "go.mod" { // /dev/null: here is no module
+		err = errors.New("the working directory is not in glassbox's checkout")
 	}
-	return filepath.Dir(strings.TrimSpace(text)), nil
+	return filepath.Dir(file), err
 }
 
 // output runs a program and returns its standard output; its standard error becomes part of the error.
