@@ -26,8 +26,8 @@ import (
 	"github.com/docker/docker/api/types/mount"
 )
 
-// bg is what nobody calls off; but a test that waits for ever is to say that it does.
-var bg, _ = context.WithTimeout(context.Background(), 8*time.Minute)
+// bg is what nobody calls off. Of a test that waits for ever, go test's own limit tells where.
+var bg = context.Background()
 
 func TestRunFromInside(t *testing.T) {
 	m := newMachine(t)
@@ -261,11 +261,10 @@ func (m *machine) logs(id string, o LogOptions) (stdout, stderr string) {
 
 func (m *machine) waitForLog(id, text string) {
 	m.t.Helper()
-	for range 400 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(25 * time.Millisecond) {
 		if out, _ := m.logs(id, LogOptions{Tail: -1}); strings.Contains(out, text) {
 			return
 		}
-		time.Sleep(25 * time.Millisecond)
 	}
 	m.t.Fatalf("%s did not print %q", id[:12], text)
 }
@@ -273,7 +272,7 @@ func (m *machine) waitForLog(id, text string) {
 func TestStopKillsAfterTheGrace(t *testing.T) {
 	m := newMachine(t)
 	id := m.detached(shell("exec sleep 1000"))
-	time.Sleep(200 * time.Millisecond) // until sh has become sleep
+	m.sleeps(id)
 	one, told := 1, ""
 	m.ok(m.Containers.Stop(bg, id, StopOptions{Timeout: &one, Warn: func(message string, _ time.Duration) { told = message }}))
 	if s := m.inspect(id).State; s.ExitCode != 137 {
@@ -285,12 +284,21 @@ func TestStopKillsAfterTheGrace(t *testing.T) {
 	withInit := shell("exec sleep 1000")
 	withInit.HostConfig.Init = ptr(true)
 	id = m.detached(withInit)
-	time.Sleep(200 * time.Millisecond)
+	m.sleeps(id)
 	began := time.Now()
 	m.ok(m.Containers.Stop(bg, id, StopOptions{}))
 	if s := m.inspect(id).State; s.ExitCode != 143 || time.Since(began) > 5*time.Second {
 		t.Errorf("with --init: %+v after %v", s, time.Since(began))
 	}
+}
+
+// sleeps waits until the last process of a container is sleep, no longer the shell that it was.
+func (m *machine) sleeps(id string) {
+	m.t.Helper()
+	eventually(m.t, "sh has become sleep", func() bool {
+		top, err := m.Containers.Top(id, []string{"-o", "pid,comm"})
+		return err == nil && slices.ContainsFunc(top.Processes, func(row []string) bool { return row[1] == "sleep" })
+	})
 }
 
 // A signal that comes before init can handle it is not lost, and init passes it on.
@@ -529,7 +537,7 @@ func TestAttach(t *testing.T) {
 
 func TestTerminal(t *testing.T) {
 	m := newMachine(t)
-	o := shell("stty size; tty >/dev/null 2>&1; echo $TERM; read x; stty size")
+	o := shell("stty size; tty >/dev/null 2>&1; echo $TERM; read x; until stty size | grep -qx '44 88'; do :; done; stty size")
 	o.Config.Tty, o.Config.OpenStdin = true, true
 	sizes := make(chan Size, 2)
 	sizes <- Size{33, 77}
@@ -544,7 +552,6 @@ func TestTerminal(t *testing.T) {
 	go func() {
 		out.wait("xterm")
 		sizes <- Size{44, 88}
-		time.Sleep(200 * time.Millisecond)
 		io.WriteString(typed, "\n")
 	}()
 	ctx, cancel := context.WithTimeout(bg, 20*time.Second)

@@ -82,12 +82,12 @@ func mountedOn(m *machine, name string) bool {
 	return yes
 }
 
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if is() {
 			return
 		}
 	}
-	t.Errorf("not so within 10 s: %s", what)
+	t.Errorf("not so within a minute: %s", what)
 }
