@@ -219,11 +219,22 @@ func elf(open Opener, name string, head []byte) *Refusal {
 		return nil
 	}
 	return &Refusal{
-		Kind: Loader, Errno: unix.ENOENT, Why: fmt.Sprintf("%s needs the loader %s, and there is none", name, loader),
-		Check:    "ls " + loader + ": glibc programs need /lib64/ld-linux-x86-64.so.2, musl ones /lib/ld-musl-x86_64.so.1",
+		Kind: Loader, Errno: unix.ENOENT, Why: fmt.Sprintf("%s needs the loader %s%s, and there is none", name, loader, library(loader)),
+		Check:    "ls -l " + loader + " /lib/ld-*",
 		Fix:      "build it statically (CGO_ENABLED=0, or -static), or use a base image with that C library",
 		Evidence: []string{"ELF program header PT_INTERP of " + name + ": " + loader, loader + ": " + unix.ENOENT.Error()},
 	}
+}
+
+// library says to which C library a loader belongs.
+func library(loader string) string {
+	switch {
+	case strings.Contains(loader, "/ld-musl-"):
+		return ", which is musl's (Alpine)"
+	case strings.Contains(loader, "/ld-linux"):
+		return ", which is glibc's (Debian, Fedora, ...)"
+	}
+	return ""
 }
 
 // runs: kernels for amd64 run 386 as well, where they are built with IA32_EMULATION.

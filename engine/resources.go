@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"glassbox/cgroups"
+
 	"github.com/docker/docker/api/types/blkiodev"
 	"github.com/docker/docker/api/types/container"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -17,7 +19,22 @@ import (
 const minMemory = 6 << 20
 
 func validateResources(h *container.HostConfig) ([]string, error) {
-	return checkResources(&h.Resources, false)
+	warnings, err := checkResources(&h.Resources, false)
+	if err != nil || h.Memory <= 0 || h.MemorySwap != 2*h.Memory {
+		return warnings, err
+	}
+	f, err := cgroups.Observe(&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &h.Memory, Swap: &h.MemorySwap}})
+	return append(warnings, discardSwap(&h.Resources, f)...), err
+}
+
+// discardSwap is for kernels that do not count swap: --memory alone, which Docker takes for twice as much with swap (adapt), limits memory
+// without swap there, with Docker's warning. Another limit of swap than this was asked for, and is refused by cgroups.Compile.
+func discardSwap(r *container.Resources, f cgroups.Facts) []string {
+	if counted, seen := f.Files["memory.swap.max"]; counted || !seen {
+		return nil
+	}
+	r.MemorySwap = -1
+	return []string{"Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap."}
 }
 
 // checkResources is Docker's verifyPlatformContainerResources. Where Docker discards what the kernel cannot do

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"glassbox/cgroups"
 	"glassbox/image"
 	"glassbox/store"
 
@@ -62,6 +63,24 @@ func TestReplaceEnv(t *testing.T) {
 	got := replaceEnv([]string{"PATH=a", "TERM=xterm", "HOSTNAME=h"}, []string{"PATH=b", "TERM", "NEW=1", "NEW=2", "GONE"})
 	if want := []string{"PATH=b", "HOSTNAME=h", "NEW=2"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Swap that nobody asked to limit is not limited where the kernel does not count it, and Docker's words say so.
+func TestSwapThatIsNotCounted(t *testing.T) {
+	for _, c := range []struct {
+		files map[string]bool
+		swap  int64
+		want  []string
+	}{
+		{map[string]bool{"memory.swap.max": true}, 128 << 20, nil},
+		{nil, 128 << 20, nil}, // nobody could see: the start finds out
+		{map[string]bool{"memory.swap.max": false}, -1, []string{"Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap."}},
+	} {
+		r := container.Resources{Memory: 64 << 20, MemorySwap: 128 << 20}
+		if got := discardSwap(&r, cgroups.Facts{Files: c.files}); !slices.Equal(got, c.want) || r.MemorySwap != c.swap {
+			t.Errorf("%v: %q, swap %d", c.files, got, r.MemorySwap)
+		}
 	}
 }
 

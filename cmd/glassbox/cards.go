@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"glassbox/engine"
 	"glassbox/linux"
 	"glassbox/program"
+	"glassbox/screen"
 	"glassbox/store"
 	"glassbox/why"
 )
@@ -35,13 +37,18 @@ func cardFor(f *failure) card {
 	return card{fix: f.fix}
 }
 
-// print leaves out what is not known.
+// print leaves out what is not known. Sentences are broken as the terminal is wide; commands are not, so that they can be copied.
 func (c card) print(w io.Writer) {
 	learn := c.learn
 	if learn != "" {
 		learn = "glassbox lab start " + learn
 	}
-	for _, l := range []struct{ label, text string }{{"why", c.why}, {"check", c.check}, {"fix", c.fix}, {"learn", learn}} {
+	why := c.why
+	if columns := style(w, true).Width; columns > 0 {
+		const label = "         "
+		why = strings.Join(screen.Wrap(why, max(columns, screen.Least)-len(label)), "\n"+label)
+	}
+	for _, l := range []struct{ label, text string }{{"why", why}, {"check", c.check}, {"fix", c.fix}, {"learn", learn}} {
 		if l.text != "" {
 			fmt.Fprintf(w, "  %-6s %s\n", l.label+":", l.text)
 		}
