@@ -135,7 +135,7 @@ func (d *Desk) begin(ctx context.Context, l *Lesson) (*Where, error) {
 	if err := makeDirectory(dir, owner); err != nil {
 		return nil, err
 	}
-	if err := a.noteOld(); err != nil {
+	if err := d.noteOld(a); err != nil {
 		return nil, err
 	}
 	if err := d.setup(ctx, a, l); err != nil {
