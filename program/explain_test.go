@@ -135,6 +135,23 @@ func TestJSONKeepsTheAccount(t *testing.T) {
 	}
 }
 
+// TestScripts: a request for nft(8) has lines of its own, which stay, below one another.
+func TestScripts(t *testing.T) {
+	const script = "table inet a {\n\tset b { type mark; }\n}\nadd element inet a b { 1, 2 }\n"
+	const want = `
+-- network
+ host             table inet a {
+                    set b { type mark; }
+                  }
+                  add element inet a b { 1, 2 } = 0
+                    who may
+`
+	var out bytes.Buffer
+	if err := Write(&out, []Account{{Phase: "network", Host: []Done{{Call: script, Result: "0", Why: "who may"}}}}, Style{}); err != nil || out.String() != want {
+		t.Errorf("%v: got\n%s\nwant\n%s", err, out.String(), want)
+	}
+}
+
 func TestLongLinesAreBrokenAtArguments(t *testing.T) {
 	var b Builder
 	env := make([]string, 50)

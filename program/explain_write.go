@@ -88,13 +88,18 @@ func (w *writer) done(number string, d Done) {
 	if !w.Full {
 		call = shorten(call)
 	}
+	call = strings.TrimRight(call, "\n")
 	if d.Result != "" {
 		call += " = " + d.Result
 	}
 	w.label(number, d.At)
-	for i, l := range breakSets(wrap(arguments(call), ", ", w.Width-margin), w.Width-margin) {
+	lines, hang := breakSets(wrap(arguments(call), ", ", w.Width-margin), w.Width-margin), margin+4
+	if strings.Contains(call, "\n") { // a script for nft(8), a command on each line
+		lines, hang = strings.Split(strings.ReplaceAll(call, "\t", "  "), "\n"), margin
+	}
+	for i, l := range lines {
 		if i > 0 {
-			w.indent(margin + 4)
+			w.indent(hang)
 		}
 		if d.Failed {
 			l = w.paint(red, l)
