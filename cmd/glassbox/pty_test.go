@@ -104,7 +104,7 @@ func TestHintsAreForTerminals(t *testing.T) {
 		{[]string{"glassbox", "port", "web"}, "glassbox: port 80/tcp is published, but the process listens on 127.0.0.1:80 only\n"},
 		{[]string{"glassbox", "run", "alpine", "shy"}, "glassbox: port 80/tcp is published, but the process listens on 127.0.0.1:80 only\n"},
 		{[]string{"docker", "run", "alpine", "shy"}, ""},
-		{[]string{"glassbox", "start", webID}, webID + "\nglassbox: packets between the container's network and others do not pass: the policy of chain FORWARD of table ip filter is drop\n  why:   that is Docker's; every base chain that hooks into forwarding must let a packet pass, and glassbox changes no rule but its own\n  check: nft list ruleset; iptables-legacy -S FORWARD\n  fix:   iptables ...\n"},
+		{[]string{"glassbox", "start", webID}, webID + "\nglassbox: packets between the container's network and others do not pass: the policy of chain FORWARD of table ip filter is drop\n  why:   that is Docker's; every base chain that hooks into forwarding must let\n         a packet pass, and glassbox changes no rule but its own\n  check: nft list ruleset; iptables-legacy -S FORWARD\n  fix:   iptables ...\n"},
 		{[]string{"glassbox", "run", "alpine", "exit", "13"}, "glassbox: the process may not write /s/file, which is /srv/file on this host\n  why:   the rule\n" +
 			"         -rw-r--r--        inside           host\n         process's user    1000 (no name)   1000 ann\n         process's group   0 (no name)      0 (no name)\n" +
 			"         file's owner      0 root           0 root\n         file's group      0 (no name)      0 (no name)\n         its other groups: 10 20\n  check: ls -ldn /srv/file\n  fix:   the cure\n"},
