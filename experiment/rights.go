@@ -38,7 +38,7 @@ func rights() []Experiment {
 			})},
 		},
 		{
-			Mechanism: named("init"), Seen: "the program is PID 1: an orphan that ends stays as a zombie, and a signal without a handler is dropped",
+			Mechanism: named("init"), Seen: "an orphan that ends stays a zombie, and a signal to PID 1 is dropped",
 			Probe: []string{
 				"orphan() { sh -c 'sleep 0.1 &'; sleep 0.7; ps -o pid,ppid,stat,args; }",
 				"signal() { kill -TERM 1; sleep 0.2; echo the signal was dropped: still here; }",
