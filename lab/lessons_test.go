@@ -62,7 +62,7 @@ func (r *room) play(t *testing.T, file string) {
 		need.CgroupV2(t, "memory", "cpu", "pids")
 	}
 	p := newPlayer(t, r.machine(t), l)
-	before := everything(p)
+	before := r.found(p)
 	p.start()
 	for i, task := range l.Tasks {
 		p.wrong(i+1, task)
@@ -124,10 +124,11 @@ const prelude = "/run/glassbox/labs/prelude.sh"
 func (p *player) types(text string) machines.Result {
 	p.t.Helper()
 	path := p.Dir + "/typed"
-	if err := os.WriteFile(path, []byte("[ -e "+prelude+" ] || glassbox lab check >/dev/null 2>&1\n. "+prelude+"\n"+text+"\n"), 0o600); err != nil {
+	before := fmt.Sprintf("export LAB='%s'\ncd \"$LAB\" || exit\n[ -e %s ] || glassbox lab check >/dev/null 2>&1\n. %[2]s\n", p.dir, prelude)
+	if err := os.WriteFile(path, []byte(before+text+"\n"), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
-	return p.Run("sh", "-c", `export LAB="$1"; cd "$LAB" && exec sh -u "$2"`, "sh", p.dir, path)
+	return p.Run("sh", "-u", path)
 }
 
 func (p *player) must(name, text string) {

@@ -20,8 +20,9 @@ import (
 // room is where lessons are played. Each has a machine of its own; in the emulated machine, where one takes seconds to make, they are
 // played on the same one after each other, as learners do, and it has the image tiny already.
 type room struct {
-	t    *testing.T
-	host *machines.Host
+	t     *testing.T
+	host  *machines.Host
+	clean string // what there was before the first lesson
 }
 
 func (r *room) machine(t *testing.T) *machines.Host {
@@ -35,10 +36,19 @@ func (r *room) machine(t *testing.T) *machines.Host {
 	}
 	t.Cleanup(func() {
 		if t.Failed() { // the lesson may be under way there
-			r.host = nil
+			r.host, r.clean = nil, ""
 		}
 	})
 	return r.host.For(t)
+}
+
+// found is what a lesson finds on its machine: where there were others before it, what they found.
+func (r *room) found(p *player) string {
+	p.t.Helper()
+	if !need.VM() || r.clean == "" {
+		r.clean = everything(p)
+	}
+	return r.clean
 }
 
 // host is a machine whose /mnt is its own: other tests may use the real one at the same time. In the virtual machine the tests themselves lie there.
