@@ -36,6 +36,7 @@ type Evidence struct {
 	Halted                       *Halted
 	Events                       []event.Event // the container's, oldest first
 
+	Zombies  []Zombies // of a running container
 	Pids     string    // whose PID namespace it is in: "" its own, "host", or the name of another container
 	PidsOver time.Time // when that container's first process has ended; zero: it has not
 
@@ -66,6 +67,9 @@ func (c *Containers) Evidence(ref string) (*Evidence, error) {
 	}
 	if err := store.Read(r.place.Health(), &e.Checks); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.warn(err.Error())
+	}
+	if e.Zombies, err = c.Zombies(r.ID); err != nil {
+		c.warn(err.Error()) // its processes could not be listed; all else is known
 	}
 	c.shares(e, r)
 	if e.Halted, err = c.Halted(r.ID); err != nil && !Is(err, NotFound) {

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"glassbox/test/need"
+
 	"github.com/docker/docker/api/types/mount"
 )
 
@@ -47,5 +49,17 @@ func TestReadOnly(t *testing.T) {
 		case len(found) != 1 || found[0].Place != c.place || !strings.Contains(found[0].Fix, c.fix):
 			t.Errorf("%s: %+v, not %s\n%s", c.name, found, c.place, said)
 		}
+	}
+}
+
+// TestWritableGroups: root in a container divides what it was given among groups of its own.
+func TestWritableGroups(t *testing.T) {
+	need.CgroupV2(t, "memory")
+	m := newMachine(t)
+	o := shell(`cd /sys/fs/cgroup && mkdir leaf && for p in $(cat cgroup.procs); do echo $p >leaf/cgroup.procs; done 2>/dev/null
+		echo +memory >cgroup.subtree_control && mkdir small && echo 10M >small/memory.max && cat small/memory.max`)
+	o.HostConfig.SecurityOpt, o.HostConfig.Memory = []string{"writable-cgroups=true"}, 64<<20
+	if out, errs, code := m.run(o); code != 0 || out != "10485760\n" {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
 }

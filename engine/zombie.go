@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -15,6 +16,23 @@ type Zombies struct {
 	Parent     int // as the container's PID namespace numbers it
 	HostParent int // as the host does
 	ParentName string
+}
+
+// String says whose fault they are: "3 zombies (Z, <defunct>): PID 1 (sleep) has not called wait(2)".
+func (z Zombies) String() string {
+	what := "1 zombie"
+	if z.Count > 1 {
+		what = fmt.Sprintf("%d zombies", z.Count)
+	}
+	return fmt.Sprintf("%s (Z, <defunct>): PID %d (%s) has not called wait(2)", what, z.Parent, z.ParentName)
+}
+
+// Fix is what has them reaped.
+func (z Zombies) Fix() string {
+	if z.Parent == 1 {
+		return "run it with --init: that reaps"
+	}
+	return fmt.Sprintf("let PID %d wait for its children", z.Parent)
 }
 
 // Zombies lists them by parent. A process that is reaped while we look is none.

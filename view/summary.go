@@ -91,6 +91,25 @@ func (v *View) processTable(s *screen.Screen, most int) {
 	if more := len(v.Processes) - most; more > 0 {
 		s.Tell(screen.Faint, fmt.Sprintf("... and %d more; %s in all", more, several(v.zombies(), "zombie")))
 	}
+	for _, sentence := range v.unreaped() {
+		s.Tell(screen.Notice, sentence+".")
+	}
+}
+
+// unreaped says of each parent how many of its children have ended without its asking.
+func (v *View) unreaped() (sentences []string) {
+	for _, parent := range v.Processes {
+		n := 0
+		for _, p := range v.Processes {
+			if p.Zombie && p.Parent == parent.Pid {
+				n++
+			}
+		}
+		if n > 0 {
+			sentences = append(sentences, fmt.Sprintf("%s: process %s inside (%s) has not called wait(2) for what has ended. A PID 1 of --init does", several(n, "zombie"), orNone(parent.Inside), screen.Shown(parent.Name)))
+		}
+	}
+	return sentences
 }
 
 func (v *View) zombies() (n int) {

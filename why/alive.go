@@ -35,6 +35,9 @@ func (q *inquiry) running() {
 			q.say(q.Group+"/cgroup.procs", "%d: %s", len(all), list(all))
 		}
 	}
+	for _, z := range q.Zombies {
+		q.Notes = append(q.Notes, z.String()+"; "+z.Fix())
+	}
 	q.tellJournal()
 	q.health()
 	q.before()

@@ -185,17 +185,10 @@ func (c *call) noteZombies(name string) {
 		return
 	}
 	for _, z := range all {
-		what, fix := "1 zombie", fmt.Sprintf("let PID %d wait for its children", z.Parent)
-		if z.Count > 1 {
-			what = fmt.Sprintf("%d zombies", z.Count)
-		}
-		if z.Parent == 1 {
-			fix = "run it with --init: that reaps"
-		}
-		fmt.Fprintf(c.stderr, "%s: %s (Z, <defunct>): PID %d (%s) has not called wait(2)\n", c.name, what, z.Parent, z.ParentName)
+		fmt.Fprintf(c.stderr, "%s: %v\n", c.name, z)
 		card{
 			why:   "a process that has ended keeps its number until its parent calls wait(2); who loses its parent becomes a child of PID 1. A cgroup does not list its dead, so no top shows them",
-			check: fmt.Sprintf("ps -o pid,ppid,stat,comm --ppid %d", z.HostParent), fix: fix,
+			check: fmt.Sprintf("ps -o pid,ppid,stat,comm --ppid %d", z.HostParent), fix: z.Fix(), learn: "zombies",
 		}.print(c.stderr)
 	}
 }

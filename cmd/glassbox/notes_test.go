@@ -137,7 +137,7 @@ func TestZombiesAreTold(t *testing.T) {
 		z, err := e.Containers.Zombies("dead")
 		return err == nil && len(z) == 1 && z[0].Count == 2 && z[0].Parent == 1
 	})
-	r.shows("glassbox top dead", `glassbox: 2 zombies \(Z, <defunct>\): PID 1 \(sleep\) has not called wait\(2\)\n  why: .*\n  check: ps -o pid,ppid,stat,comm --ppid \d+\n  fix:   run it with --init: that reaps\n`)
+	r.shows("glassbox top dead", `glassbox: 2 zombies \(Z, <defunct>\): PID 1 \(sleep\) has not called wait\(2\)\n  why: (?s:.*)\n  check: ps -o pid,ppid,stat,comm --ppid \d+\n  fix:   run it with --init: that reaps\n`)
 	r.hides("docker top dead", "has not called")
 	r.types("glassbox run -d --network none --init --name kept bb sh -c (true&);exec${IFS}sleep${IFS}1000")
 	r.hides("glassbox top kept", "zombie")
