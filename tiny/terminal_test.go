@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 // terminal is a shell on a pseudo-terminal and all that it has shown.
@@ -80,6 +81,15 @@ func (x *terminal) await(text string) {
 	}
 }
 
+// job waits until the terminal's foreground is no longer the shell, which gives it away as soon as a program runs (tcsetpgrp(3)).
+func (x *terminal) job() {
+	x.t.Helper()
+	eventually(x.t, "a job is in the foreground", func() bool {
+		group, err := unix.IoctlGetInt(int(x.pty.Fd()), unix.TIOCGPGRP)
+		return err == nil && group != x.cmd.Process.Pid
+	})
+}
+
 // run types a command and waits for its output and the next prompt.
 func (x *terminal) run(line, shows string) {
 	x.t.Helper()
@@ -132,7 +142,7 @@ func TestCompletion(t *testing.T) {
 func TestKeysReachTheForeground(t *testing.T) {
 	x := open(t)
 	x.send("sleep 100\r")
-	time.Sleep(300 * time.Millisecond)
+	x.job()
 	x.send("\x03")
 	x.await("ready> ")
 	x.run("echo $?", "130\r\n")
@@ -142,13 +152,13 @@ func TestKeysReachTheForeground(t *testing.T) {
 	x.await("typed\r\ntyped\r\n")
 	x.send("\x04")
 	x.await("ready> ")
-	x.send("while true; do :; done\r")
-	time.Sleep(300 * time.Millisecond)
+	x.send("echo go; while true; do :; done\r")
+	x.await("\r\ngo\r\n")
 	x.send("\x03")
 	x.await("ready> ")
 	x.run("echo $?", "130\r\n")
 	x.send("(sleep 100; echo no) | cat\r")
-	time.Sleep(300 * time.Millisecond)
+	x.job()
 	x.send("\x03")
 	x.await("ready> ")
 	x.run("sleep 0.1; echo still", "still\r\n")
@@ -157,7 +167,7 @@ func TestKeysReachTheForeground(t *testing.T) {
 func TestJobControl(t *testing.T) {
 	x := open(t)
 	x.send("sleep 100\r")
-	time.Sleep(300 * time.Millisecond)
+	x.job()
 	x.send("\x1a")
 	x.await("[1]+  Stopped                 sleep 100")
 	x.await("ready> ")
@@ -166,7 +176,7 @@ func TestJobControl(t *testing.T) {
 	x.run("jobs", "[1]+  Running                 sleep 100\r\n")
 	x.send("fg\r")
 	x.await("sleep 100\r\n")
-	time.Sleep(200 * time.Millisecond)
+	x.job()
 	x.send("\x03")
 	x.await("ready> ")
 	x.run("sleep 100 & kill %1; wait %1; echo $?", "")
