@@ -35,6 +35,11 @@ func (c *Containers) mountVolumes(r *record) error {
 			return err
 		}
 	}
+	if c.Step != nil {
+		for _, d := range account.Host {
+			c.warn("made without asking, since others may need the volume meanwhile: " + d.Call + " = " + d.Result)
+		}
+	}
 	if !c.accounts(r) {
 		return nil
 	}
