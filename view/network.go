@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +55,7 @@ type Interface struct {
 	Mark      string    `json:"mark,omitempty"`
 }
 
-// HostPeer is the host's end of a veth pair, veth(4).
+// HostPeer is the host's end of a veth pair, veth(4); or the host's interface that a macvlan or ipvlan sits on.
 type HostPeer struct {
 	Index  int    `json:"index"`
 	Name   string `json:"name"`
@@ -152,7 +153,9 @@ func (n *Network) read(inner, outer *netlink.Handle, ns int) error {
 		for _, a := range addresses {
 			i.Addresses = append(i.Addresses, a.IPNet.String())
 		}
-		i.Peer = peer(l, peers, here)
+		if i.Peer = peer(l, peers, here); i.sits() {
+			i.Peer = below(l, inner, peers)
+		}
 		n.Interfaces = append(n.Interfaces, i)
 	}
 	return n.routes(inner)
@@ -198,6 +201,29 @@ func peer(l netlink.Link, hosts []netlink.Link, ns int) *HostPeer {
 			}
 		}
 		return p
+	}
+	return nil
+}
+
+// sits: on an interface of the host's, whose wire it shares, and not at one end of a pair.
+func (i Interface) sits() bool { return i.Kind == "macvlan" || i.Kind == "ipvlan" }
+
+// below finds the interface that another one sits on: its number, and by what name its own namespace knows the one in which that is (IFLA_LINK,
+// IFLA_LINK_NETNSID). That the namespace is the host's, the number alone does not say.
+func below(l netlink.Link, inner *netlink.Handle, hosts []netlink.Link) *HostPeer {
+	a := l.Attrs()
+	host, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil
+	}
+	defer host.Close()
+	if id, err := inner.GetNetNsIdByFd(int(host.Fd())); err != nil || id != a.NetNsID {
+		return nil
+	}
+	for _, h := range hosts {
+		if h.Attrs().Index == a.ParentIndex {
+			return &HostPeer{Index: a.ParentIndex, Name: h.Attrs().Name, Up: h.Attrs().Flags&net.FlagUp != 0}
+		}
 	}
 	return nil
 }
@@ -300,6 +326,9 @@ func (i *Interface) disagrees(asked network.Interface) []Mark {
 		}
 	}
 	if asked.Kind != network.KindBridge {
+		if i.Peer == nil || i.Peer.Name != asked.Master {
+			add("elsewhere", "on "+asked.Master)
+		}
 		return wrong
 	}
 	switch p := i.Peer; {

@@ -309,6 +309,9 @@ func (v *View) interfaceTable(s *screen.Screen, all bool) {
 			if p.Master != "" {
 				end = fmt.Sprintf("%s (%s) in %s", p.Name, up(p.Up), p.Master)
 			}
+			if i.sits() {
+				end = "sits on " + end
+			}
 		}
 		rows = append(rows, []screen.Cell{
 			{Text: screen.Shown(i.Name)}, {Text: quoted(strings.Join(i.Addresses, " "))}, {Text: up(i.Up)}, marked(screen.Shown(end), i.Mark),

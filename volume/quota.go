@@ -160,7 +160,7 @@ func (u Usage) Full() bool {
 	return u.MaxSize > 0 && u.Size+4096 > u.MaxSize || u.MaxFiles > 0 && u.Files >= u.MaxFiles
 }
 
-// UsageAt is what the file system of a path counts for these users, and groups, and for the path's own project.
+// UsageAt is what the file system of a path counts for these users and groups, as far as the caller may know it, and for the path's own project.
 func UsageAt(path string, users, groups []uint32) (all []Usage, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -169,6 +169,7 @@ func UsageAt(path string, users, groups []uint32) (all []Usage, err error) {
 	defer f.Close()
 	var a fileAttributes
 	var projects []uint32
+	var refused error
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), getAttributes, uintptr(unsafe.Pointer(&a))); errno == 0 {
 		projects = []uint32{a.project}
 	}
@@ -181,10 +182,13 @@ func UsageAt(path string, users, groups []uint32) (all []Usage, err error) {
 			switch err := quotactlOf(kind, f, getQuota, id, unsafe.Pointer(&q)); err {
 			case nil:
 				all = append(all, Usage{k.name, id, q.size * 512, q.hardSize * 512, q.files, q.hardFiles})
-			case unix.EPERM:
-				return nil, fmt.Errorf("the quota of %s %d: quotactl_fd: %w", k.name, id, err)
+			case unix.EPERM: // of others
+				refused = fmt.Errorf("the quota of %s %d: quotactl_fd: %w", k.name, id, err)
 			}
 		}
+	}
+	if all == nil {
+		return nil, refused
 	}
 	return all, nil
 }

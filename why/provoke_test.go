@@ -453,13 +453,14 @@ func TestProvoked(t *testing.T) {
 	for _, p := range []string{"unshare", "setpriv", "mount", "chroot"} {
 		need.Program(t, p)
 	}
+	program := public(t)
 	for name, s := range situations {
-		t.Run(name, func(t *testing.T) { s.play(t) })
+		t.Run(name, func(t *testing.T) { s.play(t, program) })
 	}
 }
 
-func (s situation) play(t *testing.T) {
-	o := s.run(t)
+func (s situation) play(t *testing.T, program string) {
+	o := s.run(t, program)
 	if o.Errno != s.errno || o.Answer == nil {
 		t.Fatalf("the call failed with %q, not %s; %s", o.Errno, s.errno, o.Error)
 	}
@@ -469,27 +470,27 @@ func (s situation) play(t *testing.T) {
 	}
 }
 
-func (s situation) run(t *testing.T) (o outcome) {
+func (s situation) run(t *testing.T, program string) (o outcome) {
 	t.Helper()
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	script := "ip link set lo up; mount -t tmpfs none $D; chmod 755 $D\n" + s.script
 	c := exec.Command("unshare", "-mn", "--propagation", "private", "sh", "-c", script)
-	c.Env = append(os.Environ(), "D=/mnt", "P="+public(t, program))
+	c.Env = append(os.Environ(), "D=/mnt", "P="+program)
 	var errs strings.Builder
 	c.Stderr = &errs
-	out, err := c.Output()
+	out, failed := c.Output()
 	if err := json.Unmarshal(out, &o); err != nil {
-		t.Fatalf("%v\n%s%s", err, out, errs.String())
+		t.Fatalf("%v, %v\n%s%s", failed, err, out, errs.String())
 	}
 	return o
 }
 
 // public is a copy of the test program that users other than root can execute.
-func public(t *testing.T, program string) string {
+func public(t *testing.T) string {
 	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	copied, err := os.MkdirTemp("/var/tmp", "why-test-")
 	if err != nil {
 		t.Fatal(err)

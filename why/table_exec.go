@@ -44,7 +44,7 @@ var execErrors = []Known{
 			{
 				Name: "no way through", Why: "every directory of the path must be searchable (x) by the process's user", Check: "namei -l FILE", Fix: "chmod +x the directory, or another user (-u)", Learn: "volumes", test: func(p *probe) verdict { return p.blockedPath(p.object(0)) },
 			},
-			module,
+			execModule,
 		},
 	},
 	{

@@ -19,7 +19,7 @@ var fileErrors = []Known{
 			{
 				Name: "numbers that differ", Why: "the kernel compares numbers, not names: a file of user 1000 on the host belongs to user 1000 in the container, whoever that is there", Check: "ls -ln PATH; id", Fix: "run it with -u $(id -u):$(id -g), or chown the directory", Learn: "volumes", test: otherOwner,
 			},
-			module,
+			fileModule,
 		},
 	},
 	{

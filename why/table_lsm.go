@@ -3,6 +3,7 @@ package why
 import (
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -12,7 +13,10 @@ import (
 // What security modules refuse, LSMs: security/apparmor in the kernel's source.
 var (
 	module       = moduleFor(nil)
-	mountModule  = moduleFor(badMount)
+	mountModule  = moduleFor(func(*probe) error { return badMount() })
+	fileModule   = moduleFor(openAgain)
+	execModule   = moduleFor(func(p *probe) error { return tryExec(p.object(0)) })
+	socketModule = moduleFor(func(*probe) error { return trySocket() })
 	noCapability = Cause{
 		Name: "capability that a security module takes", Why: "AppArmor is asked whenever a capability is used: what a profile does not allow counts for nothing, though CapEff has it. Ubuntu's profile unprivileged_userns allows none",
 		Check: "cat /proc/self/attr/current; grep CapEff /proc/self/status; dmesg | grep -i apparmor", Fix: "a profile that allows it; for programs that make user namespaces see: glassbox why EPERM uid_map", Learn: "capabilities-seccomp",
@@ -29,7 +33,7 @@ var (
 
 // moduleFor is the cause where a security module refuses a call; try is a harmless form of it, which a module judges first. Without one
 // nobody can tell from here.
-func moduleFor(try func() error) Cause {
+func moduleFor(try func(*probe) error) Cause {
 	return Cause{
 		Name: "security module", Why: "AppArmor or SELinux refuses what a profile does not allow, with rights or without; Docker's profile docker-default forbids mount",
 		Check: "cat /proc/self/attr/current; dmesg | grep -iE 'apparmor|avc'", Fix: "in a container: --security-opt apparmor=unconfined (a whole wall less), or a profile that allows it",
@@ -56,7 +60,7 @@ func (p *probe) confinedBy() string {
 }
 
 // confined tests whether a label is on the process, and whether it is what refuses a call with EACCES.
-func confined(p *probe, try func() error) verdict {
+func confined(p *probe, try func(*probe) error) verdict {
 	if p.pid == "none" {
 		return p.elsewhere()
 	}
@@ -68,10 +72,54 @@ func confined(p *probe, try func() error) verdict {
 	if !p.self() || try == nil {
 		return verdict{Unknown, []string{line, "whether that profile refuses it, the kernel's log tells: dmesg | grep -iE 'apparmor|avc'"}}
 	}
-	if err := try(); errors.Is(err, unix.EACCES) {
-		return verdict{Yes, []string{line, "a call that cannot succeed is answered EACCES: modules answer before anybody looks at its arguments"}}
+	if err := try(p); errors.Is(err, unix.EACCES) {
+		return verdict{Yes, []string{line, "a harmless form of the call, which modes and rights allow, is answered EACCES"}}
 	}
-	return verdict{No, []string{line, "but it lets the call pass: one that cannot succeed gets the kernel's own answer"}}
+	return verdict{No, []string{line, "but it lets a harmless form of the call pass"}}
+}
+
+// openAgain opens a file or directory in each way that its mode allows; nothing is written.
+func openAgain(p *probe) error {
+	path := existing(p.object(0))
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() && !info.IsDir() {
+		return nil
+	}
+	for may, flag := range map[uint32]int{unix.R_OK: unix.O_RDONLY, unix.W_OK: unix.O_WRONLY} {
+		if unix.Access(path, may) != nil || info.IsDir() && may == unix.W_OK {
+			continue
+		}
+		fd, err := unix.Open(path, flag|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return err
+		}
+		unix.Close(fd)
+	}
+	return nil
+}
+
+// tryExec has a child execute a file under ptrace(2): it stops before the program's first instruction, and is killed there.
+func tryExec(path string) error {
+	if path == "" {
+		return nil
+	}
+	runtime.LockOSThread() // the tracer is a thread
+	defer runtime.UnlockOSThread()
+	pid, err := syscall.ForkExec(path, []string{path}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Ptrace: true}})
+	if err != nil {
+		return err
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
+	_, err = syscall.Wait4(pid, nil, 0, nil)
+	return err
+}
+
+func trySocket() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err
 }
 
 // takenCapability tests whether CAP_SYS_ADMIN is there, counts for the mounts around, and is refused all the same.

@@ -52,7 +52,7 @@ var namespaceErrors = []Known{
 	},
 	{
 		Errno: unix.EACCES, Calls: []string{"unshare", "clone", "clone3"}, Objects: "[user|mnt|pid|net|uts|ipc|cgroup]", Manual: "unshare(2), apparmor.d(5)",
-		Causes: []Cause{armoredKinds, moduleFor(func() error { return makes(unix.CLONE_NEWUSER) })},
+		Causes: []Cause{armoredKinds, moduleFor(func(*probe) error { return makes(unix.CLONE_NEWUSER) })},
 		tried:  tryKinds,
 	},
 	{

@@ -34,7 +34,7 @@ var networkErrors = []Known{
 				Name: "privileged port", Why: "ports below net.ipv4.ip_unprivileged_port_start want CAP_NET_BIND_SERVICE in the user namespace that owns the network namespace; Docker's containers begin at 0", Check: "sysctl net.ipv4.ip_unprivileged_port_start; grep CapEff /proc/self/status",
 				Fix: "a port from 1024 on; or --sysctl net.ipv4.ip_unprivileged_port_start=0", Learn: "bridge-nat", test: privilegedPort,
 			},
-			module,
+			socketModule,
 		},
 	},
 	{

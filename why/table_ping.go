@@ -41,6 +41,7 @@ var pingErrors = []Known{
 		tried: tryRaw,
 	},
 	{Errno: unix.EACCES, Calls: []string{"socket", "ping"}, Manual: "icmp(7)", Causes: []Cause{
+		socketModule,
 		{Name: "ping group", Why: pingWhy, Check: pingCheck, Fix: pingFix, Learn: "net-namespace", test: pingGroup},
 	}, tried: tryRaw},
 	{

@@ -1,7 +1,7 @@
 // Package need lets a test say what it needs of the machine. What is missing is found by trying, and named in the skip; in the
 // VM ring (GLASSBOX_RING=vm), which exists to have it all, a missing thing is a failure.
 //
-// `go run ./test/vm test` runs the tests that call CgroupV2, SecondKernel or AppArmor, and in machines of their own those that call Classroom and
+// `go run ./test/vm test` runs the tests that call CgroupV2, SecondKernel, AppArmor or Disposable, and in machines of their own those that call Classroom and
 // those that call Systemd.
 package need
 
@@ -102,6 +102,14 @@ func AppArmor(t testing.TB) {
 		missing(t, "needs AppArmor switched on (runs in the VM: go run ./test/vm test)")
 	}
 	Program(t, "apparmor_parser")
+}
+
+// Disposable needs a machine whose settings may be changed for good: the VM.
+func Disposable(t testing.TB) {
+	t.Helper()
+	if !VM() {
+		t.Skip("changes settings of the machine (runs in the VM: go run ./test/vm test)")
+	}
 }
 
 // SecondKernel marks a test that shall be run on the VM's kernel too.

@@ -28,7 +28,7 @@ const (
 
 // runTests builds the packages' tests here, and runs those in the machines that say they need one.
 func runTests(args []string) (int, error) {
-	m := machine{CPUs: 2, Memory: 3072, Timeout: 25 * time.Minute}
+	m := machine{CPUs: 2, Memory: 3072, Timeout: 35 * time.Minute}
 	set := flag.NewFlagSet("vm test", flag.ContinueOnError)
 	machineFlags(set, &m)
 	set.BoolVar(&m.Plan.Verbose, "v", false, "show all output")
@@ -194,7 +194,7 @@ func (w *wants) add(v wants) bool {
 	return *w != before
 }
 
-// needing lists the tests that call need.CgroupV2, SecondKernel or AppArmor, for the classroom need.Classroom, or for a boot with systemd
+// needing lists the tests that call need.CgroupV2, SecondKernel, AppArmor or Disposable, for the classroom need.Classroom, or for a boot with systemd
 // need.Systemd, themselves or through functions of their test files.
 func (p testPackage) needing(k kind, all bool) ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(p.dir, "*_test.go"))
@@ -242,7 +242,7 @@ func called(body *ast.BlockStmt) (names []string, w *wants) {
 			names = append(names, n.Name)
 		case *ast.SelectorExpr:
 			if x, ok := n.X.(*ast.Ident); ok && x.Name == "need" {
-				w.machine = w.machine || slices.Contains([]string{"CgroupV2", "SecondKernel", "AppArmor"}, n.Sel.Name)
+				w.machine = w.machine || slices.Contains([]string{"CgroupV2", "SecondKernel", "AppArmor", "Disposable"}, n.Sel.Name)
 				w.classroom = w.classroom || n.Sel.Name == "Classroom"
 				w.systemd = w.systemd || n.Sel.Name == "Systemd"
 			}
