@@ -51,11 +51,11 @@ func (r *room) found(p *player) string {
 	return r.clean
 }
 
-// host is a machine whose /mnt is its own: other tests may use the real one at the same time. In the virtual machine the tests themselves lie there.
+// host is a machine whose /root and /mnt are its own: others may use the real ones at the same time. In the virtual machine the tests themselves lie in /mnt.
 func host(t *testing.T) *machines.Host {
 	t.Helper()
 	h := machines.WithGlassbox(t, "lab")
-	h.OK("[ -e /mnt/checkout ] || mount -t tmpfs mnt /mnt")
+	h.OK("mount -t tmpfs root /root; [ -e /mnt/checkout ] || mount -t tmpfs mnt /mnt")
 	return h
 }
 
