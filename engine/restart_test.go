@@ -70,7 +70,7 @@ func TestBackOff(t *testing.T) {
 	}
 	began = time.Now()
 	m.ok(c.Stop(bg, id, StopOptions{}))
-	if s := m.inspect(id).State; s.Status != "exited" || s.ExitCode != 2 || time.Since(began) > 2*time.Second {
+	if s := m.inspect(id).State; s.Status != "exited" || s.ExitCode != 2 || time.Since(began) > 5*time.Second {
 		t.Errorf("after a stop of %v: %+v", time.Since(began), s)
 	}
 	m.ok(c.Start(bg, id))

@@ -173,7 +173,7 @@ func TestWaitingForARestart(t *testing.T) {
 	if code := <-waited; code != 3 {
 		t.Errorf("exit code %d", code)
 	}
-	if s := b.gone(); s.Status != Exited || s.ExitCode != 3 || time.Since(began) > time.Second {
+	if s := b.gone(); s.Status != Exited || s.ExitCode != 3 || time.Since(began) > 2*time.Second {
 		t.Errorf("after %v: %+v", time.Since(began), s)
 	}
 }
