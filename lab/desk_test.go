@@ -103,7 +103,9 @@ func TestOneLessonAtATime(t *testing.T) {
 	p.says(0, "list", "one 5 done")
 	p.says(0, "start one", "Task 1 of 2")
 	p.says(1, "check", "Task 1: not yet")
-	p.says(0, "reset one", "Nothing of a lesson is left")
+	p.OK("hostname renamed")
+	p.says(1, "reset one", "the host name is renamed, and was lab before the lesson hostname lab")
+	p.OK("hostname lab")
 	p.Is("ls -d "+p.Dir+"/labs 2>/dev/null || echo gone", "gone")
 }
 
@@ -192,7 +194,7 @@ func TestStartRefuses(t *testing.T) {
 	p.says(1, "start taken", "makes a netns named red, and there is one already: rename it, or remove it with ip netns delete red")
 	p.OK("ip netns delete red; mkdir -p labs/taken; touch labs/taken/mine")
 	p.says(1, "start taken", "is there already and not empty")
-	p.says(1, "reset taken", "No lesson is under way, so nothing is known to be a lesson's and nothing was removed. Where taken would put something, there is: WHAT REMOVED BY directory "+p.Dir+"/labs/taken")
+	p.says(1, "reset taken", "No lesson is under way, so nothing is known to be a lesson's and nothing was removed. Where taken would put something, there is: WHAT UNDONE BY directory "+p.Dir+"/labs/taken")
 	p.Is("ls labs/taken", "mine")
 	p.says(1, "start fails", "setup.sh of lesson fails failed with status 3: no way")
 	p.Is("cat /root/undone; rm /root/undone; glassbox volume ls -q; pgrep -f 'sleep 600[1]'; ls labs", p.Dir+"/labs/fails\ntaken")

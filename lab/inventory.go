@@ -32,6 +32,7 @@ type inventory struct {
 	Mounts     []string // places, one for each mount
 	Groups     []string // control groups that are nobody's who manages some
 	Netns      []string // names, ip-netns(8)
+	Host       string   // the name of the machine, as the UTS namespace of the commands has it
 }
 
 // take makes the inventory.
@@ -49,6 +50,8 @@ func (d *Desk) take() (inv inventory, err error) {
 		*list.to, err = found, errors.Join(err, wrong)
 	}
 	inv.Links, wrong = links(inv.Networks)
+	err = errors.Join(err, wrong)
+	inv.Host, wrong = os.Hostname()
 	err = errors.Join(err, wrong)
 	images, wrong := d.images()
 	for _, i := range images {

@@ -166,6 +166,9 @@ func (d *Desk) remains(a *active) (all []Remaining, err error) {
 			all = append(all, r)
 		}
 	}
+	if now.Host != b.Host && b.Host != "" { // hostname(1), typed outside the namespace that it was meant for
+		all = append(all, Remaining{fmt.Sprintf("the host name is %s, and was %s before the lesson", now.Host, b.Host), "hostname " + b.Host})
+	}
 	for _, p := range d.strangers(a) {
 		all = append(all, Remaining{fmt.Sprintf("%v in a namespace of its own, in group %s", p, p.group), fmt.Sprintf("kill -9 %d, if it is yours", p.pid)})
 	}

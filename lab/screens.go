@@ -179,7 +179,7 @@ func (s Screens) Cleaned(c *Cleaned) {
 	for _, r := range c.Remains {
 		rows = append(rows, []screen.Cell{{Text: screen.Shown(r.What), Tone: screen.Notice}, {Text: screen.Shown(r.Cure)}})
 	}
-	s.Table([]string{"WHAT", "REMOVED BY"}, rows)
+	s.Table([]string{"WHAT", "UNDONE BY"}, rows)
 	s.next("list", "what was done, and what is next")
 }
 
