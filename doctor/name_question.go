@@ -257,7 +257,11 @@ func (a *asker) packet(r reply) {
 		return f.Forward.Protocol == unix.IPPROTO_UDP && f.Forward.SrcPort == r.from.Port() && f.Forward.DstPort == r.to.Port() &&
 			f.Forward.SrcIP.Equal(r.from.Addr().AsSlice()) && f.Forward.DstIP.Equal(r.to.Addr().AsSlice())
 	})
-	if i < 0 {
+	switch {
+	case i < 0 && r.err == nil:
+		a.tell("the packet", Pass, "%s to %s: the host tracks no such connection, and has changed nothing in it", r.from, r.to)
+		return
+	case i < 0:
 		a.tell("the packet", Warn, "%s to %s is not in the host's table of connections: a firewall has dropped it, or none tracks it", r.from, r.to)
 		return
 	}
