@@ -122,7 +122,7 @@ components() { tests "-p 1 -timeout 10m" ./test/network ./test/volume; }
 load() { tests "-timeout 15m" ./test/load; }
 engines() { tests "-timeout 10m" ./test/engines; }
 builds() { tests "-timeout 10m" ./test/build; }
-sideBySide() { tests "-timeout 15m" ./test/docker/...; }
+sideBySide() { tests "-timeout 25m" ./test/docker/...; }
 
 vm() {
 	nice -n 5 go run ./test/vm test ./... 2>&1 | tee "$log/vm" && return
