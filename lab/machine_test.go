@@ -72,23 +72,20 @@ nft list tables | sed /glassbox/d`
 func everything(p *player) string {
 	p.t.Helper()
 	all := p.OK(lists)
-	section := func(name string, list []string, err error) {
-		if err != nil {
-			p.t.Fatalf("listing %s: %v", name, err)
-		}
-		slices.Sort(list)
-		all += "\n== " + name + "\n" + strings.Join(slices.Compact(list), "\n")
-	}
 	err := p.Enter(func() error {
-		for _, s := range []struct {
+		for _, section := range []struct {
 			name string
 			list func() ([]string, error)
 		}{
 			{"links", linksHere}, {"mounts", mountsHere}, {"groups", groupsHere}, {"namespaces", namespacesHere}, {"processes", processesHere},
 			{"files", func() ([]string, error) { return filesHere(filepath.Dir(p.dir), "/etc", "/run", "/root", "/mnt") }},
 		} {
-			list, err := s.list()
-			section(s.name, list, err)
+			list, err := section.list()
+			if err != nil {
+				return fmt.Errorf("listing %s: %w", section.name, err)
+			}
+			slices.Sort(list)
+			all += "\n== " + section.name + "\n" + strings.Join(slices.Compact(list), "\n")
 		}
 		return nil
 	})
