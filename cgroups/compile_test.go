@@ -354,9 +354,9 @@ func TestReadMounts(t *testing.T) {
 33 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
 38 31 0:35 / /sys/fs/cgroup/blkio rw,relatime - cgroup cgroup rw,blkio
 40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd
-41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
+41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate
 `))
-	if f.Mount != "/sys/fs/cgroup/unified" || f.V1["cpu"] != "/sys/fs/cgroup/cpu,cpuacct" || f.V1["io"] != "/sys/fs/cgroup/blkio" || len(f.V1) != 2 {
+	if !f.NSDelegate || f.Mount != "/sys/fs/cgroup/unified" || f.V1["cpu"] != "/sys/fs/cgroup/cpu,cpuacct" || f.V1["io"] != "/sys/fs/cgroup/blkio" || len(f.V1) != 2 {
 		t.Errorf("%+v", f)
 	}
 	if off := disabled([]byte("#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t2\t1\t1\nmemory\t0\t1\t0\n")); len(off) != 1 || off[0] != "memory" {

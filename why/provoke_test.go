@@ -121,6 +121,8 @@ func call(args []string) error {
 		return unix.Chown(arg(1), id, -1)
 	case "mknod":
 		return unix.Mknod(arg(1), unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3)))
+	case "setgroups":
+		return unix.Setgroups(nil)
 	case "sethostname":
 		return unix.Sethostname([]byte("provoked"))
 	case "reboot": // with magic that reboots nothing
@@ -335,6 +337,8 @@ var situations = map[string]situation{
 	"chown without rights":          {"touch $D/f; " + noCaps + "$P provoke chown $D/f 5 -- chown $D/f", "EPERM", "no CAP_CHOWN"},
 	"chown of a stranger's file":    {"touch $D/f; chown 77 $D/f; unshare -U --map-root-user $P provoke chown $D/f 0 -- chown $D/f", "EPERM", "owner that is not mapped"},
 	"chown to nobody":               {"touch $D/f; unshare -U --map-root-user $P provoke chown $D/f 5 -- chown 5", "EINVAL", "id that is not mapped"},
+	"groups of who maps himself":    {"unshare -U --map-root-user $P provoke setgroups -- setgroups", "EPERM", "denied in this user namespace"},
+	"groups without rights":         {"setpriv --bounding-set=-setgid --inh-caps=-all $P provoke setgroups -- setgroups", "EPERM", "no CAP_SETGID"},
 	"mknod without rights":          {noCaps + "$P provoke mknod $D/n -- mknod", "EPERM", "no CAP_MKNOD"},
 	"mknod in a user namespace":     {"unshare -Um --map-root-user $P provoke mknod $D/n -- mknod", "EPERM", "user namespace"},
 	"sethostname of others":         {"unshare -U --map-root-user $P provoke sethostname -- sethostname", "EPERM", "UTS namespace of another user namespace"},

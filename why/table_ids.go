@@ -81,6 +81,19 @@ var idErrors = []Known{
 		},
 	},
 	{
+		Errno: unix.EPERM, Calls: []string{"setgroups"}, Objects: "[PID]", Manual: "setgroups(2), user_namespaces(7)",
+		Causes: []Cause{
+			{
+				Name: "denied in this user namespace", Why: "where deny stands in /proc/PID/setgroups nobody changes supplementary groups: without it, who maps just himself could leave a group that files forbid something to. unshare --map-root-user writes it",
+				Check: "cat /proc/self/setgroups", Fix: "map more ids, by newgidmap, which needs no deny: unshare --map-root-user --map-auto", Learn: "user-namespace", test: groupsDenied,
+			},
+			{
+				Name: "no CAP_SETGID", Why: "only who has CAP_SETGID changes supplementary groups", Check: "grep CapEff /proc/self/status", Fix: "as root; in a container without --cap-drop SETGID", Learn: "capabilities-seccomp",
+				test: func(p *probe) verdict { return p.process().lacks(unix.CAP_SETGID) },
+			},
+		},
+	},
+	{
 		Errno: unix.EINVAL, Calls: []string{"chown", "lchown", "fchown", "fchownat", "setuid", "setgid", "setgroups"}, Objects: "[ID]", Manual: "user_namespaces(7)",
 		Causes: []Cause{{
 			Name: "id that is not mapped", Why: "a user or group that the user namespace does not map does not exist in it: images unpacked with one mapped id fail so", Check: "cat /proc/self/uid_map /proc/self/gid_map", Fix: "map more ids: unshare --map-root-user --map-auto, which takes those of /etc/subuid; glassbox: run it as root", Learn: "user-namespace", test: unmappedID,
@@ -398,4 +411,13 @@ func unmappedID(p *probe) verdict {
 		return when(strings.Join(strings.Fields(text), " ") != "0 0 4294967295", "%s: %q: other ids do not exist here", p.proc("uid_map"), strings.Join(strings.Fields(text), " "))
 	}
 	return when(!maps(text, id, 0), "%d in %s: %v", id, p.proc("uid_map"), maps(text, id, 0))
+}
+
+func groupsDenied(p *probe) verdict {
+	p = p.process()
+	text, err := read(p.proc("setgroups"))
+	if err != nil {
+		return unknown("%v", err)
+	}
+	return when(text == "deny", "%s: %s", p.proc("setgroups"), text)
 }

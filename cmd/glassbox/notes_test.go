@@ -104,7 +104,7 @@ func TestEndsAreExplained(t *testing.T) {
 	run := "glassbox run --rm --network none bb sh -c "
 	r.shows(run+"nosuch", `its program started, and ended with 127\n.*a shell says that a command does not exist`)
 	r.shows(run+"/tmp/noexec.sh", `its program started, and ended with 126\n.*may not be executed`)
-	r.shows("glassbox run --rm --network none --init bb kill -SEGV 0", `it ended by itself, with 139 = 128 \+ 11\n.*SIGSEGV`)
+	r.shows("glassbox run --rm --network none --init bb kill -SEGV 0", `it ended by itself, with 139 = 128 \+ 11\n(?s:.*)SIGSEGV`)
 	r.hides("glassbox --porcelain run --rm --network none bb sh -c nosuch", "its program")
 	r.hides("docker run --rm --network none bb sh -c nosuch", "its program")
 }
