@@ -193,7 +193,7 @@ func (a *asker) route(ns *network.Namespace, to netip.Addr) bool {
 	why, fix := "this host has no route to the server: it is not connected", "ip route; ip -br addr; or a server that is in reach: --dns ADDRESS"
 	if ns != nil {
 		who, why = "from the container", "a packet leaves by a route, and a container that is on no network has none (--network none)"
-		fix = "glassbox network connect bridge " + a.sight.Name
+		fix = fmt.Sprintf("glassbox network disconnect none %s; glassbox network connect bridge %[1]s", a.sight.Name)
 	} else if a.sight != nil {
 		station = to.String() + ", the host's way"
 	}

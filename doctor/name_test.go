@@ -121,7 +121,7 @@ func TestFollow(t *testing.T) {
 		"silent": {"nsenter -t $OUTSIDE -n nft 'table ip f { chain in { type filter hook input priority 0; policy drop; }; }'", "no.such", "10.9.0.53 answers neither the container nor the host", "another server", []Hop{
 			{"10.9.0.53, from the host", Fail, "no answer"},
 		}},
-		"none": {"nsenter -t $INSIDE -n ip link del eth0", "no.such", "10.9.0.53 did not answer", "glassbox network connect bridge web", []Hop{
+		"none": {"nsenter -t $INSIDE -n ip link del eth0", "no.such", "10.9.0.53 did not answer", "glassbox network disconnect none web; glassbox network connect bridge web", []Hop{
 			{"10.9.0.53, the way there", Fail, "there is none: ENETUNREACH"},
 		}},
 		"own loopback": {"say resolv.conf 'nameserver 127.0.0.1\n'", "no.such", "127.0.0.1 did not answer: ECONNREFUSED", "run --dns ADDRESS", []Hop{
