@@ -53,7 +53,7 @@ func (n *Networks) raiseAtOnce(r *networkRecord, l *program.Ledger, was bool) er
 // answered: the lock is taken for one request at a time. Those for interfaces do no harm if others have made them meanwhile; the firewall's table is
 // looked at again, since it holds what is others'.
 func (n *Networks) raiseAsked(r *networkRecord, l *program.Ledger) error {
-	requests, err := n.lacksLinks(r)
+	requests, err := n.lacksWay(r)
 	for i, q := range requests {
 		requests[i].Undo, requests[i].Do = nil, func() error { return n.undisturbed(q.Do) }
 	}
@@ -130,7 +130,7 @@ func (r *networkRecord) mark() error {
 
 // lacks are the requests that raise carries out; none when all is there.
 func (n *Networks) lacks(r *networkRecord) ([]program.Request, error) {
-	requests, err := n.lacksLinks(r)
+	requests, err := n.lacksWay(r)
 	if err != nil {
 		return nil, err
 	}
@@ -138,16 +138,21 @@ func (n *Networks) lacks(r *networkRecord) ([]program.Request, error) {
 	return append(requests, fence...), err
 }
 
-// lacksLinks are the requests for the network's own interfaces, and for what is beyond them.
+// lacksWay are the requests for the network's own interfaces, and for the way from them to others.
+func (n *Networks) lacksWay(r *networkRecord) ([]program.Request, error) {
+	requests, err := n.lacksLinks(r)
+	if err != nil || r.Driver != driverBridge || r.Internal {
+		return requests, err
+	}
+	forward, err := n.forward(r)
+	return append(requests, forward...), err
+}
+
+// lacksLinks are the requests for the network's own interfaces.
 func (n *Networks) lacksLinks(r *networkRecord) ([]program.Request, error) {
 	switch r.Driver {
 	case driverBridge:
-		requests, err := r.bridge().Raise()
-		if err != nil || r.Internal {
-			return requests, err
-		}
-		forward, err := n.forward(r)
-		return append(requests, forward...), err
+		return r.bridge().Raise()
 	case driverMacvlan, driverIPvlan:
 		requests, _, err := network.Parent(r.Parent, r.Options[optParent] == "")
 		return requests, err
