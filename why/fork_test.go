@@ -125,6 +125,9 @@ func TestGroups(t *testing.T) {
 		t.Errorf("%v does not name %s", c.Evidence, named(pid))
 	}
 	fails(write(top+"/cgroup.subtree_control", "+nosuch"), unix.EINVAL, "cgroup.subtree_control", "unknown controller", top, "nosuch")
+	if contains(controllersOfV1(), "memory") {
+		fails(write(top+"/cgroup.subtree_control", "+memory"), unix.ENOENT, "cgroup.subtree_control", "held by cgroup v1", top, "memory")
+	}
 }
 
 // TestDomains are the rules of groups that hand controllers on.
