@@ -7,10 +7,12 @@ import (
 	"glassbox/test/need"
 )
 
-// TestAppArmorLabel: the profile that confines a container, one that was taken off, and one that was not asked for.
+// TestAppArmorLabel: the profile that confines a container, and one that shall run without.
 func TestAppArmorLabel(t *testing.T) {
 	need.AppArmor(t)
 	m := newMachine(t)
+	m.sh("mount -t securityfs none /sys/kernel/security") // which the world's sysfs has not
+	t.Cleanup(func() { m.sh("umount /sys/kernel/security") })
 	for name, flags := range map[string]string{"confined": "", "free": "--security-opt apparmor=unconfined"} {
 		pid := m.run(name, "--network none "+flags, "sleep 1000")
 		label := m.sh("tr -d '\\0' </proc/" + pid + "/attr/current")
@@ -19,15 +21,9 @@ func TestAppArmorLabel(t *testing.T) {
 		if v.Mark != "" || v.Host != "unconfined" || (name == "confined") != (label == "docker-default (enforce)") {
 			t.Errorf("%s: %+v", name, v)
 		}
-		if screen := m.sh("glassbox view " + name); !strings.Contains(screen, label) {
-			t.Errorf("%s: the first screen has no %q:\n%s", name, label, screen)
+		if screen := m.sh("glassbox view " + name + " rights"); !strings.Contains(screen, label) {
+			t.Errorf("%s: the section rights has no %q:\n%s", name, label, screen)
 		}
-	}
-	m.sh(`printf 'profile glassbox-view flags=(attach_disconnected) { file, capability, network, change_profile, }' | apparmor_parser -Kr
-glassbox run -d --name changed --network none --security-opt apparmor=glassbox-view tiny sh -c 'echo changeprofile unconfined >/proc/self/attr/current; exec sleep 1000'`)
-	m.soon("the profile is changed", func() bool { return m.view("changed").Label.Mark != "" })
-	if v := m.view("changed").Label; v.Container != "unconfined" || !strings.Contains(v.Mark, "glassbox-view") {
-		t.Errorf("%+v", v)
 	}
 }
 
