@@ -109,15 +109,24 @@ func overlayOn(dir string) (err error, words []string) { //nolint:revive // the 
 	return nil, nil
 }
 
-// spoken reads the message log of a file system context: fsopen(2).
-func spoken(fd int) (words []string) {
+// spoken are a context's messages, as what was seen.
+func spoken(fd int) []string {
+	words := messages(fd)
+	for i, w := range words {
+		words[i] = "the kernel says: " + w
+	}
+	return words
+}
+
+// messages reads the log of a file system context: fsopen(2). Each begins with its weight, "e " for an error, and a read gives one.
+func messages(fd int) (all []string) {
+	buffer := make([]byte, 4096)
 	for {
-		buffer := make([]byte, 1024)
 		n, err := unix.Read(fd, buffer)
-		if err != nil || n <= 0 {
-			return words
+		if err != nil || n < 3 {
+			return all
 		}
-		words = append(words, "the kernel says: "+strings.TrimSpace(strings.TrimPrefix(string(buffer[:n]), "e ")))
+		all = append(all, strings.TrimSpace(string(buffer[2:n])))
 	}
 }
 

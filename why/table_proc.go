@@ -94,16 +94,13 @@ func attempt(kind string, attributes int) (said string, err error) {
 	return "", unix.Close(mount)
 }
 
-// lastWord reads the last message of a file system context; each begins with its weight: "e " for an error.
-func lastWord(fd int) (said string) {
-	var line [4096]byte
-	for {
-		n, err := unix.Read(fd, line[:])
-		if err != nil || n < 3 {
-			return said
-		}
-		said = strings.TrimSpace(string(line[2:n]))
+// lastWord is the last message of a file system context.
+func lastWord(fd int) string {
+	all := messages(fd)
+	if len(all) == 0 {
+		return ""
 	}
+	return all[len(all)-1]
 }
 
 // revealing says whether the kernel refused for what would be seen.
