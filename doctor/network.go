@@ -68,7 +68,7 @@ func tryBlockers(*machine) finding {
 		if err = errors.Join(err, lost); err != nil {
 			return warn("could not read all rules: "+named(err), asRoot)
 		}
-		return pass("no rule of others drops what " + strings.Join(bridges, ", ") + " forward")
+		return pass("no rule of others drops what is forwarded by " + strings.Join(bridges, ", "))
 	}
 	var what, fix []string
 	for _, b := range found {

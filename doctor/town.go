@@ -207,14 +207,22 @@ func (f *townsfolk) wall() error {
 	})
 }
 
-// publish has somebody outside, and the host itself, connect to the published port, and the container answer.
+// publish has somebody outside, and the host itself, connect to the published port, and the container answer. It listens once: the processes of
+// other checks may hold a listener that was closed here for a moment longer, and its port with it.
 func (f *townsfolk) publish() error {
-	if got, err := talk(f.container, ":80", f.outside, netip.AddrPortFrom(townUplink.Addr(), 8080)); err != nil {
-		return fmt.Errorf("from outside: %w", err)
-	} else if got != townOutside.Addr() {
-		return fmt.Errorf("from outside: the container sees %s, not %s", got, townOutside.Addr())
+	l, err := listen(f.container, ":80")
+	if err != nil {
+		return err
 	}
-	if _, err := talk(f.container, ":80", f.host, netip.MustParseAddrPort("127.0.0.1:8080")); err != nil {
+	defer l.Close()
+	got, err := meet(l, f.outside, netip.AddrPortFrom(townUplink.Addr(), 8080))
+	if err == nil && got != townOutside.Addr() {
+		err = fmt.Errorf("the container sees %s, not %s", got, townOutside.Addr())
+	}
+	if err != nil {
+		return fmt.Errorf("from outside: %w", err)
+	}
+	if _, err := meet(l, f.host, netip.MustParseAddrPort("127.0.0.1:8080")); err != nil {
 		return fmt.Errorf("from the host's 127.0.0.1: %w", err)
 	}
 	return nil
@@ -222,7 +230,12 @@ func (f *townsfolk) publish() error {
 
 // leaveTown has the container connect to somebody outside, who must see the host's address.
 func (f *townsfolk) leaveTown() error {
-	got, err := talk(f.outside, ":9", f.container, netip.AddrPortFrom(townOutside.Addr(), 9))
+	l, err := listen(f.outside, ":9")
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	got, err := meet(l, f.container, netip.AddrPortFrom(townOutside.Addr(), 9))
 	if err == nil && got != townUplink.Addr() {
 		err = fmt.Errorf("somebody outside sees %s, not the host's address %s", got, townUplink.Addr())
 	}
@@ -231,11 +244,7 @@ func (f *townsfolk) leaveTown() error {
 
 // names redirects the container's questions at 127.0.0.11 to a socket there.
 func (f *townsfolk) names() error {
-	var l net.Listener
-	err := f.container.Enter(func() (err error) {
-		l, err = net.Listen("tcp4", "127.0.0.11:0")
-		return err
-	})
+	l, err := listen(f.container, "127.0.0.11:0")
 	if err != nil {
 		return err
 	}
@@ -251,20 +260,16 @@ func (f *townsfolk) names() error {
 	return err
 }
 
-// talk listens in one namespace and connects from another; it returns the address that the listener sees.
-func talk(there *network.Namespace, listen string, from *network.Namespace, to netip.AddrPort) (seen netip.Addr, err error) {
-	var l net.Listener
-	err = there.Enter(func() (err error) {
-		l, err = net.Listen("tcp4", listen)
+// listen listens in a namespace.
+func listen(there *network.Namespace, at string) (l net.Listener, err error) {
+	err = there.Enter(func() error {
+		l, err = net.Listen("tcp4", at)
 		return err
 	})
-	if err != nil {
-		return seen, err
-	}
-	defer l.Close()
-	return meet(l, from, to)
+	return l, err
 }
 
+// meet connects to a listener from a namespace; it returns the address that the listener sees.
 func meet(l net.Listener, from *network.Namespace, to netip.AddrPort) (seen netip.Addr, err error) {
 	l.(*net.TCPListener).SetDeadline(time.Now().Add(answerTime)) //nolint:errcheck // a TCP socket has deadlines
 	heard := make(chan error, 1)
