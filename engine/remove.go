@@ -169,11 +169,7 @@ func (c *Containers) Cleanup(id string) error {
 	}
 	defer lock.Release()
 	client := c.release(r.ID)
-	s, err := c.state(r)
-	if err == nil && s.Running && client != nil { // where the disk is full, its monitor alone knows that it has ended
-		s.State, err = client.State()
-		s.Running = s.lives()
-	}
+	s, err := c.stateBy(client, r)
 	var rest *monitor.Rest
 	if client != nil {
 		rest = &monitor.Rest{}
@@ -204,6 +200,19 @@ func (c *Containers) Cleanup(id string) error {
 		err = nil // what it leaves are remains, which the next command deletes
 	}
 	return errors.Join(err, client.Close())
+}
+
+// stateBy is what the monitor that has left the cleaning up to us says, if there is one: where the disk is full, it alone knows how the container
+// ended.
+func (c *Containers) stateBy(client *monitor.Client, r *record) (state, error) {
+	if client != nil {
+		if said, err := client.State(); err == nil {
+			s := state{State: said}
+			s.Running = s.lives()
+			return s, nil
+		}
+	}
+	return c.state(r)
 }
 
 // forget makes the container no more: no document, no name, no range of ids. What is left are directories that nobody knows.
