@@ -153,9 +153,9 @@ stage "race detector" races
 stage "fuzzing, for a moment: config.json, state files, seccomp, layers, archives, manifests, Dockerfiles, lessons, recordings" fuzz
 stage "Dockerfiles beside Docker, BuildKit and buildah" builds
 stage "side by side with Docker 28.5.2" sideBySide
-stage "under load, at once, and after kills" load
 joined
 stage "real engines: containerd, Docker and podman drive glassrun" engines
+stage "under load, at once, and after kills" load
 stage "networks and volumes with real components" components
 
 echo
