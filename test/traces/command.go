@@ -26,7 +26,7 @@ func Glassbox(args ...string) (string, int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, Binary(), args...)
-	c.WaitDelay = time.Second
+	c.WaitDelay = 10 * time.Second // who keeps the command's streams for good is found; a busy machine may take a second
 	out, err := c.CombinedOutput()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
