@@ -88,14 +88,14 @@ func TestEndsAreExplained(t *testing.T) {
 		end  func()
 		want string
 	}{
-		{func() { r.types("glassbox kill victim") }, "ended by SIGKILL (137 = 128 + 9), which glassbox kill sent: nothing was asked of it before"},
-		{func() { r.types("glassbox stop -t 1 victim") }, "ended by SIGKILL (137 = 128 + 9): glassbox stop had sent SIGTERM 1s before, which did not end it"},
-		{func() { killFirst(t, "victim") }, "ended by SIGKILL (137 = 128 + 9), which glassbox did not send"},
+		{func() { r.types("glassbox kill victim") }, `ended by SIGKILL \(137 = 128 \+ 9\), which glassbox kill sent: nothing was asked of it before`},
+		{func() { r.types("glassbox stop -t 1 victim") }, `ended by SIGKILL \(137 = 128 \+ 9\): glassbox stop had sent SIGTERM \d+s before, which did not end it`},
+		{func() { killFirst(t, "victim") }, `ended by SIGKILL \(137 = 128 \+ 9\), which glassbox did not send`},
 	} {
 		p := started()
 		c.end()
 		_ = p.Wait()
-		eventually(t, c.want+"\ngot:\n"+p.text(), func() bool { return strings.Contains(p.text(), "glassbox: "+c.want+"\n") })
+		eventually(t, c.want+"\ngot:\n"+p.text(), func() bool { return regexp.MustCompile("glassbox: " + c.want + "\n").MatchString(p.text()) })
 		if code := p.ProcessState.ExitCode(); code != 137 {
 			t.Errorf("%s: exit code %d", c.want, code)
 		}
