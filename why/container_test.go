@@ -69,7 +69,7 @@ var fates = map[string]fate{
 	"255":             {script: run + "tiny sh -c 'exit 255'", state: "exited (255)", why: "exit(-1) is 255"},
 	"stop of the deaf": {
 		script: run + "-d tiny sh -c 'echo ready; while :; do sleep 1; done'; until glassbox logs $C | grep -q ready; do :; done; glassbox stop -t 1 $C", ask: "137", state: "exited (137)",
-		verdict: "ended by SIGKILL (137 = 128 + 9): glassbox stop had sent SIGTERM 1s before, which did not end it", sender: "glassbox stop (process ", why: "had no handler for SIGTERM",
+		verdict: "ended by SIGKILL (137 = 128 + 9): glassbox stop had sent SIGTERM ", sender: "glassbox stop (process ", why: "had no handler for SIGTERM",
 		evidence: []string{"kill signal=15 (SIGTERM) by glassbox stop", "PID 1 (sh) had no handler for it (SigCgt)", "kill signal=9 (SIGKILL) by glassbox stop"},
 	},
 	"stop of the slow": {
