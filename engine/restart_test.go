@@ -239,7 +239,8 @@ func TestRestartInAnothersNamespaces(t *testing.T) {
 	m.until(id, "restarted", func(_ *container.State, n int) bool { return n >= 1 })
 	m.ok(m.Containers.Restart(bg, donor, StopOptions{Timeout: ptr(0)}))
 	i := m.until(id, "restarted again, or over", func(s *container.State, n int) bool { return s.Status == "exited" || n >= 4 })
-	if i.State.Status == "exited" && !strings.Contains(i.State.Error, "join") {
+	// Between two of its processes there is nothing to join: that ends it, and is told.
+	if i.State.Status == "exited" && !strings.Contains(i.State.Error, "join") && !strings.Contains(i.State.Error, "namespace /proc/") {
 		t.Errorf("%+v", i.State)
 	}
 }

@@ -160,7 +160,7 @@ func TestOutOfMemory(t *testing.T) {
 	const hungry = "x=0123456789abcdef; while :; do x=$x$x; done"
 	for name, c := range map[string]struct{ flags, script, verdict, state string }{
 		"itself":  {"", hungry, "the kernel's OOM killer ended it: its memory had reached its limit of 16MiB", "exited (137)"},
-		"child":   {"", "sh -c '" + hungry + "'; exit 3", "it ended with 3 after the kernel's OOM killer had ended a process in it", "exited (3)"},
+		"child":   {"", "sh -c 'echo 900 >/proc/self/oom_score_adj; " + hungry + "'; exit 3", "it ended with 3 after the kernel's OOM killer had ended a process in it", "exited (3)"},
 		"wrapped": {"--init", hungry, "it ended with 137 after the kernel's OOM killer had ended a process in it", "exited (137)"},
 	} {
 		args := append([]string{"run", "--network", "none", "-m", "16m", "--memory-swap", "16m", "--name", name}, strings.Fields(c.flags)...)

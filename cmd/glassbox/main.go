@@ -18,11 +18,11 @@ const (
 )
 
 func main() {
-	debug.SetGCPercent(collectAt)
-	debug.SetMemoryLimit(keepTo)
 	if code, is := tiny.Run(os.Args[0], os.Args[1:]); is {
 		os.Exit(code)
 	}
+	debug.SetGCPercent(collectAt)
+	debug.SetMemoryLimit(keepTo)
 	os.Exit(run(os.Stdin, os.Stdout, os.Stderr, os.Args))
 }
 
